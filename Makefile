@@ -1,0 +1,51 @@
+# Everything starts here: `make` alone lists what there is.
+
+PYTHON ?= python3
+RUN = .venv/bin/python
+
+help:
+	@echo 'make demo    run the node on rendered scenes and report what it finds'
+	@echo 'make test    check style and types, and run all tests'
+	@echo 'make setup   make the virtual environments only'
+	@echo 'make lint    check style only'
+	@echo 'make types   check types only'
+	@echo 'make bench   run the benchmarks'
+	@echo 'make train   train the network of the demo anew'
+	@echo 'make clean   remove the virtual environments and all that was built'
+	@echo
+	@echo 'PYTHON=/path/to/python3.11 chooses the Python; a sourced ROS 2 is used as it is.'
+
+demo: setup-demo
+	@$(RUN) -m fcos_ros.demo
+
+test: lint types
+	@while read -r venv; do \
+	  echo "== tests in $$venv"; $$venv/bin/python -m pytest || exit 1; \
+	done < .cache/environments
+
+lint: setup
+	@$(RUN) -m ruff check
+
+# Once against the installed rclpy, once against the signatures of Humble's.
+types: setup
+	@$(RUN) -m mypy
+	@MYPYPATH=.cache/humble_types $(RUN) -m mypy --cache-dir .mypy_cache/humble
+
+setup:
+	@$(PYTHON) -m tools.setup test --python $(PYTHON)
+
+setup-demo:
+	@$(PYTHON) -m tools.setup demo --python $(PYTHON)
+
+bench: setup-demo
+	@for file in benchmarks/*.py; do echo "== $$file"; $(RUN) $$file || exit 1; done
+
+train:
+	@$(PYTHON) -m venv .venv-train
+	@.venv-train/bin/python -m pip install -q -r training/requirements.txt
+	@.venv-train/bin/python -m training.train
+
+clean:
+	rm -rf .venv .venv-* .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist install log
+
+.PHONY: help demo test lint types setup setup-demo bench train clean

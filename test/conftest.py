@@ -1,0 +1,22 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What every test runs under: ROS 2 that talks to this run of the tests only.
+
+Set on import, before any test module can import rclpy or a message.
+"""
+
+from __future__ import annotations
+
+import os
+
+DOMAINS = 101
+"""Domain ids 1 to 101 are safe on any Linux; 0 is what robots use."""
+
+os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % DOMAINS)
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+# Kilted would publish a field of the wrong type as garbage; this is Humble's strictness.
+os.environ['ROS_PYTHON_CHECK_FIELDS'] = '1'
+if os.environ.get('ROS_DISTRO') == 'humble':
+    # What Humble reads instead of the discovery range; later ones warn about it.
+    os.environ['ROS_LOCALHOST_ONLY'] = '1'
