@@ -9,6 +9,7 @@ is missing is said with the command that mends it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 import json
@@ -17,7 +18,6 @@ from pathlib import Path
 import platform
 import shutil
 import subprocess
-from typing import Iterable
 
 SUPPORTED = ((3, 10), (3, 11), (3, 12), (3, 13))
 """Pythons that the pinned packages exist for."""
@@ -158,7 +158,7 @@ def probe(command: str, sourced: bool = False) -> Python | None:
                   said['rclpy'], frozenset(said['modules']), frozenset(said['distributions']))
 
 
-_PROBE = '''
+_PROBE = """
 import json, os, sys, sysconfig
 from importlib.util import find_spec
 
@@ -184,7 +184,7 @@ print(json.dumps(dict(
     modules=[name for name in {modules} if {sourced} and find_spec(name)],
     distributions=distributions() if {sourced} else [],
 )))
-'''
+"""
 
 
 def _candidates(python: str) -> list[str]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 from base64 import urlsafe_b64encode
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ import subprocess
 import sys
 import sysconfig
 from tempfile import TemporaryDirectory
-from typing import Any, Iterable, Mapping
+from typing import Any
 import xml.etree.ElementTree as ElementTree
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -296,7 +297,7 @@ def _dispatch_one(package: str, name: str) -> str:
     answers = '\n'.join(
         f'  if (!std::strcmp(id, "rosidl_typesupport_{kind}_c"))'
         f' return rosidl_typesupport_{kind}_c__{getter}();' for kind in TYPE_SUPPORTS)
-    return f'''
+    return f"""
 #include "{package}/msg/detail/{_snake_case(name)}__functions.h"
 {declared}
 static const {support} * find_{full}(const {support} * own, const char * id) {{
@@ -310,7 +311,7 @@ static {support} support_{full} = {{
 const {support} * rosidl_typesupport_c__{getter}() {{
   support_{full}.typesupport_identifier = rosidl_typesupport_c__typesupport_identifier;
   return &support_{full};
-}}'''
+}}"""
 
 
 def _snake_case(name: str) -> str:

@@ -11,6 +11,7 @@ only when what it was made from has changed. Standard library only.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 import hashlib
@@ -21,7 +22,6 @@ import shutil
 import subprocess
 import sys
 import time
-from typing import Callable, Iterable
 
 from tools.machine import Environment, Machine, SetupError, environments
 
@@ -32,9 +32,6 @@ MESSAGES = ROOT / 'tools' / 'msgs'
 
 ENVIRONMENTS = CACHE / 'environments'
 """Lists the environments that tests run in, one folder a line."""
-
-HUMBLE_TYPES = CACHE / 'humble_types'
-"""Holds the rclpy package of Humble for mypy."""
 
 SHARED = ('package.xml', 'config', 'launch', 'models', 'rviz')
 """What the package installs below `share/fcos_ros`."""
@@ -98,6 +95,9 @@ class Builder:
         if self.test:
             lists = ['test.txt', 'check.txt'] if self.main else ['test.txt']
             steps.append(self._packages('test tools', lists))
+        if self.test and self.main and not sourced:
+            pins = read_pins(REQUIREMENTS / 'humble.txt')
+            steps.append(Step("signatures of Humble's rclpy", _key(*pins), self._humble))
         steps.append(Step('link to the package', _key(JOIN_AMENT, *SHARED), self._link))
         return steps
 
@@ -126,9 +126,19 @@ class Builder:
                 _run([self.python, '-m', 'tools.message_wheel', package, cache])
         self._pip('--no-index', '--force-reinstall', *sorted(map(str, cache.glob('*.whl'))))
 
+    def _humble(self) -> None:
+        """Make an environment for mypy's eyes only: Humble's rclpy beside our libraries."""
+        folder = self.folder / 'humble'
+        _run([self.python, '-m', 'venv', '--clear', '--without-pip', folder])
+        site = _site_packages(folder)
+        self._pip('--target', str(site), *read_pins(REQUIREMENTS / 'humble.txt'))
+        (site / 'rclpy' / 'py.typed').touch()
+        for name in ('ament_index_python', 'cv2', 'numpy'):
+            _symlink(site / name, _site_packages(self.folder) / name)
+
     def _link(self) -> None:
         """Make the checkout importable, and its share files findable, without a copy of them."""
-        site = next(self.folder.glob('lib/python3.*/site-packages'))
+        site = _site_packages(self.folder)
         _symlink(site / 'fcos_ros', ROOT / 'fcos_ros')
         for name in SHARED:
             _symlink(self.folder / 'share' / 'fcos_ros' / name, ROOT / name)
@@ -186,20 +196,11 @@ def _set_up(python: str, test: bool) -> None:
         flock(lock, LOCK_EX)
         list(pool.map(Builder.build, builders))
         if test:
-            _unpack_humble_types(builders[0])
             ENVIRONMENTS.write_text(''.join(f'{environment.name}\n' for environment in chosen))
 
 
-def _unpack_humble_types(builder: Builder) -> None:
-    """Put Humble's rclpy where only mypy looks."""
-    pins = read_pins(REQUIREMENTS / 'humble.txt')
-    stamp = HUMBLE_TYPES / 'pins'
-    if stamp.exists() and stamp.read_text() == _key(*pins):
-        return
-    shutil.rmtree(HUMBLE_TYPES, ignore_errors=True)
-    _run([builder.python, '-m', 'pip', 'install', '-qq', '--disable-pip-version-check',
-          '--no-deps', '--no-compile', '--target', HUMBLE_TYPES, *pins])
-    stamp.write_text(_key(*pins))
+def _site_packages(environment: Path) -> Path:
+    return next(environment.glob('lib/python3.*/site-packages'))
 
 
 def _symlink(link: Path, target: Path) -> None:
