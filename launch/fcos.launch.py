@@ -9,9 +9,9 @@ An argument left empty keeps what the parameter file says.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, List
+from typing import Any, List  # noqa: UP035
 
-from ament_index_python.packages import get_package_prefix, PackageNotFoundError
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.conditions import IfCondition
@@ -24,8 +24,12 @@ CONFIG = Path(__file__).parent.parent / 'config'
 OVERRIDES = {
     'model': str, 'backend': str, 'workers': int, 'threads': int, 'fit': str,
     'score_threshold': float, 'nms_threshold': float, 'max_detections': int,
-    'classes': List[str], 'autostart': bool, 'use_sim_time': bool}
-"""Parameters that are launch arguments, too; the types make `0` a float where one is meant."""
+    'classes': List[str], 'autostart': bool, 'use_sim_time': bool}  # noqa: UP006
+"""
+Parameters that are launch arguments, too; the types make `0` a float where one is meant.
+
+The launch library of ROS 2 knows `List[str]`, not `list[str]`.
+"""
 
 
 def generate_launch_description() -> LaunchDescription:
