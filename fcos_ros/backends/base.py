@@ -1,0 +1,76 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What an inference engine looks like to the rest of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from fcos_ros.core.decode import Criteria
+from fcos_ros.core.head import Head, OutputSpec
+from fcos_ros.core.labels import Labels
+from fcos_ros.core.preprocess import InputSpec
+
+
+class ModelError(ValueError):
+    """The file cannot be used as a model: what was found, what is accepted, what to do."""
+
+
+class InferenceError(RuntimeError):
+    """The engine failed on one input; the next input may succeed."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """
+    A loaded model, described once and never asked again.
+
+    :ivar name: the model's own name, or the file's stem.
+    :ivar path: the file it was loaded from.
+    :ivar backend: the name under which the engine stands in the table of backends.
+    :ivar input: the one tensor the model takes.
+    :ivar outputs: its output tensors, in the order in which `Backend.infer` returns them.
+    :ivar head: which output is what of which stride.
+    :ivar labels: the names of its classes.
+    :ivar criteria: what its maker would keep of its detections.
+    """
+
+    name: str
+    path: Path
+    backend: str
+    input: InputSpec
+    outputs: tuple[OutputSpec, ...]
+    head: Head
+    labels: Labels
+    criteria: Criteria
+
+
+class Backend(Protocol):
+    """
+    One loaded model in one inference engine.
+
+    :ivar info: the model.
+    :ivar concurrent: whether several threads may call `infer` at once.
+    """
+
+    info: ModelInfo
+    concurrent: bool
+
+    def infer(self, tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
+        """
+        Run the model on one input of exactly `info.input`'s shape and dtype.
+
+        The arrays returned hold until the next call from the same thread.
+
+        :raises InferenceError: when the engine fails.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what the engine holds; the object is of no use afterwards."""
+        ...

@@ -1,0 +1,75 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Messages to frames, detections to messages: the one border between numpy and ROS types.
+
+Fields are given true Python numbers and text; newer distributions publish garbage, silently, for
+anything else.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import (
+    BoundingBox2D, Detection2D, Detection2DArray, LabelInfo, ObjectHypothesis,
+    ObjectHypothesisWithPose, Point2D, Pose2D, VisionClass)
+
+from fcos_ros.core.detections import Detections
+from fcos_ros.core.frame import Frame
+from fcos_ros.core.labels import Labels
+from fcos_ros.core.resize import Size
+
+
+def to_frame(message: Image) -> Frame:
+    """
+    See an image message as a frame, without a copy: the frame keeps the message's memory.
+
+    :raises FrameError: when size, step, encoding and data do not belong together.
+    """
+    return Frame.wrap(message.data, Size(message.width, message.height), message.encoding,
+                      message.step)
+
+
+def to_detection_array(detections: Detections, header: Header) -> Detection2DArray:
+    """Say detections in image pixels; the header, the image's own, goes into each of them."""
+    boxes = detections.boxes.tolist()
+    scores = detections.scores.tolist()
+    class_ids = detections.class_ids.tolist()
+    return Detection2DArray(header=header, detections=[
+        _detection(header, box, score, class_id)
+        for box, score, class_id in zip(boxes, scores, class_ids)])
+
+
+def to_image(bgr: NDArray[np.uint8], header: Header) -> Image:
+    """Say (H, W, 3) BGR pixels as a packed bgr8 image."""
+    height, width, channels = bgr.shape
+    message = Image(header=header, height=height, width=width, encoding='bgr8', is_bigendian=0,
+                    step=channels * width)
+    # The fastest way on every distribution: the setter copies, or checks each byte in Python.
+    pixels: array[int] = message.data  # type: ignore[assignment]
+    pixels.frombytes(memoryview(np.ascontiguousarray(bgr)).cast('B'))
+    return message
+
+
+def to_label_info(labels: Labels, threshold: float, header: Header) -> LabelInfo:
+    """Say which name each `class_id` stands for, and the least score that is published."""
+    classes: Iterable[Any] = (
+        VisionClass(class_id=index, class_name=name) for index, name in enumerate(labels.names))
+    return LabelInfo(header=header, class_map=list(classes), threshold=float(threshold))
+
+
+def _detection(header: Header, box: list[float], score: float, class_id: int) -> Detection2D:
+    x1, y1, x2, y2 = box
+    hypothesis = ObjectHypothesisWithPose(
+        hypothesis=ObjectHypothesis(class_id=str(class_id), score=score))
+    centre = Pose2D(position=Point2D(x=(x1 + x2) / 2, y=(y1 + y2) / 2), theta=0.0)
+    return Detection2D(
+        header=header, results=[hypothesis],
+        bbox=BoundingBox2D(center=centre, size_x=x2 - x1, size_y=y2 - y1))

@@ -1,0 +1,109 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Everything a user can set, once: name, type, default, limits, meaning.
+
+The ROS parameters, the YAML file and the table in the documentation are made from `Settings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from fcos_ros.backends import BACKENDS, ModelInfo
+from fcos_ros.core.decode import Criteria
+
+DEFAULT_MODEL = 'package://fcos_ros/models/fcos_demo.onnx'
+
+
+@dataclass(frozen=True)
+class Option:
+    """
+    What one setting means and accepts.
+
+    :ivar description: for the user, with the unit.
+    :ivar limits: least and greatest value of a number.
+    :ivar choices: the accepted words; empty when any text will do.
+    :ivar live: whether it may change while frames flow; the others wait for `configure`.
+    """
+
+    description: str
+    limits: tuple[float, float] | None = None
+    choices: tuple[str, ...] = ()
+    live: bool = False
+
+    def complaint(self, value: object) -> str | None:
+        """Say what is wrong with a value, None when it is accepted."""
+        if self.limits is not None:
+            least, greatest = self.limits
+            if not (isinstance(value, (int, float)) and least <= value <= greatest):
+                return f'is {value!r}; accepted: {least} to {greatest}'
+        if self.choices and value not in self.choices:
+            return f'is {value!r}; accepted: {", ".join(self.choices)}'
+        return None
+
+
+def _setting(default: Any, description: str, **accepts: Any) -> Any:
+    return field(default=default, metadata={'option': Option(description, **accepts)})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one detector node."""
+
+    autostart: bool = _setting(
+        True, 'Configure and activate the node as soon as it starts.')
+    model: str = _setting(
+        DEFAULT_MODEL, 'Model file: a path, or package://NAME/PATH below a share folder.')
+    backend: str = _setting(
+        'auto', 'Inference engine; auto goes by the model file.', choices=('auto', *BACKENDS))
+    workers: int = _setting(
+        0, 'Frames worked on at a time; 0 lets the node choose.', limits=(0, 32))
+    threads: int = _setting(
+        1, 'CPU threads of one inference (ONNX models).', limits=(1, 64))
+    fit: str = _setting(
+        'letterbox', 'How an image is laid on the model canvas: aspect kept, or filled.',
+        choices=('letterbox', 'stretch'))
+    score_threshold: float = _setting(
+        0.0, 'Least score of a detection; 0 takes the threshold of the model.',
+        limits=(0.0, 1.0), live=True)
+    nms_threshold: float = _setting(
+        0.0, 'IoU above which the lesser of two boxes of a class goes; 0 takes that of the model.',
+        limits=(0.0, 1.0), live=True)
+    max_detections: int = _setting(
+        100, 'Most detections of one image, best first.', limits=(1, 500), live=True)
+    classes: Sequence[str] = _setting(
+        ('',), 'Classes to report, by name or index; [""] reports all.', live=True)
+
+    @classmethod
+    def options(cls) -> Mapping[str, Option]:
+        """Tell each setting's meaning, by name, in order."""
+        return {entry.name: entry.metadata['option'] for entry in fields(cls)}
+
+    def complaints(self) -> list[str]:
+        """Say what is wrong with the values, one sentence each; empty when all are accepted."""
+        checks = ((name, option.complaint(getattr(self, name)))
+                  for name, option in self.options().items())
+        return [f'{name} {complaint}' for name, complaint in checks if complaint]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes to report, empty for all."""
+        return tuple(name for name in self.classes if name)
+
+
+def to_criteria(settings: Settings, model: ModelInfo) -> Criteria:
+    """
+    Say which detections to keep: the user's word where given, else the model's.
+
+    :raises ValueError: when a class is not among the model's labels.
+    """
+    names = settings.class_names
+    return replace(
+        model.criteria,
+        score_threshold=settings.score_threshold or model.criteria.score_threshold,
+        nms_threshold=settings.nms_threshold or model.criteria.nms_threshold,
+        max_detections=settings.max_detections,
+        class_ids=model.labels.ids(names) if names else None)

@@ -1,0 +1,47 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where a model's file is, from what the user wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fcos_ros.backends.base import ModelError
+
+SCHEME = 'package://'
+
+
+def find(model: str) -> Path:
+    """
+    Find a model file.
+
+    :param model: `package://NAME/PATH` below a ROS package's share folder, an absolute path, or a
+        path relative to the working folder or else to this package's share folder.
+    :raises ModelError: with every place that was tried.
+    """
+    if not model:
+        raise ModelError('no model is named: give a path or package://NAME/PATH')
+    tried = _candidates(model)
+    for path in tried:
+        if path.is_file():
+            return path
+    raise ModelError(f'model {model!r} was not found; tried: {", ".join(map(str, tried))}')
+
+
+def _candidates(model: str) -> list[Path]:
+    if model.startswith(SCHEME):
+        package, _, rest = model[len(SCHEME):].partition('/')
+        return [_share(package) / rest]
+    path = Path(model).expanduser()
+    if path.is_absolute():
+        return [path]
+    return [Path.cwd() / path, _share('fcos_ros') / path]
+
+
+def _share(package: str) -> Path:
+    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+    try:
+        return Path(get_package_share_directory(package))
+    except PackageNotFoundError as error:
+        raise ModelError(f'the ROS package {package!r} is not installed or not sourced: {error}; '
+                         'source its setup.bash, or give an absolute path') from error

@@ -1,0 +1,239 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the node promises to the graph, on real rclpy and Fast DDS."""
+
+import cv2
+from graph import Graph, LATCHED, image_message, wait_for
+import numpy as np
+from onnx_models import white_square, write_fcos
+import pytest
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
+from vision_msgs.msg import LabelInfo
+
+SIZE = 128
+SCENE = white_square(SIZE, 5, 3)
+EMPTY = np.zeros((SIZE, SIZE, 3), np.uint8)
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp('model') / 'squares.onnx'
+    return str(write_fcos(path, half_box=8.0, metadata={'labels': '["cube", "ball", "cone"]'}))
+
+
+@pytest.fixture
+def graph(model):
+    with Graph(model=model) as running:
+        yield running.ready()
+
+
+def nv12(bgr):
+    height, width = bgr.shape[:2]
+    i420 = cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV_I420)
+    u, v = i420[height:].reshape(2, -1)
+    return np.vstack([i420[:height], np.stack([u, v], -1).reshape(height // 2, width)])
+
+
+def test_a_detection_is_published_in_the_pixels_of_the_image(graph):
+    array = graph.detect(image_message(SCENE))
+    detection, = array.detections
+    box = detection.bbox
+    assert (box.center.position.x, box.center.position.y, box.center.theta) == (44.0, 28.0, 0.0)
+    assert (box.size_x, box.size_y) == (16.0, 16.0)
+    hypothesis = detection.results[0].hypothesis
+    assert hypothesis.class_id == '0'
+    assert 0.5 <= hypothesis.score <= 1.0
+
+
+@pytest.mark.parametrize(('stamp', 'frame_id'), [
+    pytest.param((1, 1), 'camera', id='early'),
+    pytest.param((2**31 - 1, 999_999_999), 'a/b_optical', id='latest stamp'),
+    pytest.param((0, 0), '', id='zero stamp, no frame'),
+])
+def test_the_header_is_the_images_bit_for_bit(graph, stamp, frame_id):
+    message = image_message(SCENE, stamp=stamp, frame_id=frame_id)
+    array = graph.detect(message)
+    assert array.header == message.header
+    assert [detection.header for detection in array.detections] == [message.header]
+
+
+def test_an_image_without_objects_gives_an_empty_array(graph):
+    array = graph.detect(image_message(EMPTY, stamp=(7, 7)))
+    assert array.detections == []
+    assert array.header.stamp.sec == 7
+
+
+@pytest.mark.parametrize(('encoding', 'pixels', 'step'), [
+    pytest.param('bgr8', SCENE, None, id='bgr8'),
+    pytest.param('bgr8', SCENE, 3 * SIZE + 5, id='bgr8 with padded rows'),
+    pytest.param('rgb8', SCENE, None, id='rgb8'),
+    pytest.param('mono8', SCENE[:, :, 0], None, id='mono8'),
+    pytest.param('mono8', SCENE[:, :, 0], 256, id='mono8 with padded rows'),
+    pytest.param('nv12', nv12(SCENE), None, id='nv12'),
+    pytest.param('nv12', nv12(SCENE), 192, id='nv12 with padded rows'),
+])
+def test_every_encoding_finds_the_same(graph, encoding, pixels, step):
+    array = graph.detect(image_message(pixels, encoding, step))
+    detection, = array.detections
+    assert (detection.bbox.center.position.x, detection.bbox.center.position.y) == (44.0, 28.0)
+
+
+@pytest.mark.parametrize(('spoil', 'complaint'), [
+    pytest.param({'encoding': 'yuv9'}, 'yuv9', id='encoding'),
+    pytest.param({'step': 3}, '3', id='step too small'),
+    pytest.param({'height': 4000}, '4000', id='data too short'),
+    pytest.param({'width': 0}, '0x128', id='no width'),
+    pytest.param({'data': b''}, '', id='no data'),
+    pytest.param({'encoding': 'nv12', 'step': SIZE, 'height': 127}, '127', id='odd nv12'),
+])
+def test_a_broken_frame_is_counted_and_the_next_is_served(graph, spoil, complaint):
+    message = image_message(SCENE)
+    for field, value in spoil.items():
+        setattr(message, field, value)
+    graph.camera.publish(message)
+    values = graph.counts(failed=1, received=1)
+    assert values['failed: FrameError'] == '1'
+    assert complaint in values['last_error']
+    assert len(graph.detect(image_message(SCENE)).detections) == 1
+    assert len(graph.arrays) == 1, 'a failed frame must not look like an empty scene'
+
+
+def test_every_frame_of_a_burst_is_accounted_for_and_in_order(graph):
+    for number in range(60):
+        graph.camera.publish(image_message(SCENE, stamp=(number, 0)))
+    # Images that DDS itself replaced never came in.
+    wait_for(lambda: graph.arrays and graph.arrays[-1].header.stamp.sec == 59)
+    stamps = [array.header.stamp.sec for array in graph.arrays]
+    assert stamps == sorted(set(stamps))
+    values = graph.counts(in_flight=0, published=len(stamps))
+    parts = [int(values[key]) for key in ('published', 'superseded', 'failed')]
+    assert sum(parts) == int(values['received'])
+
+
+def test_the_annotated_image_exists_only_for_its_subscribers(graph):
+    graph.detect(image_message(SCENE))
+    pictures = []
+    subscription = graph.listen(Image, 'fcos/annotated_image', pictures)
+    wait_for(lambda: graph.node.count_subscribers('fcos/annotated_image'))
+    message = image_message(nv12(SCENE), 'nv12')
+
+    def picture():
+        graph.detect(message)
+        return pictures
+
+    drawn = wait_for(picture)[0]
+    assert drawn.header == message.header
+    assert (drawn.width, drawn.height, drawn.encoding, drawn.step) == (SIZE, SIZE, 'bgr8', 384)
+    pixels = np.frombuffer(drawn.data, np.uint8).reshape(SIZE, SIZE, 3)
+    assert np.ptp(pixels, axis=2).max() > 50, 'nothing coloured was drawn on a grey image'
+    graph.peer.destroy_subscription(subscription)
+    wait_for(lambda: not graph.node.count_subscribers('fcos/annotated_image'))
+    known = len(pictures)
+    graph.detect(message)
+    assert len(pictures) == known
+
+
+def test_late_joiners_learn_the_names_of_the_classes(graph):
+    heard = []
+    graph.listen(LabelInfo, 'fcos/label_info', heard, LATCHED)
+    info = wait_for(lambda: heard)[0]
+    names = {entry.class_id: entry.class_name for entry in info.class_map}
+    assert names == {0: 'cube', 1: 'ball', 2: 'cone'}
+    assert info.threshold == pytest.approx(0.5)
+
+
+def test_thresholds_and_classes_change_between_frames(graph):
+    assert graph.set(score_threshold=1.0) == ''
+    assert graph.detect(image_message(SCENE)).detections == []
+    assert graph.set(score_threshold=0.3, classes=['ball', '2']) == ''
+    assert graph.detect(image_message(SCENE)).detections == []
+    assert graph.set(classes=['cube']) == ''
+    assert len(graph.detect(image_message(SCENE)).detections) == 1
+    assert graph.set(classes=['']) == ''
+    assert len(graph.detect(image_message(SCENE)).detections) == 1
+
+
+def test_a_whole_number_is_a_threshold_too(model):
+    with Graph(model=model, score_threshold=1) as running:
+        assert running.ready().detect(image_message(SCENE)).detections == []
+
+
+@pytest.mark.parametrize(('change', 'reason'), [
+    pytest.param({'score_threshold': 1.5}, '1.5', id='out of range'),
+    pytest.param({'score_threshold': 'high'}, 'high', id='not a number'),
+    pytest.param({'score_threshold': float('nan')}, 'nan', id='NaN'),
+    pytest.param({'classes': ['cubes']}, "did you mean 'cube'", id='unknown class'),
+    pytest.param({'max_detections': 0}, '', id='none wanted'),
+    pytest.param({'model': 'other.onnx'}, 'model cannot change', id='model while loaded'),
+    pytest.param({'score_threshold': 0.9, 'classes': ['dog']}, 'dog', id='half wrong'),
+])
+def test_a_wrong_change_is_refused_whole_with_the_reason(graph, change, reason):
+    assert reason in graph.set(**change) != ''
+    assert graph.node.get_parameter('score_threshold').value == 0.0
+    assert len(graph.detect(image_message(SCENE)).detections) == 1
+
+
+def test_a_missing_model_leaves_the_node_unconfigured_with_the_reason(model):
+    with Graph(model='/nowhere/model.onnx') as running:
+        status = running.status('frames')
+        assert status.level == b'\x02'
+        assert '/nowhere/model.onnx' in status.message
+        assert running.set(model=model) == ''
+        running.node.trigger_configure()
+        running.node.trigger_activate()
+        assert len(running.ready().detect(image_message(SCENE)).detections) == 1
+        running.status('frames', lambda status: status.level == b'\x00')
+
+
+def test_a_class_the_model_lacks_is_refused_at_configure(model):
+    with Graph(model=model, classes=['zebra']) as running:
+        assert 'zebra' in running.status('frames', lambda status: status.level == b'\x02').message
+
+
+def test_without_autostart_the_lifecycle_is_in_the_users_hands(model):
+    with Graph(model=model, autostart=False) as running:
+        assert 'unconfigured' in running.status('frames').message
+        node = running.node
+        for _ in range(2):
+            node.trigger_configure()
+            for _ in range(2):
+                node.trigger_activate()
+                assert len(running.ready().detect(image_message(SCENE)).detections) == 1
+                node.trigger_deactivate()
+                wait_for(lambda: not running.camera.get_subscription_count())
+                assert 'inactive' in running.status(
+                    'frames', lambda status: 'inactive' in status.message).message
+            node.trigger_cleanup()
+        node.trigger_shutdown()
+
+
+def test_a_best_effort_camera_is_named_and_an_override_heals_it(model):
+    with Graph(model=model, camera_qos=qos_profile_sensor_data) as running:
+        status = running.status('frames', lambda status: 'best effort' in status.message)
+        assert status.level == b'\x02'
+        assert 'peer' in status.message
+    override = {'qos_overrides./image.subscription.reliability': 'best_effort'}
+    with Graph(model=model, camera_qos=qos_profile_sensor_data, **override) as running:
+        assert len(running.ready().detect(image_message(SCENE)).detections) == 1
+        running.status('frames', lambda status: status.level == b'\x00')
+
+
+def test_namespace_and_remapping_move_the_topics(model):
+    cli = ('--ros-args', '-r', 'image:=image', '-r', '__node:=fcos')
+    with Graph(model=model, namespace='/robot', cli=cli) as running:
+        assert running.ready().camera.topic_name == '/robot/image'
+        assert len(running.detect(image_message(SCENE)).detections) == 1
+        assert running.status('model').name == 'robot/fcos: model'
+
+
+def test_silence_is_reported(graph):
+    assert 'no image' in graph.status('frames', lambda status: status.level == b'\x01').message
+
+
+def test_stage_times_are_reported(graph):
+    graph.detect(image_message(SCENE))
+    status = graph.status('latency', lambda status: status.values)
+    keys = [entry.key for entry in status.values]
+    assert keys == [f'{stage} p50/p95/p99 ms'
+                    for stage in ('wait', 'preprocess', 'infer', 'decode', 'publish', 'total')]

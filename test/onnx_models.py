@@ -1,0 +1,83 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Small ONNX models with the outputs of an FCOS, made by hand, whose detections are known.
+
+Class 0 is brightness: a white square that fills one cell of stride 8 is found as a box of twice
+the cell's size around the cell's centre, and nothing else is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+STRIDES = (8, 16, 32, 64, 128)
+DTYPES = {'uint8': TensorProto.UINT8, 'float32': TensorProto.FLOAT}
+
+
+def write_fcos(
+    path: Path, *, size: int = 128, classes: int = 3, layout: str = 'NHWC',
+    output_layout: str = 'NHWC', dtype: str = 'uint8', outputs: int = 15, half_box: float = 1.0,
+    metadata: Mapping[str, str] | None = None, sides: tuple[object, object] | None = None,
+) -> Path:
+    """
+    Write an FCOS that finds white squares.
+
+    :param outputs: how many of the 15 outputs to declare.
+    :param half_box: each of l, t, r, b, as written to the outputs.
+    :param sides: declared height and width of the input, where not `size`.
+    """
+    height, width = sides or (size, size)
+    shape = [1, height, width, 3] if layout == 'NHWC' else [1, 3, height, width]
+    nodes = [helper.make_node('Cast', ['image'], ['float'], to=TensorProto.FLOAT)]
+    pixels = 'float'
+    if layout == 'NHWC':
+        nodes.append(helper.make_node('Transpose', ['float'], ['chw'], perm=[0, 3, 1, 2]))
+        pixels = 'chw'
+    weights = {
+        'grey': np.full((1, 3, 1, 1), 1 / 3), 'zero': np.zeros(1),
+        'class_weight': np.eye(classes, 1).reshape(classes, 1, 1, 1) * 0.1,
+        'class_bias': np.array([-20.0] + [-10.0] * (classes - 1)),
+        'box_weight': np.zeros((4, 1, 1, 1)), 'box_bias': np.full(4, half_box),
+        'centerness_weight': np.full((1, 1, 1, 1), 0.1), 'centerness_bias': np.full(1, -20.0),
+    }
+    nodes.append(helper.make_node('Conv', [pixels, 'grey', 'zero'], ['brightness']))
+    names = []
+    for part in ('class', 'box', 'centerness'):
+        for stride in STRIDES:
+            name = f'{part}_{stride}'
+            names.append(name)
+            nodes += _output(part, stride, name, output_layout)
+    graph = helper.make_graph(
+        nodes, 'bright_squares',
+        [helper.make_tensor_value_info('image', DTYPES[dtype], shape)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+         for name in names[:outputs]],
+        [numpy_helper.from_array(value.astype(np.float32), name)
+         for name, value in weights.items()])
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8)
+    helper.set_model_props(model, dict(metadata or {}))
+    onnx.save(model, str(path))
+    return path
+
+
+def white_square(size: int, column: int, row: int) -> np.ndarray:
+    """Paint one white cell of stride 8 on a black (size, size, 3) image."""
+    image = np.zeros((size, size, 3), np.uint8)
+    image[8 * row:8 * row + 8, 8 * column:8 * column + 8] = 255
+    return image
+
+
+def _output(part: str, stride: int, name: str, layout: str) -> list[onnx.NodeProto]:
+    pool = helper.make_node('AveragePool', ['brightness'], [f'{name}_pool'],
+                            kernel_shape=[stride, stride], strides=[stride, stride])
+    raw = f'{name}_nchw' if layout == 'NHWC' else name
+    conv = helper.make_node('Conv', [f'{name}_pool', f'{part}_weight', f'{part}_bias'], [raw])
+    turn = helper.make_node('Transpose', [raw], [name], perm=[0, 2, 3, 1])
+    return [pool, conv, turn] if layout == 'NHWC' else [pool, conv]

@@ -1,0 +1,54 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The books: nothing is lost, whoever writes."""
+
+from threading import Thread
+
+from fcos_ros.runtime.statistics import WINDOW, Latencies, Ledger
+import numpy as np
+import pytest
+
+
+def test_threads_lose_no_entry():
+    ledger = Ledger()
+
+    def write():
+        for _ in range(1000):
+            ledger.enter()
+            ledger.publish()
+
+    threads = [Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    account = ledger.account()
+    assert (account.received, account.published, account.in_flight) == (4000, 4000, 0)
+
+
+def test_the_account_adds_up():
+    ledger = Ledger()
+    for _ in range(5):
+        ledger.enter()
+    ledger.publish()
+    ledger.supersede()
+    ledger.fail(ValueError('too small'))
+    account = ledger.account()
+    assert account.in_flight == 2
+    assert account.errors == {'ValueError': 1}
+    assert account.last_error == 'too small'
+
+
+def test_an_error_without_text_is_named_by_its_kind():
+    ledger = Ledger()
+    ledger.fail(KeyError())
+    assert ledger.account().last_error == 'KeyError()'
+
+
+def test_percentiles_are_those_of_the_newest_samples():
+    latencies = Latencies()
+    for sample in (*np.full(WINDOW, 1000.0), *np.arange(WINDOW)):
+        latencies.add(infer=float(sample))
+    spread = latencies.percentiles()['infer']
+    assert spread.p50 == pytest.approx((WINDOW - 1) / 2)
+    assert spread.p50 < spread.p95 < spread.p99 < WINDOW
