@@ -16,7 +16,7 @@ def share_files():
     """List what goes below `share`, folder by folder, as setuptools wants it."""
     yield 'share/ament_index/resource_index/packages', [f'resource/{NAME}']
     yield f'share/{NAME}', ['package.xml']
-    for folder in ('config', 'launch', 'models', 'rviz'):
+    for folder in ('config', 'launch', 'models'):
         files = [str(file) for file in sorted(Path(folder).glob('*')) if file.is_file()]
         yield f'share/{NAME}/{folder}', files
 

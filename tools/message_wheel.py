@@ -44,6 +44,10 @@ GENERATORS = {
 """Modules that write C or C++ sources from the definitions, with the function that does it."""
 
 
+class TypeHashError(ValueError):
+    """A definition differs from upstream's."""
+
+
 @dataclass(frozen=True)
 class Package:
     """
@@ -109,12 +113,25 @@ class Workshop:
         hashes = importlib.import_module('rosidl_generator_type_description')
         folders = [f'{name}:{self.prefix}/share/{name}' for name in self.depends]
         hashes.generate_type_hash(self._arguments(hashes.__name__, include_paths=folders))
+        self._compare_with_upstream()
         for generator, function in GENERATORS.items():
             self._run_generator(generator, function)
         (self._output('rosidl_typesupport_c') / 'dispatch.cpp').write_text(
             _dispatch(self.package.name, [path.stem for path in self.package.messages]))
         python = importlib.import_module('rosidl_generator_py')
         python.generate_py(self._arguments('rosidl_generator_py'), ['rosidl_typesupport_c'])
+
+    def _compare_with_upstream(self) -> None:
+        """Refuse types that would not talk to the upstream ones of the same name."""
+        upstream = json.loads((self.package.folder.parent / 'type_hashes.json').read_text())
+        for message in self.package.messages:
+            name = f'{self.package.name}/msg/{message.stem}'
+            known = json.loads((self._hashes / f'{message.stem}.json').read_text())['type_hashes']
+            found = next(it['hash_string'] for it in known if it['type_name'] == name)
+            if found != upstream.get(name):
+                raise TypeHashError(f'{message}: the type hash is {found}, upstream it is '
+                                    f'{upstream.get(name)}: names, types and order of the fields '
+                                    'must be those of upstream')
 
     def _run_generator(self, generator: str, function: str) -> None:
         """Run one generator, and fill in the header that CMake would have configured."""

@@ -18,7 +18,6 @@ import hashlib
 import os
 from pathlib import Path
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -33,7 +32,7 @@ MESSAGES = ROOT / 'tools' / 'msgs'
 ENVIRONMENTS = CACHE / 'environments'
 """Lists the environments that tests run in, one folder a line."""
 
-SHARED = ('package.xml', 'config', 'launch', 'models', 'rviz')
+SHARED = ('package.xml', 'config', 'launch', 'models')
 """What the package installs below `share/fcos_ros`."""
 
 DEBIAN = frozenset({'numpy', 'opencv-python-headless'})
@@ -71,17 +70,7 @@ class Builder:
 
     def build(self) -> None:
         """Do the steps that are not done."""
-        for step in self.steps():
-            stamp = self.folder / '.setup' / _file_name(step.name)
-            if stamp.exists() and stamp.read_text() == step.key:
-                continue
-            started = time.monotonic()
-            print(f'{self.environment.name}: {step.name} ...', flush=True)
-            step.run()
-            stamp.parent.mkdir(exist_ok=True)
-            stamp.write_text(step.key)
-            seconds = time.monotonic() - started
-            print(f'{self.environment.name}: {step.name} done in {seconds:.0f} s', flush=True)
+        perform(self.steps(), self.folder)
 
     def steps(self) -> list[Step]:
         """All steps, in order."""
@@ -167,6 +156,20 @@ def main() -> None:
         sys.exit(f'\nThis command failed, its words are above: {_words(error.cmd)}')
 
 
+def perform(steps: Iterable[Step], folder: Path) -> None:
+    """Do the steps that have not been done in `folder` with the same key, and say so."""
+    for step in steps:
+        stamp = folder / '.setup' / re.sub(r'\W+', '_', step.name)
+        if stamp.exists() and stamp.read_text() == step.key:
+            continue
+        _say(f'{folder.name}: {step.name} ...')
+        started = time.monotonic()
+        step.run()
+        stamp.parent.mkdir(exist_ok=True)
+        stamp.write_text(step.key)
+        _say(f'{folder.name}: {step.name}: done in {time.monotonic() - started:.0f} s')
+
+
 def read_pins(file: Path) -> list[str]:
     """Return the requirements of a pinned list, without its comments."""
     lines = (line.partition('#')[0].strip() for line in file.read_text().splitlines())
@@ -216,6 +219,11 @@ def _run(command: Iterable[str | Path]) -> None:
     subprocess.run(words, check=True, cwd=ROOT)
 
 
+def _say(line: str) -> None:
+    # In one piece: two environments are made at a time.
+    print(f'{line}\n', end='', flush=True)
+
+
 def _words(command: Iterable[str]) -> str:
     """Return the start of a command: a list of pins may be long."""
     text = ' '.join(command)
@@ -224,10 +232,6 @@ def _words(command: Iterable[str]) -> str:
 
 def _key(*parts: str) -> str:
     return hashlib.sha256('\0'.join(parts).encode()).hexdigest()[:16]
-
-
-def _file_name(text: str) -> str:
-    return re.sub(r'\W+', '_', text)
 
 
 if __name__ == '__main__':
