@@ -53,7 +53,7 @@ class OnnxBackend:
     concurrent = True
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        self._session, self._errors = _open(path, threads)
+        self._session = _open(path, threads)
         metadata = _read_metadata(self._session.get_modelmeta().custom_metadata_map)
         spec = _input_spec(self._session.get_inputs(), metadata)
         self._feed = spec.name
@@ -63,7 +63,7 @@ class OnnxBackend:
         """Run the model once; see `Backend.infer`."""
         try:
             outputs: Sequence[NDArray[Any]] = self._session.run(None, {self._feed: tensor})
-        except self._errors as error:
+        except Exception as error:
             raise InferenceError(f'onnxruntime failed: {error}') from error
         return outputs
 
@@ -109,19 +109,15 @@ class Metadata:
     nms_threshold: float = 0.6
 
 
-def _open(path: Path, threads: int) -> tuple[Any, tuple[type[Exception], ...]]:
-    """Make the session; return it with the exceptions that onnxruntime raises."""
+def _open(path: Path, threads: int) -> Any:
     try:
         import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as state
     except ImportError as error:
         raise ModelError(
             f'{path} needs onnxruntime, which cannot be imported ({error}): '
             'pip install onnxruntime') from error
     if not path.is_file():
         raise ModelError(f'{path} is not a file: give the path of an .onnx file')
-    errors = tuple(kind for kind in vars(state).values()
-                   if isinstance(kind, type) and issubclass(kind, Exception))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -129,11 +125,10 @@ def _open(path: Path, threads: int) -> tuple[Any, tuple[type[Exception], ...]]:
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(
+        return onnxruntime.InferenceSession(
             str(path), options, providers=['CPUExecutionProvider'])
-    except (*errors, RuntimeError) as error:
+    except Exception as error:
         raise ModelError(f'{path} cannot be read as ONNX: {error}') from error
-    return session, (*errors, RuntimeError)
 
 
 def _one_of(*accepted: str) -> Callable[[str], str]:
@@ -193,7 +188,7 @@ def _input_spec(inputs: Sequence[Any], metadata: Metadata) -> InputSpec:
     if len(inputs) != 1 or inputs[0].type not in INPUT_DTYPES:
         raise refusal
     batch, *sides = inputs[0].shape
-    if len(sides) != 3 or batch not in (1, None) and not isinstance(batch, str):
+    if len(sides) != 3 or (batch not in (1, None) and not isinstance(batch, str)):
         raise refusal
     if not all(isinstance(side, int) for side in sides):
         raise refusal

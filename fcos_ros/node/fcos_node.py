@@ -20,7 +20,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 import rclpy
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -43,6 +43,11 @@ from fcos_ros.runtime.detector import Detector
 from fcos_ros.runtime.model_path import find
 from fcos_ros.runtime.pool import Outcome, Pool
 from fcos_ros.runtime.statistics import Latencies, Ledger
+
+try:
+    from rclpy.clock_type import ClockType
+except ImportError:  # ROS 2 Humble
+    from rclpy.clock import ClockType  # type: ignore[attr-defined]
 
 REPORT_PERIOD = 1.0
 """Seconds between two reports on `/diagnostics`."""

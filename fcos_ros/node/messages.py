@@ -18,8 +18,16 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import (
-    BoundingBox2D, Detection2D, Detection2DArray, LabelInfo, ObjectHypothesis,
-    ObjectHypothesisWithPose, Point2D, Pose2D, VisionClass)
+    BoundingBox2D,
+    Detection2D,
+    Detection2DArray,
+    LabelInfo,
+    ObjectHypothesis,
+    ObjectHypothesisWithPose,
+    Point2D,
+    Pose2D,
+    VisionClass,
+)
 
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import Frame
@@ -53,8 +61,8 @@ def to_image(bgr: NDArray[np.uint8], header: Header) -> Image:
     message = Image(header=header, height=height, width=width, encoding='bgr8', is_bigendian=0,
                     step=channels * width)
     # The fastest way on every distribution: the setter copies, or checks each byte in Python.
-    pixels: array[int] = message.data  # type: ignore[assignment]
-    pixels.frombytes(memoryview(np.ascontiguousarray(bgr)).cast('B'))
+    pixels: array[int] = message.data
+    pixels.frombytes(np.ascontiguousarray(bgr).data.cast('B'))
     return message
 
 

@@ -9,7 +9,11 @@ from dataclasses import fields, replace
 from typing import Any
 
 from rcl_interfaces.msg import (
-    FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult)
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
 from rclpy.node import Node
 
 from fcos_ros.node.settings import Option, Settings

@@ -11,9 +11,6 @@ from threading import Lock
 
 import numpy as np
 
-FATES = ('published', 'superseded', 'failed')
-"""What becomes of a frame that came in, each exactly once."""
-
 WINDOW = 512
 """Samples kept a stage: at 30 Hz the last 17 s, few enough to sort once a second."""
 
@@ -76,7 +73,8 @@ class Ledger:
         """Tell the state of one moment."""
         with self._lock:
             return Account(
-                self._counts['received'], *(self._counts[fate] for fate in FATES),
+                received=self._counts['received'], published=self._counts['published'],
+                superseded=self._counts['superseded'], failed=self._counts['failed'],
                 errors=dict(self._errors), last_error=self._last_error)
 
 

@@ -5,13 +5,14 @@
 import json
 from threading import Thread
 
+import numpy as np
+from onnx_models import STRIDES, white_square, write_fcos
+import pytest
+
 from fcos_ros.backends import ModelError, load
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
 from fcos_ros.runtime.detector import Detector
-import numpy as np
-from onnx_models import STRIDES, white_square, write_fcos
-import pytest
 
 SQUARE = [8 * 5 + 4 - 8, 8 * 3 + 4 - 8, 8 * 5 + 4 + 8, 8 * 3 + 4 + 8]
 """The box found for a white cell in column 5, row 3."""

@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from threading import Thread
 import time
 from typing import Any, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray
-from fcos_ros.node.fcos_node import FcosNode
 import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -19,7 +18,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
-from vision_msgs.msg import Detection2DArray, LabelInfo
+from vision_msgs.msg import Detection2DArray
+
+from fcos_ros.node.fcos_node import FcosNode
 
 PATIENCE = 15.0
 """Seconds to wait for what must come."""
@@ -98,10 +99,8 @@ class Graph(AbstractContextManager['Graph']):
         return {entry.key: entry.value for entry in status.values}
 
     def _spin(self) -> None:
-        try:
+        with suppress(ExternalShutdownException):
             self.executor.spin()
-        except ExternalShutdownException:
-            pass
 
 
 def wait_for(look: Callable[[], Found], patience: float = PATIENCE) -> Found:

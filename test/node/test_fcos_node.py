@@ -3,7 +3,7 @@
 """What the node promises to the graph, on real rclpy and Fast DDS."""
 
 import cv2
-from graph import Graph, LATCHED, image_message, wait_for
+from graph import LATCHED, Graph, image_message, wait_for
 import numpy as np
 from onnx_models import white_square, write_fcos
 import pytest

@@ -6,13 +6,14 @@ from random import Random
 from threading import Event, Semaphore
 import time
 
+import pytest
+
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
 from fcos_ros.runtime.detector import Result, StageTimes
 from fcos_ros.runtime.pool import Pool
 from fcos_ros.runtime.statistics import Latencies, Ledger
-import pytest
 
 FRAME = Frame.wrap(bytes(3), Size(1, 1), 'bgr8')
 RESULT = Result(Detections.empty(), StageTimes(0.001, 0.002, 0.003))

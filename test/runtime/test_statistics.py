@@ -4,9 +4,10 @@
 
 from threading import Thread
 
-from fcos_ros.runtime.statistics import WINDOW, Latencies, Ledger
 import numpy as np
 import pytest
+
+from fcos_ros.runtime.statistics import WINDOW, Latencies, Ledger
 
 
 def test_threads_lose_no_entry():
