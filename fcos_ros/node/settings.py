@@ -107,3 +107,23 @@ def to_criteria(settings: Settings, model: ModelInfo) -> Criteria:
         nms_threshold=settings.nms_threshold or model.criteria.nms_threshold,
         max_detections=settings.max_detections,
         class_ids=model.labels.ids(names) if names else None)
+
+
+def parameter_table() -> str:
+    """Say all settings as a Markdown table."""
+    rows = [f'| `{entry.name}` | {_shown(entry.default)} | {_accepted(option)} '
+            f'| {"yes" if option.live else ""} | {option.description} |'
+            for entry, option in zip(fields(Settings), Settings.options().values())]
+    return '\n'.join(['| parameter | default | accepted | live | meaning |',
+                      '|---|---|---|---|---|', *rows])
+
+
+def _shown(default: object) -> str:
+    value = list(default) if isinstance(default, tuple) else default
+    return f'`{str(value).lower() if isinstance(value, bool) else value}`'
+
+
+def _accepted(option: Option) -> str:
+    if option.limits is not None:
+        return f'{option.limits[0]} to {option.limits[1]}'
+    return ', '.join(f'`{choice}`' for choice in option.choices)

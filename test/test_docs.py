@@ -1,0 +1,31 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the documents say of parameters is what the node has."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fcos_ros.node.settings import Settings, parameter_table
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_readme_holds_the_table_of_parameters():
+    readme = (ROOT / 'README.md').read_text(encoding='utf-8')
+    assert parameter_table() in readme, f'the table should be:\n{parameter_table()}'
+
+
+def test_the_parameter_file_holds_every_parameter_with_its_default():
+    text = (ROOT / 'config' / 'fcos.yaml').read_text(encoding='utf-8')
+    written = yaml.safe_load(text)['/**']['ros__parameters']
+    defaults = {name: list(value) if isinstance(value, tuple) else value
+                for name, value in vars(Settings()).items()}
+    assert written == defaults
+
+
+@pytest.mark.parametrize('argument', [name for name in Settings.options()])
+def test_every_parameter_is_a_launch_argument(argument):
+    launch = (ROOT / 'launch' / 'fcos.launch.py').read_text(encoding='utf-8')
+    assert f"'{argument}'" in launch
