@@ -8,7 +8,6 @@ import colorsys
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import Pixels

@@ -161,23 +161,25 @@ class _Expected(NamedTuple):
 
 
 class _Tensor(NamedTuple):
-    index: int
+    position: int
     spec: OutputSpec
     grid: Size
     channels: int
 
     @classmethod
-    def read(cls, index: int, spec: OutputSpec, axes: _Axes) -> _Tensor:
+    def read(cls, position: int, spec: OutputSpec, axes: _Axes) -> _Tensor:
         if len(spec.shape) != 4 or spec.shape[0] != 1:
-            return cls(index, spec, Size(0, 0), 0)
+            return cls(position, spec, Size(0, 0), 0)
         width, height = spec.shape[axes.width], spec.shape[axes.height]
-        return cls(index, spec, Size(width, height), spec.shape[axes.channels])
+        return cls(position, spec, Size(width, height), spec.shape[axes.channels])
 
     def likeness(self, kind: str) -> int:
-        """0 when the name says it is of this kind, 2 when it says another, 1 when it says none."""
+        """Rank the name: 0 says it is of this kind, 1 says nothing, 2 says another kind."""
         name = self.spec.name.lower()
-        said = next((kind for kind, words in _HINTS.items() if any(w in name for w in words)), None)
-        return 1 if said is None else 2 * (said != kind)
+        for said, words in _HINTS.items():
+            if any(word in name for word in words):
+                return 0 if said == kind else 2
+        return 1
 
 
 def _ascending(strides: Sequence[int] | None) -> tuple[int, ...]:
@@ -205,7 +207,7 @@ def _assign(
     tensors: list[_Tensor], expected: _Expected, classes: int, layout: str,
 ) -> tuple[Level, ...]:
     """Give every level its three tensors; empty when they do not fit this layout."""
-    free = {tensor.index: tensor for tensor in tensors}
+    free = {tensor.position: tensor for tensor in tensors}
     grids = [expected.grid(stride) for stride in expected.strides]
     found: dict[str, list[_Tensor]] = {}
     for kind, channels in zip(_KINDS, (classes, 4, 1)):
@@ -215,7 +217,7 @@ def _assign(
             likely = sorted(fitting, key=lambda t: t.likeness(kind))[:grids.count(grid)]
             found[kind] += sorted(likely)
             for tensor in likely:
-                del free[tensor.index]
+                del free[tensor.position]
     if free or any(len(found[kind]) != len(grids) for kind in _KINDS):
         return ()
     return tuple(
@@ -227,7 +229,7 @@ def _level(
     stride: int, layout: str, classes: _Tensor, box: _Tensor, centerness: _Tensor,
 ) -> Level:
     return Level(
-        stride, classes.grid, classes.index, box.index, centerness.index, layout,
+        stride, classes.grid, classes.position, box.position, centerness.position, layout,
         *(_checked_scale(tensor) for tensor in (classes, box, centerness)))
 
 

@@ -26,6 +26,8 @@ FITS = {'letterbox': Resize.letterbox, 'stretch': Resize.stretch}
 PIXELS = ('nv12', 'rgb', 'bgr')
 LAYOUTS = ('NHWC', 'NCHW')
 
+_UINT8: np.dtype[Any] = np.dtype(np.uint8)
+
 
 @dataclass(frozen=True)
 class InputSpec:
@@ -43,7 +45,7 @@ class InputSpec:
     size: Size
     pixels: str = 'rgb'
     layout: str = 'NHWC'
-    dtype: np.dtype[Any] = np.dtype(np.uint8)
+    dtype: np.dtype[Any] = _UINT8
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
 
@@ -131,7 +133,7 @@ class _Nv12Canvas:
             return
         pixels = _resized(frame.planes[0], content)
         for code in _TO_I420[frame.encoding]:
-            pixels = cv2.cvtColor(pixels, code)
+            pixels = np.asarray(cv2.cvtColor(pixels, code), np.uint8)
         luma[:] = pixels[:height]
         # The I420 image ends with the U plane, then the V plane, each of a quarter of its pixels.
         chroma[:] = pixels[height:].reshape(2, height // 2, width // 2).transpose(1, 2, 0)
@@ -144,8 +146,8 @@ class _RgbCanvas:
         width, height = spec.size
         self._pixels = np.empty((height, width, 3), np.uint8)
         self._codes = {
-            encoding: code for (encoding, pixels), code in _TO_RGB.items() if pixels == spec.pixels}
-        self._scratch = np.empty(width * height * 3, np.uint8)
+            encoding: code
+            for (encoding, pixels), code in _TO_RGB.items() if pixels == spec.pixels}
         self._table = _normalisation(spec)
         self._planar = spec.layout == 'NCHW'
         self.tensor = (self._pixels[None] if self._table is None and not self._planar

@@ -1,0 +1,184 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+How long from raw outputs to detections, beside plain numpy in the order of the vendor's sample.
+
+Prints a Markdown table; run `python benchmarks/decode.py`. The outputs are synthetic, but of the
+shapes, number types and statistics of the published networks: most cells see nothing for sure,
+centerness is noise where there is no object, an object is seen by a cluster of cells. Both sides
+get the same outputs in turn, and must find the same objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+import statistics
+import sys
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from fcos_ros.core.decode import Criteria, Decoder
+from fcos_ros.core.detections import Detections
+from fcos_ros.core.head import STRIDES, Head, OutputSpec
+from fcos_ros.core.resize import Size
+
+SIZES = (512, 768, 896)
+OBJECTS = (1, 8, 30)
+DTYPES = ('int32', 'float32')
+CLASSES = 80
+ROUNDS = 41
+
+Array = NDArray[Any]
+
+
+def main() -> None:
+    """Print the table."""
+    print(f'numpy {np.__version__}; medians of {ROUNDS} rounds\n')
+    print('| canvas | objects | outputs | plain numpy, ms | fcos_ros, ms | times faster | found |')
+    print('| ---: | ---: | --- | ---: | ---: | ---: | ---: |')
+    for dtype in DTYPES:
+        for size in SIZES:
+            for objects in OBJECTS:
+                print(_row(size, objects, dtype), flush=True)
+
+
+def _row(size: int, objects: int, dtype: str) -> str:
+    specs, outputs = synthetic_outputs(size, objects, dtype, np.random.default_rng(objects))
+    decoder = Decoder(Head.recognise(specs, Size(size, size), box_unit='stride'))
+    criteria = Criteria()
+    found, expected = decoder(outputs, criteria), plain_decode(specs, outputs, criteria)
+    _require_equal(found, expected)
+    plain, ours = _interleaved_medians(
+        lambda: plain_decode(specs, outputs, criteria), lambda: decoder(outputs, criteria))
+    return (f'| {size} | {objects} | {dtype} | {plain:.2f} | {ours:.3f} | {plain / ours:.0f} '
+            f'| {len(found)} |')
+
+
+def synthetic_outputs(
+    size: int, objects: int, dtype: str, rng: np.random.Generator,
+) -> tuple[list[OutputSpec], list[Array]]:
+    """
+    Make the 15 outputs of a network with a size x size canvas that sees some objects.
+
+    :returns: specs and arrays in the published order; boxes in stride units.
+    """
+    grids = [size // stride for stride in STRIDES]
+    logits = [rng.normal(-6, 0.7, (grid, grid, CLASSES)) for grid in grids]
+    distances = [rng.normal(3, 1, (grid, grid, 4)) for grid in grids]
+    centerness = [rng.normal(-1.2, 1, (grid, grid, 1)) for grid in grids]
+    for _ in range(objects):
+        _add_object(size, logits, distances, centerness, rng)
+    specs, outputs = [], []
+    for name, arrays in (('class', logits), ('box', distances), ('ctr', centerness)):
+        for stride, values in zip(STRIDES, arrays):
+            scale = rng.uniform(1e-5, 3e-5, values.shape[-1]).astype(np.float32)
+            array = values.astype(np.float32) if dtype == 'float32' else np.round(
+                values / scale).astype(dtype)
+            outputs.append(array[None])
+            specs.append(OutputSpec(
+                f'{name}_{stride}', outputs[-1].shape, np.dtype(dtype),
+                None if dtype == 'float32' else scale))
+    return specs, outputs
+
+
+def _add_object(
+    size: int, logits: list[Array], distances: list[Array], centerness: list[Array],
+    rng: np.random.Generator,
+) -> None:
+    """Let the cells around the middle of a random box see it, as a trained FCOS does."""
+    width, height = np.exp(rng.uniform(np.log(24), np.log(0.5 * size), 2))
+    x1, y1 = rng.uniform(0, size - width), rng.uniform(0, size - height)
+    level = int(np.searchsorted((64, 128, 256, 512), max(width, height) / 1.6))
+    stride, class_id = STRIDES[level], rng.integers(CLASSES)
+    index = (np.arange(size // stride) + 0.5) * stride
+    px, py = np.meshgrid(index, index)
+    sides = np.stack([px - x1, py - y1, x1 + width - px, y1 + height - py], axis=-1)
+    near = np.maximum(
+        abs(px - x1 - width / 2), abs(py - y1 - height / 2)) < 1.5 * stride
+    seen = near & (sides.min(axis=-1) > 0)
+    pairs = sides[seen].reshape(-1, 2, 2)
+    centred = np.sqrt((pairs.min(axis=1) / pairs.max(axis=1)).prod(axis=-1))
+    count = int(seen.sum())
+    logits[level][seen, class_id] = rng.normal(2.0, 0.7, count)
+    centerness[level][seen, 0] = np.log(centred / (1.001 - centred)) + rng.normal(0, 0.2, count)
+    distances[level][seen] = sides[seen] / stride * rng.normal(1, 0.03, (count, 4))
+
+
+def plain_decode(
+    specs: list[OutputSpec], outputs: list[Array], criteria: Criteria,
+) -> Detections:
+    """Decode in the order of the vendor's sample: every step on everything, NMS last."""
+    levels = len(STRIDES)
+    boxes, scores, class_ids = [], [], []
+    for index, stride in enumerate(STRIDES):
+        logits, distances, centerness = (
+            _dequantised(specs[part], outputs[part])
+            for part in (index, index + levels, index + 2 * levels))
+        quality = np.sqrt(_sigmoid(logits.max(axis=-1)) * _sigmoid(centerness[..., 0]))
+        keep = quality >= criteria.score_threshold
+        y, x = np.nonzero(keep)
+        points = (np.stack([x, y, x, y], axis=-1) + np.float32(0.5)) * stride
+        reach = np.maximum(distances[keep], 0) * stride
+        boxes.append(points + reach * np.float32([-1, -1, 1, 1]))
+        scores.append(quality[keep])
+        class_ids.append(logits[keep].argmax(axis=-1))
+    return _plain_nms(
+        np.concatenate(boxes), np.concatenate(scores), np.concatenate(class_ids), criteria)
+
+
+def _dequantised(spec: OutputSpec, output: Array) -> Array:
+    return output[0] if spec.scale is None else output[0].astype(np.float32) * spec.scale
+
+
+def _sigmoid(values: Array) -> Array:
+    return 1 / (1 + np.exp(-values))
+
+
+def _plain_nms(boxes: Array, scores: Array, class_ids: Array, criteria: Criteria) -> Detections:
+    kept: list[int] = []
+    for class_id in np.unique(class_ids):
+        left = np.flatnonzero(class_ids == class_id)
+        left = left[np.argsort(-scores[left], kind='stable')]
+        while left.size:
+            best, left = left[0], left[1:]
+            kept.append(best)
+            left = left[_plain_iou(boxes[best], boxes[left]) <= criteria.nms_threshold]
+    order = sorted(kept, key=lambda index: -scores[index])[:criteria.max_detections]
+    return Detections(
+        boxes[order].astype(np.float32), scores[order].astype(np.float32),
+        class_ids[order].astype(np.int32))
+
+
+def _plain_iou(box: Array, others: Array) -> Array:
+    width = np.minimum(box[2], others[:, 2]) - np.maximum(box[0], others[:, 0])
+    height = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1])
+    inside = np.maximum(width, 0) * np.maximum(height, 0)
+    areas = (others[:, 2] - others[:, 0]) * (others[:, 3] - others[:, 1])
+    return inside / ((box[2] - box[0]) * (box[3] - box[1]) + areas - inside)
+
+
+def _require_equal(found: Detections, expected: Detections) -> None:
+    np.testing.assert_array_equal(found.class_ids, expected.class_ids)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.05)
+
+
+def _interleaved_medians(*jobs: Callable[[], object]) -> list[float]:
+    """Median milliseconds of each job; taken in turn, so that all meet the same machine."""
+    times: list[list[float]] = [[] for _ in jobs]
+    for _ in range(ROUNDS):
+        for job, spent in zip(jobs, times):
+            start = time.perf_counter()
+            job()
+            spent.append(1000 * (time.perf_counter() - start))
+    return [statistics.median(spent) for spent in times]
+
+
+if __name__ == '__main__':
+    main()
