@@ -110,9 +110,11 @@ class Builder:
     def _messages(self) -> None:
         """Install our own message packages; wheels are made once and kept."""
         cache = CACHE / 'message_wheels' / message_key(self.environment.python.version)
-        for package in sorted(path for path in MESSAGES.iterdir() if path.is_dir()):
-            if not list(cache.glob(f'ros_{package.name}-*.whl')):
-                _run([self.python, '-m', 'tools.message_wheel', package, cache])
+        missing = [path for path in sorted(MESSAGES.iterdir())
+                   if path.is_dir() and not list(cache.glob(f'ros_{path.name}-*.whl'))]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda package: _run(
+                [self.python, '-m', 'tools.message_wheel', package, cache]), missing))
         self._pip('--no-index', '--force-reinstall', *sorted(map(str, cache.glob('*.whl'))))
 
     def _humble(self) -> None:
