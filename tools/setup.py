@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 
-from tools.machine import Environment, Machine, SetupError, environments
+from tools.machine import NEWEST, Environment, Machine, SetupError, environments
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / '.cache'
@@ -37,6 +37,9 @@ SHARED = ('package.xml', 'config', 'launch', 'models')
 
 DEBIAN = frozenset({'numpy', 'opencv-python-headless'})
 """What comes with a sourced ROS 2 in any case, though Debian's OpenCV does not list itself."""
+
+OURS = frozenset({'setuptools'})
+"""What is installed in any case: Humble's would build no wheel of the package."""
 
 JOIN_AMENT = (
     "import os, sys; p = os.environ.get('AMENT_PREFIX_PATH'); "
@@ -84,7 +87,7 @@ class Builder:
         if self.test:
             lists = ['test.txt', 'check.txt'] if self.main else ['test.txt']
             steps.append(self._packages('test tools', lists))
-        if self.test and self.main and not sourced:
+        if self.test and self.main and not sourced and base.libraries == NEWEST:
             pins = read_pins(REQUIREMENTS / 'humble.txt')
             steps.append(Step("signatures of Humble's rclpy", _key(*pins), self._humble))
         steps.append(Step('link to the package', _key(JOIN_AMENT, *SHARED), self._link))
@@ -102,7 +105,7 @@ class Builder:
     def _packages(self, name: str, lists: Iterable[str]) -> Step:
         """Install pinned lists, less what a sourced ROS 2 has."""
         sourced, python = self.environment.sourced, self.environment.python
-        there = python.distributions | DEBIAN if sourced else frozenset()
+        there = (python.distributions | DEBIAN) - OURS if sourced else frozenset()
         pins = [pin for file in lists for pin in read_pins(REQUIREMENTS / file)]
         pins = [pin for pin in dict.fromkeys(pins) if not provided(pin, there)]
         return Step(name, _key(*pins), lambda: self._pip(*pins))
