@@ -1,0 +1,102 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the core should compute, written to be seen right at a glance: in float64, step after step.
+
+Nothing is skipped here, and nothing is fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcos_ros.core.decode import Criteria
+from fcos_ros.core.detections import Detections
+from fcos_ros.core.head import Head, Level, Scale
+
+Array = NDArray[Any]
+
+
+class Candidate(NamedTuple):
+    """One cell that reaches the threshold."""
+
+    box: Array
+    score: float
+    class_id: int
+
+
+def decode(head: Head, outputs: Sequence[Array], criteria: Criteria) -> Detections:
+    """Dequantise everything, look at every cell, sort, suppress."""
+    with np.errstate(all='ignore'):
+        candidates = [
+            candidate
+            for level in head.levels
+            for candidate in level_candidates(head, level, outputs, criteria)]
+    candidates.sort(key=lambda candidate: -candidate.score)
+    kept = suppress(candidates[:criteria.top_k], criteria.nms_threshold)
+    return as_detections(kept[:criteria.max_detections])
+
+
+def level_candidates(
+    head: Head, level: Level, outputs: Sequence[Array], criteria: Criteria,
+) -> list[Candidate]:
+    """Walk over the cells row by row."""
+    logits = values(outputs[level.class_output], level.class_scale, level.layout)
+    centerness = values(outputs[level.centerness_output], level.centerness_scale, level.layout)
+    distances = values(outputs[level.box_output], level.box_scale, level.layout)
+    class_scores = sigmoid(np.where(np.isnan(logits), -np.inf, logits))
+    scores = np.sqrt(class_scores * sigmoid(centerness))
+    unit = level.stride if head.box_unit == 'stride' else 1
+    found = []
+    for y in range(level.grid.height):
+        for x in range(level.grid.width):
+            class_id = int(np.argmax(np.where(np.isnan(logits[y, x]), -np.inf, logits[y, x])))
+            score = float(scores[y, x, class_id])
+            left, top, right, bottom = np.maximum(distances[y, x], 0) * unit
+            px, py = (x + head.point_offset) * level.stride, (y + head.point_offset) * level.stride
+            box = np.array([px - left, py - top, px + right, py + bottom], np.float32)
+            wanted = criteria.class_ids is None or class_id in criteria.class_ids
+            if (score >= criteria.score_threshold and wanted and np.isfinite(box).all()
+                    and not np.isnan(logits[y, x]).all()):
+                found.append(Candidate(box, score, class_id))
+    return found
+
+
+def values(output: Array, scale: Scale | None, layout: str) -> Array:
+    """Real values of an output, float64 (height, width, channels)."""
+    last = output[0] if layout == 'NHWC' else output[0].transpose(1, 2, 0)
+    return last.astype(np.float64) * (1.0 if scale is None else scale.astype(np.float64))
+
+
+def sigmoid(logits: Array) -> Array:
+    return 1 / (1 + np.exp(-logits))
+
+
+def suppress(best_first: list[Candidate], iou_threshold: float) -> list[Candidate]:
+    """Greedy NMS of each class."""
+    kept: list[Candidate] = []
+    for candidate in best_first:
+        if not any(candidate.class_id == better.class_id
+                   and iou(candidate.box, better.box) > iou_threshold for better in kept):
+            kept.append(candidate)
+    return kept
+
+
+def iou(a: Array, b: Array) -> float:
+    """Intersection over union of two boxes; 0 when they have no area at all."""
+    ax1, ay1, ax2, ay2 = map(float, a)
+    bx1, by1, bx2, by2 = map(float, b)
+    inside = max(min(ax2, bx2) - max(ax1, bx1), 0) * max(min(ay2, by2) - max(ay1, by1), 0)
+    union = (ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - inside
+    return inside / union if union > 0 else 0.0
+
+
+def as_detections(candidates: list[Candidate]) -> Detections:
+    return Detections(
+        np.array([candidate.box for candidate in candidates], np.float32).reshape(-1, 4),
+        np.array([candidate.score for candidate in candidates], np.float32),
+        np.array([candidate.class_id for candidate in candidates], np.int32))

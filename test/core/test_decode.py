@@ -1,0 +1,274 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What `Decoder` promises: the result of computing everything in float64, for any outputs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import warnings
+
+from hypothesis import given, settings, strategies as st
+from networks import Network, raw
+import numpy as np
+import pytest
+import reference
+
+from fcos_ros.core.decode import Criteria, Decoder
+from fcos_ros.core.head import Head
+from fcos_ros.core.resize import Size
+
+NETWORKS = st.builds(
+    Network,
+    canvas=st.builds(lambda w, h: Size(2 * w, 2 * h), st.integers(8, 40), st.integers(8, 40)),
+    num_classes=st.sampled_from([1, 2, 3, 4, 7]),
+    strides=st.sampled_from([(8, 16, 32, 64, 128), (16, 32), (32,)]),
+    layout=st.sampled_from(['NHWC', 'NCHW']),
+    dtype=st.sampled_from(['float16', 'float32', 'float64', 'int8', 'int16', 'int32']),
+    scales=st.sampled_from(['channel', 'tensor']))
+THRESHOLDS = st.one_of(st.sampled_from([0.0, 0.05, 0.5, 1.0]), st.floats(0, 1))
+CRITERIA = st.builds(
+    Criteria,
+    score_threshold=THRESHOLDS,
+    nms_threshold=st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1)),
+    max_detections=st.sampled_from([1, 5, 100]),
+    top_k=st.sampled_from([1, 10, 500]),
+    class_ids=st.one_of(st.none(), st.just((0,))))
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def scene(network, rng, *, coarse=1e-2, mean=-1.0, spread=2.0, **options):
+    """Make a head and outputs with random logits, every cell a possible object."""
+    specs = network.specs(rng, coarse)
+    outputs = []
+    for spec in specs:
+        is_box = spec.name.startswith('box')
+        values = rng.normal(2.0 if is_box else mean, spread, spec.shape)
+        outputs.append(raw(values, spec, network.layout))
+    head = Head.recognise(specs, network.canvas, strides=network.strides,
+                          num_classes=network.num_classes, **options)
+    return head, outputs
+
+
+def assert_same(found, expected):
+    np.testing.assert_array_equal(found.class_ids, expected.class_ids)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    np.testing.assert_array_equal(found.boxes, expected.boxes)
+
+
+@settings(max_examples=300, deadline=None)
+@given(NETWORKS, CRITERIA, SEEDS, st.sampled_from(['stride', 'pixel']), st.sampled_from([0.5, 0.0]),
+       st.sampled_from([-4.0, -1.0, 3.0]))
+def test_the_result_is_that_of_float64_on_everything(
+    network, criteria, seed, box_unit, point_offset, mean,
+):
+    rng = np.random.default_rng(seed)
+    head, outputs = scene(
+        network, rng, mean=mean, box_unit=box_unit, point_offset=point_offset)
+    assert_same(Decoder(head)(outputs, criteria), reference.decode(head, outputs, criteria))
+
+
+@settings(max_examples=200, deadline=None)
+@given(NETWORKS, SEEDS, st.integers(0, 10**6), st.sampled_from([1.0, 0.3, 0.05]))
+def test_a_threshold_equal_to_a_score_keeps_it(network, seed, choice, coarse):
+    rng = np.random.default_rng(seed)
+    head, outputs = scene(network, rng, coarse=coarse)
+    everything = Criteria(score_threshold=0, top_k=10**6, max_detections=10**6, nms_threshold=1)
+    with np.errstate(all='ignore'):
+        candidates = [candidate for level in head.levels for candidate in
+                      reference.level_candidates(head, level, outputs, everything)]
+    exact = candidates[choice % len(candidates)].score
+    for threshold in (exact, np.nextafter(exact, 0), np.nextafter(exact, 1)):
+        criteria = replace(everything, score_threshold=float(threshold))
+        kept = sum(candidate.score >= threshold for candidate in candidates)
+        decoded = Decoder(head)(outputs, criteria)
+        assert_same(decoded, reference.decode(head, outputs, criteria))
+        assert len(decoded) <= kept
+
+
+@settings(max_examples=300, deadline=None)
+@given(NETWORKS, SEEDS, st.sampled_from(['cls', 'ctr']), st.sampled_from([1.0, 0.3, 0.05]))
+def test_one_certain_factor_leaves_the_threshold_to_the_other(network, seed, certain, coarse):
+    """The gate of one factor is tight where the other factor's sigmoid is 1."""
+    rng = np.random.default_rng(seed)
+    network = replace(network, canvas=Size(64, 48), strides=(16,))
+    specs, outputs = network.specs(rng, coarse), []
+    for spec in specs:
+        if spec.scale is not None and spec.name.startswith(certain):
+            spec.scale[:] = 1
+        values = 50.0 if spec.name.startswith(certain) else rng.normal(0, 2)
+        outputs.append(raw(rng.normal(values, 2.0, spec.shape), spec, network.layout))
+    head = Head.recognise(
+        specs, network.canvas, strides=(16,), num_classes=network.num_classes)
+    every = Criteria(score_threshold=0, top_k=1000, max_detections=1000, nms_threshold=1)
+    scores = [candidate.score for candidate in
+              reference.level_candidates(head, head.levels[0], outputs, every)]
+    exact = float(rng.choice(scores))
+    for threshold in (exact, np.nextafter(exact, 0), np.nextafter(exact, 1)):
+        if threshold <= 1:
+            criteria = replace(every, score_threshold=float(threshold))
+            assert_same(Decoder(head)(outputs, criteria),
+                        reference.decode(head, outputs, criteria))
+
+
+@settings(max_examples=200, deadline=None)
+@given(NETWORKS, CRITERIA, SEEDS)
+def test_infinite_missing_and_extreme_values_are_no_surprise(network, criteria, seed):
+    rng = np.random.default_rng(seed)
+    head, outputs = scene(network, rng)
+    for output in outputs:
+        if output.dtype.kind == 'f':
+            limits = np.finfo(output.dtype)
+            strange = [np.nan, np.inf, -np.inf, limits.max, limits.min, limits.tiny, 0.0, -0.0]
+        else:
+            limits = np.iinfo(output.dtype)
+            strange = [limits.max, limits.min, limits.min + 1, 0]
+        places = rng.random(output.shape) < rng.choice([0.05, 0.5, 1.0])
+        output[places] = rng.choice(np.array(strange, output.dtype), int(places.sum()))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        found = Decoder(head)(outputs, criteria)
+    assert_same(found, reference.decode(head, outputs, criteria))
+    assert np.isfinite(found.boxes).all()
+    assert np.isfinite(found.scores).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(NETWORKS, CRITERIA, SEEDS)
+def test_outputs_that_are_padded_or_read_only_decode_alike(network, criteria, seed):
+    rng = np.random.default_rng(seed)
+    head, outputs = scene(network, rng)
+    padded = []
+    for output in outputs:
+        room = np.zeros([2 * side for side in output.shape], output.dtype)
+        view = room[tuple(slice(side) for side in output.shape)]
+        view[...] = output
+        view.setflags(write=False)
+        padded.append(view)
+    assert_same(Decoder(head)(padded, criteria), Decoder(head)(outputs, criteria))
+
+
+@settings(max_examples=100, deadline=None)
+@given(NETWORKS, SEEDS, st.sampled_from([0.0, -1e-2]))
+def test_scales_that_are_zero_or_negative_still_decode_right(network, seed, scale):
+    rng = np.random.default_rng(seed)
+    network = replace(network, dtype='int16')
+    specs = network.specs(rng, coarse=1e-2)
+    for spec in specs:
+        spec.scale[rng.integers(spec.scale.size)] = scale
+    head = Head.recognise(specs, network.canvas, strides=network.strides,
+                          num_classes=network.num_classes)
+    outputs = [rng.integers(-600, 600, spec.shape).astype(np.int16) for spec in specs]
+    criteria = Criteria(score_threshold=0.4)
+    assert_same(Decoder(head)(outputs, criteria), reference.decode(head, outputs, criteria))
+
+
+@given(NETWORKS, SEEDS, st.permutations(range(6)))
+def test_the_order_of_the_outputs_does_not_matter(network, seed, order):
+    network = replace(network, strides=(16, 32), canvas=Size(64, 48))
+    rng = np.random.default_rng(seed)
+    head, outputs = scene(network, rng)
+    specs = network.specs(np.random.default_rng(seed), coarse=1e-2)
+    shuffled = Head.recognise([specs[index] for index in order], network.canvas,
+                              strides=network.strides, num_classes=network.num_classes)
+    assert_same(Decoder(shuffled)([outputs[index] for index in order], Criteria()),
+                Decoder(head)(outputs, Criteria()))
+
+
+@settings(max_examples=50, deadline=None)
+@given(SEEDS, st.lists(CRITERIA, min_size=2, max_size=5))
+def test_a_decoder_remembers_nothing_of_other_criteria_or_images(seed, many):
+    rng = np.random.default_rng(seed)
+    network = Network(canvas=Size(64, 64), num_classes=3, dtype='int32')
+    head, _ = scene(network, rng)
+    decoder = Decoder(head)
+    for criteria in many:
+        outputs = scene(network, np.random.default_rng(seed))[1]
+        outputs[0][...] = rng.integers(-600, 300, outputs[0].shape)
+        assert_same(decoder(outputs, criteria), Decoder(head)(outputs, criteria))
+
+
+@pytest.mark.parametrize('quiet', [True, False], ids=['sparse centerness', 'dense centerness'])
+@pytest.mark.parametrize('dtype', ['int32', 'float32'])
+@pytest.mark.parametrize('size', [512, 768, 896])
+def test_the_published_networks(size, dtype, quiet):
+    rng = np.random.default_rng(size)
+    network = Network(Size(size, size), dtype=dtype)
+    specs = network.specs(rng, coarse=3e-5)
+    means = {'cls': -6.0, 'box': 3.0, 'ctr': -4.0 if quiet else -1.0}
+    values = [rng.normal(means[spec.name[:3]], 1.0, spec.shape) for spec in specs]
+    for index in range(5):  # one object on each level, seen by two cells
+        values[index][0, 1, 1:3, 17] = 3.0
+        values[10 + index][0, 1, 1:3] = 2.0
+    outputs = [raw(value, spec) for value, spec in zip(values, specs)]
+    head = Head.recognise(specs, network.canvas)
+    found = Decoder(head)(outputs, Criteria())
+    assert_same(found, reference.decode(head, outputs, Criteria()))
+    assert np.count_nonzero(found.class_ids == 17) >= 5
+
+
+def one_cell(logits, centerness=20.0, box=(1, 1, 1, 1), **options):
+    """Decode a canvas of 16 x 16 with one cell of stride 16."""
+    network = Network(Size(16, 16), len(logits), strides=(16,))
+    specs = network.specs(np.random.default_rng(0))
+    head = Head.recognise(
+        specs, network.canvas, strides=(16,), num_classes=len(logits), **options)
+    outputs = [np.reshape(np.array(values, np.float32), spec.shape)
+               for values, spec in zip((logits, box, centerness), specs)]
+    return lambda **criteria: Decoder(head)(outputs, Criteria(**criteria))
+
+
+def test_a_score_is_the_root_of_class_times_centerness():
+    found = one_cell([-20.0, 0.0], centerness=0.0)(score_threshold=0.5)
+    assert (found.scores[0], found.class_ids[0]) == (0.5, 1)
+
+
+@pytest.mark.parametrize(('options', 'box'), [
+    ({'box_unit': 'pixel'}, [7, 6, 11, 12]),
+    ({'box_unit': 'stride'}, [-8, -24, 56, 72]),
+    ({'box_unit': 'pixel', 'point_offset': 0.0}, [-1, -2, 3, 4]),
+], ids=['pixels', 'strides', 'points in the corner'])
+def test_a_box_reaches_from_its_point_to_four_sides(options, box):
+    found = one_cell([9.0], box=(1, 2, 3, 4), **options)()
+    np.testing.assert_array_equal(found.boxes, [box])
+
+
+def test_a_negative_distance_counts_as_none():
+    np.testing.assert_array_equal(
+        one_cell([9.0], box=(-5, 1, -5, 1))().boxes, [[8, 7, 8, 9]])
+
+
+def test_a_cell_votes_for_its_best_class_only():
+    decode = one_cell([8.0, 9.0])
+    assert decode(class_ids=(1,)).class_ids.tolist() == [1]
+    assert len(decode(class_ids=(0,))) == 0
+    assert len(decode(class_ids=())) == 0
+
+
+def test_of_equal_classes_the_first_wins():
+    assert one_cell([-1.0, 9.0, 9.0])().class_ids.tolist() == [1]
+
+
+def test_outputs_that_are_not_the_heads_are_refused():
+    network = Network(Size(64, 64), num_classes=3)
+    head, outputs = scene(network, np.random.default_rng(0))
+    decoder = Decoder(head)
+    with pytest.raises(ValueError, match='14 outputs: the head has 15'):
+        decoder(outputs[:-1], Criteria())
+    with pytest.raises(ValueError, match=r'output 0 is float32\[1, 8, 8, 2\]: the head has float'):
+        decoder([outputs[0][..., :2], *outputs[1:]], Criteria())
+    with pytest.raises(ValueError, match='output 6 is int32.*the head has float'):
+        decoder([*outputs[:6], outputs[6].astype(np.int32), *outputs[7:]], Criteria())
+
+
+def test_a_class_that_the_network_lacks_is_refused():
+    with pytest.raises(ValueError, match='class_ids are .* the classes 0 to 1'):
+        one_cell([1.0, 2.0])(class_ids=(0, 2))
+
+
+@pytest.mark.parametrize(('field', 'value'), [
+    ('score_threshold', -0.1), ('score_threshold', float('nan')), ('nms_threshold', 1.1),
+    ('max_detections', 0), ('top_k', 0),
+])
+def test_criteria_out_of_range_are_refused(field, value):
+    with pytest.raises(ValueError, match=f'{field} is '):
+        Criteria(**{field: value})

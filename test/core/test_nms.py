@@ -1,0 +1,140 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What `nms` promises: the greedy algorithm's choice, for any boxes."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings, strategies as st
+import numpy as np
+import pytest
+import reference
+from reference import Candidate
+
+from fcos_ros.core.nms import box_iou, nms
+
+THRESHOLDS = st.one_of(st.sampled_from([0.0, 0.2, 0.5, 0.6, 0.7, 1.0]), st.floats(0, 1))
+SEEDS = st.integers(0, 2**32 - 1)
+COUNTS = st.one_of(st.integers(0, 20), st.sampled_from([64, 65, 150]))
+
+
+def boxes_and_scores(count, seed, grid):
+    """Draw boxes on a coarse grid of pixels: equal boxes, sides and scores are frequent."""
+    rng = np.random.default_rng(seed)
+    corners = np.round(rng.uniform(-20, 100, (count, 2)) / grid) * grid
+    sides = np.round(rng.exponential(15, (count, 2)) / grid) * grid
+    scores = np.round(rng.random(count), rng.integers(1, 4))
+    boxes = np.concatenate([corners, corners + sides], axis=1)
+    return boxes.astype(np.float32), scores, rng.integers(0, rng.integers(1, 6), count)
+
+
+@settings(max_examples=300, deadline=None)
+@given(COUNTS, SEEDS, THRESHOLDS, st.sampled_from([1, 5, 0.01]))
+def test_the_choice_is_that_of_the_greedy_algorithm(count, seed, threshold, grid):
+    assert_greedy(*boxes_and_scores(count, seed, grid), threshold)
+
+
+def assert_greedy(boxes, scores, class_ids, threshold):
+    order = sorted(range(len(scores)), key=lambda index: -scores[index])
+    candidates = [Candidate(boxes[i], scores[i], class_ids[i]) for i in order]
+    expected = reference.suppress(candidates, threshold)
+    kept = nms(boxes, scores, class_ids, threshold)
+    np.testing.assert_array_equal(boxes[kept], [c.box for c in expected] or np.empty((0, 4)))
+    np.testing.assert_array_equal(scores[kept], [c.score for c in expected])
+    np.testing.assert_array_equal(class_ids[kept], [c.class_id for c in expected])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([2, 20, 65, 100]), SEEDS, st.sampled_from([-1, 0, 1]))
+def test_an_iou_next_to_the_threshold_is_judged_right(count, seed, side):
+    boxes, scores, class_ids = boxes_and_scores(count, seed, grid=5)
+    scale = np.random.default_rng(seed).random()  # pixels that no binary fraction can express
+    boxes = (boxes * scale).astype(np.float32)
+    ious = box_iou(boxes, boxes)
+    ious = ious[(ious > 0) & (ious < 1)]
+    if ious.size:
+        exact = float(ious[seed % ious.size])
+        threshold = float(np.nextafter(exact, exact + side))
+        assert_greedy(boxes, scores, class_ids, threshold)
+
+
+@settings(max_examples=50, deadline=None)
+@given(SEEDS)
+def test_a_box_that_fills_just_the_threshold_of_another_is_found(seed):
+    """The narrowest partner that counts starts exactly where the search for partners ends."""
+    rng = np.random.default_rng(seed)
+    corners, sides = rng.uniform(0, 900, (50, 2)), rng.uniform(1, 200, (50, 2))
+    wide = np.concatenate([corners, corners + sides], axis=1)
+    part = wide.copy()
+    part[:, 0] += rng.random(50) * sides[:, 0]
+    boxes = np.concatenate([wide, part])
+    class_ids = np.tile(rng.permutation(50), 2)  # each pair is alone in its class
+    for exact in np.diag(box_iou(wide, part))[:5]:
+        assert_greedy(boxes, np.ones(100), class_ids, float(np.nextafter(exact, 0)))
+
+
+@settings(deadline=None)
+@given(COUNTS, SEEDS, THRESHOLDS)
+def test_what_is_kept_is_kept_again(count, seed, threshold):
+    boxes, scores, class_ids = boxes_and_scores(count, seed, grid=1)
+    kept = nms(boxes, scores, class_ids, threshold)
+    again = nms(boxes[kept], scores[kept], class_ids[kept], threshold)
+    np.testing.assert_array_equal(again, np.arange(len(kept)))
+
+
+@settings(deadline=None)
+@given(st.integers(2, 100), SEEDS, THRESHOLDS)
+def test_other_classes_never_matter(count, seed, threshold):
+    boxes, scores, class_ids = boxes_and_scores(count, seed, grid=1)
+    kept = nms(boxes, scores, class_ids, threshold)
+    for class_id in np.unique(class_ids):
+        alone = np.flatnonzero(class_ids == class_id)
+        expected = alone[nms(boxes[alone], scores[alone], class_ids[alone], threshold)]
+        np.testing.assert_array_equal(kept[class_ids[kept] == class_id], expected)
+
+
+def test_a_box_revives_when_its_suppressor_is_suppressed():
+    # Each overlaps its neighbour: the first takes out the second, so the third stays.
+    boxes = [[0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10]]
+    assert nms(boxes, [0.9, 0.8, 0.7], [0, 0, 0], 0.3).tolist() == [0, 2]
+
+
+def test_a_long_chain_is_settled_link_by_link():
+    lefts = np.arange(500) * 4
+    boxes = np.stack([lefts, 0 * lefts, lefts + 10, 0 * lefts + 10], axis=1)
+    kept = nms(boxes, np.linspace(1, 0, 500), np.zeros(500, int), 0.3)
+    assert kept.tolist() == list(range(0, 500, 2))
+
+
+def test_huge_and_tiny_boxes_are_compared_exactly():
+    boxes = np.array([[-1e30, -1e30, 1e30, 1e30], *([[0, 0, 1e-30, 1e-30]] * 70)], np.float32)
+    assert nms(boxes, np.ones(71), np.zeros(71, int), 0.5).tolist() == [0, 1]
+
+
+def test_boxes_without_area_overlap_nothing_and_do_not_warn(recwarn):
+    boxes = np.array([[5, 5, 5, 5], [5, 5, 5, 5], [0, 0, 9, 9]], np.float32)
+    assert nms(boxes, [0.9, 0.8, 0.7], [0, 0, 0], 0.0).tolist() == [0, 1, 2]
+    assert not recwarn.list
+
+
+def test_no_boxes_stay_no_boxes():
+    assert nms(np.empty((0, 4)), np.empty(0), np.empty(0, int), 0.5).size == 0
+    assert box_iou(np.empty((0, 4)), np.empty((3, 4))).shape == (0, 3)
+
+
+@given(COUNTS, SEEDS)
+@settings(deadline=None, max_examples=30)
+def test_box_iou_is_the_iou_of_each_pair(count, seed):
+    boxes, _, _ = boxes_and_scores(count, seed, grid=1)
+    expected = [[reference.iou(a, b) for b in boxes[:5]] for a in boxes]
+    np.testing.assert_array_equal(
+        box_iou(boxes, boxes[:5]), np.reshape(expected, (count, min(count, 5))))
+
+
+@pytest.mark.parametrize(('a', 'b', 'expected'), [
+    ([0, 0, 2, 2], [1, 0, 3, 2], 1 / 3),
+    ([0, 0, 2, 2], [0, 0, 2, 2], 1),
+    ([0, 0, 2, 2], [2, 0, 4, 2], 0),
+    ([0, 0, 4, 4], [1, 1, 3, 3], 1 / 4),
+], ids=['half', 'equal', 'touching', 'inside'])
+def test_ious_that_can_be_counted(a, b, expected):
+    assert box_iou([a], [b])[0, 0] == pytest.approx(expected)

@@ -1,0 +1,74 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What `Resize` promises, for any image."""
+
+from hypothesis import given, strategies as st
+import numpy as np
+import pytest
+
+from fcos_ros.core.resize import Resize, Size
+
+SIDES = st.integers(1, 5000)
+IMAGES = st.builds(Size, SIDES, SIDES)
+CANVASES = st.builds(lambda w, h: Size(2 * w, 2 * h), st.integers(1, 1000), st.integers(1, 1000))
+FITS = st.sampled_from([Resize.letterbox, Resize.stretch])
+
+
+@given(FITS, IMAGES, CANVASES)
+def test_the_whole_image_lands_on_the_whole_content(fit, image, canvas):
+    resize = fit(image, canvas)
+    whole = np.array([[0, 0, *image]], np.float32)
+    expected = [[0, 0, *resize.content]]
+    np.testing.assert_allclose(resize.to_canvas(whole), expected, rtol=1e-5)
+
+
+@given(FITS, IMAGES, CANVASES, st.data())
+def test_a_box_survives_the_round_trip(fit, image, canvas, data):
+    fractions = st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4)
+    box = np.array([data.draw(fractions)], np.float32) * np.float32([*image, *image])
+    resize = fit(image, canvas)
+    np.testing.assert_allclose(resize.to_image(resize.to_canvas(box)), box, rtol=1e-4, atol=1e-2)
+
+
+@given(FITS, IMAGES, CANVASES)
+def test_the_content_fits_the_canvas_and_is_even(fit, image, canvas):
+    content = fit(image, canvas).content
+    assert all(2 <= side <= limit and side % 2 == 0 for side, limit in zip(content, canvas))
+
+
+@given(IMAGES, CANVASES)
+def test_letterbox_keeps_the_aspect_to_the_even_pixel(image, canvas):
+    content = Resize.letterbox(image, canvas).content
+    scale = min(canvas.width / image.width, canvas.height / image.height)
+    for side, length in zip(content, image):
+        assert abs(side - length * scale) <= 1 or side == 2
+
+
+@pytest.mark.parametrize(('image', 'canvas', 'content'), [
+    pytest.param(Size(1920, 1080), Size(512, 512), Size(512, 288), id='full HD'),
+    pytest.param(Size(1080, 1920), Size(512, 512), Size(288, 512), id='portrait'),
+    pytest.param(Size(512, 512), Size(512, 512), Size(512, 512), id='same size'),
+    pytest.param(Size(4000, 1), Size(512, 512), Size(512, 2), id='one line'),
+])
+def test_letterbox_sizes_that_users_meet(image, canvas, content):
+    assert Resize.letterbox(image, canvas).content == content
+
+
+def test_boxes_outside_the_image_are_clipped():
+    resize = Resize.letterbox(Size(200, 100), Size(100, 100))
+    boxes = np.array([[-10, -10, 300, 300]], np.float32)
+    np.testing.assert_array_equal(resize.to_image(boxes), [[0, 0, 200, 100]])
+
+
+def test_no_boxes_stay_no_boxes():
+    resize = Resize.stretch(Size(200, 100), Size(64, 64))
+    assert resize.to_image(np.empty((0, 4), np.float32)).shape == (0, 4)
+
+
+@pytest.mark.parametrize(('image', 'canvas', 'complaint'), [
+    (Size(0, 10), Size(64, 64), 'image is 0x10'),
+    (Size(10, 10), Size(63, 64), 'canvas is 63x64'),
+])
+def test_impossible_sizes_are_refused_by_name(image, canvas, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        Resize.letterbox(image, canvas)
