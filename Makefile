@@ -38,11 +38,16 @@ types: setup
 	  echo 'types: not checked, the libraries in .venv are older than their types'; \
 	fi
 
-setup:
+setup: python
 	@$(PYTHON) -m tools.setup test --python $(PYTHON)
 
-setup-demo:
+setup-demo: python
 	@$(PYTHON) -m tools.setup demo --python $(PYTHON)
+
+python:
+	@command -v $(PYTHON) > /dev/null || { \
+	  echo 'There is no $(PYTHON). Install one with:'; \
+	  echo '  sudo apt install python3 python3-venv python3-dev'; exit 1; }
 
 bench: setup-demo
 	@for file in benchmarks/*.py; do echo "== $$file"; $(RUN) $$file || exit 1; done
@@ -55,4 +60,4 @@ train:
 clean:
 	rm -rf .venv .venv-* .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist install log
 
-.PHONY: help demo test lint types setup setup-demo bench train clean
+.PHONY: help demo test lint types setup setup-demo python bench train clean
