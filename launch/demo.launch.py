@@ -34,7 +34,7 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'rate', default_value='12.0', description='Images a second.'),
         DeclareLaunchArgument(
-            'seed', default_value='1', description='Another seed shows another world.'),
+            'seed', default_value='500', description='Another seed shows other worlds.'),
         DeclareLaunchArgument(
             'scenes', default_value='60',
             description='Different images, rendered at the start and shown over and over.'),

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -42,7 +41,7 @@ class Listener(Node):
         self.pictures: dict[Header, Frame] = {}
         self._detector = detector
         self._labelled = False
-        self._errors: Mapping[str, str] = {}
+        self._fault = ''
         self._viewer: Subscription[Image] | None = None
         self.create_subscription(
             Detection2DArray, 'ground_truth', self._on_truth, keep_all(latched=True))
@@ -60,8 +59,8 @@ class Listener(Node):
 
     @property
     def fault(self) -> str:
-        """The errors in the detector's newest diagnostics, empty when there are none."""
-        return '; '.join(f'{name}: {message}' for name, message in self._errors.items())
+        """The first error in the detector's newest diagnostics, empty when there is none."""
+        return self._fault
 
     def watch(self) -> None:
         """Ask for annotated images, which are drawn only while somebody does."""
@@ -97,8 +96,8 @@ class Listener(Node):
         self.record.stages = {key[:-len(PERCENTILES)]: value
                               for key, value in _values(parts['latency']).items()
                               if key.endswith(PERCENTILES)}
-        self._errors = {name: status.message for name, status in parts.items()
-                        if status.level >= DiagnosticStatus.ERROR}
+        self._fault = next((status.message for status in parts.values()
+                            if status.level >= DiagnosticStatus.ERROR), '')
 
     def _on_picture(self, message: Image) -> None:
         self.pictures[to_header(message.header)] = Frame.wrap(

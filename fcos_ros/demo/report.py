@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fcos_ros.core.detections import Detections
-from fcos_ros.core.evaluation import precision_recall
+from fcos_ros.core.evaluation import rates
 
 LEAST_RECALL = 0.8
 """Less than this and the network, or a coordinate on the way, is wrong."""
@@ -82,8 +82,8 @@ class Run:
     :ivar encoding: of the camera's images.
     :ivar counts: rows of the table that count frames.
     :ivar stages: 'p50 / p95 / p99' in milliseconds, by stage.
-    :ivar precision: at IoU 0.5, over all answered images.
-    :ivar recall: likewise.
+    :ivar precision: at IoU 0.5, over all answered images; nan without detections.
+    :ivar recall: likewise; nan without objects.
     :ivar faults: broken promises, one sentence each.
     """
 
@@ -103,12 +103,14 @@ def judge(encoding: str, record: Record, measured: Sequence[Answer],
     :param measured: the answers whose latency counts: those after the warm-up.
     :param stages: the node's own latencies at the end of the measurement.
     """
-    precision, recall = _scores(record)
+    known = [answer for answer in record.answers if answer.header in record.truths]
+    score = rates([answer.detections for answer in known],
+                  [record.truths[answer.header] for answer in known])
     account = {fate: int(record.frames.get(fate, 0)) for fate in FATES}
     counts = {'sent by the camera': len(record.truths), **account,
               'detections': sum(len(answer.detections) for answer in record.answers)}
-    return Run(encoding, counts, {**stages, 'end to end': _spread(measured)}, precision, recall,
-               tuple(_faults(record, account, recall)))
+    return Run(encoding, counts, {**stages, 'end to end': _spread(measured)}, score.precision,
+               score.recall, tuple(_faults(record, account, score.recall)))
 
 
 def table(runs: Sequence[Run]) -> str:
@@ -123,16 +125,6 @@ def table(runs: Sequence[Run]) -> str:
              ['  recall', *(f'{run.recall:.3f}' for run in runs)]]
     widths = [max(map(len, column)) for column in zip(*rows)]
     return '\n'.join(_line(row, widths) for row in rows)
-
-
-def _scores(record: Record) -> tuple[float, float]:
-    pairs = [(answer.detections, record.truths[answer.header])
-             for answer in record.answers if answer.header in record.truths]
-    if not pairs:
-        return 0.0, 0.0
-    found, truths = zip(*pairs)
-    scores = precision_recall(found, [(truth.boxes, truth.class_ids) for truth in truths])
-    return float(scores.precision), float(scores.recall)
 
 
 def _spread(answers: Sequence[Answer]) -> str:
@@ -150,7 +142,7 @@ def _faults(record: Record, account: Mapping[str, int], recall: float) -> Iterat
         return
     yield from _header_faults(record)
     yield from _account_faults(record, account)
-    if recall < LEAST_RECALL:
+    if not recall >= LEAST_RECALL:  # nor is nan enough, the recall of no objects
         yield f'recall is {recall:.3f}: expected at least {LEAST_RECALL}'
 
 
