@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 import sys
 from typing import NamedTuple
+from xml.etree import ElementTree
 
 import pytest
 
@@ -31,6 +32,12 @@ CORE_LIBRARIES = {'numpy', 'cv2'}
 
 LAZY = {'ament_index_python', 'cv_bridge', 'hbm_runtime', 'hobot_dnn', 'onnxruntime'}
 """Modules that may be absent: each is imported inside a function, and in one file only."""
+
+ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'yaml': 'python3-yaml'}
+"""What modules are called in package.xml, where that differs from their name."""
+
+WITHOUT_KEY = {'fcos_ros', 'onnxruntime', 'hobot_dnn', 'hbm_runtime'}
+"""Ourselves, and what no rosdep key installs."""
 
 NOT_INSTALLED = {'benchmarks', 'test', 'tools', 'training'}
 """Folders of the checkout that the product must do without."""
@@ -65,6 +72,15 @@ def test_the_house_keeps_its_rules():
 def test_every_room_has_rules():
     rooms = {path.parent.name for path in (CHECKOUT / 'fcos_ros').glob('*/__init__.py')}
     assert rooms <= set(BELOW)
+
+
+def test_package_xml_names_all_that_is_imported():
+    files = [*CHECKOUT.glob('fcos_ros/**/*.py'), *CHECKOUT.glob('launch/*.py')]
+    imported = {found.top for file in files for found in _imports(CHECKOUT, file)}
+    needed = {ROSDEP_KEYS.get(name, name) for name in imported - WITHOUT_KEY}
+    manifest = ElementTree.parse(CHECKOUT / 'package.xml').getroot()
+    named = {node.text for node in manifest.findall('exec_depend')}
+    assert needed - sys.stdlib_module_names <= named
 
 
 @pytest.mark.parametrize(('file', 'source', 'complaint'), [
