@@ -19,9 +19,9 @@ demo: setup-demo
 	@$(RUN) -m fcos_ros.demo
 
 test: lint types
-	@while read -r venv; do \
+	@for venv in $$(cat .cache/environments); do \
 	  echo "== tests in $$venv"; $$venv/bin/python -m pytest || exit 1; \
-	done < .cache/environments
+	done
 
 lint: setup
 	@$(RUN) -m ruff check

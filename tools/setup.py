@@ -79,7 +79,9 @@ class Builder:
         """All steps, in order."""
         base, sourced = self.environment.python, self.environment.sourced
         steps = [
-            Step(f'environment of {base}', f'{base} sourced={sourced}', self._create),
+            # Its scripts know the folder: a checkout that was moved needs a new one.
+            Step(f'environment of {base}', f'{self.folder} {base} sourced={sourced}',
+                 self._create),
             self._packages('libraries' if sourced else 'ROS 2 and libraries', self._runtime()),
         ]
         if not sourced:
