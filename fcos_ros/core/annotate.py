@@ -48,8 +48,8 @@ def _draw_tag(
     bgr: Pixels, text: str, corner: tuple[int, int], background: Colour, thickness: int,
 ) -> None:
     """Write on a filled rectangle that stands on the corner, or hangs from the image's top."""
-    scale, margin = max(0.4, 0.3 * thickness), thickness + 1
-    (text_width, text_height), baseline = cv2.getTextSize(text, _FONT, scale, thickness)
+    scale, margin, stroke = max(0.4, 0.3 * thickness), thickness + 1, max(1, thickness // 2)
+    (text_width, text_height), baseline = cv2.getTextSize(text, _FONT, scale, stroke)
     tag_width, tag_height = text_width + 2 * margin, text_height + baseline + 2 * margin
     left = max(0, min(corner[0], bgr.shape[1] - tag_width))
     top = max(0, corner[1] - tag_height)
@@ -57,7 +57,7 @@ def _draw_tag(
         bgr, (left, top), (left + tag_width - 1, top + tag_height - 1), background, cv2.FILLED)
     cv2.putText(
         bgr, text, (left + margin, top + margin + text_height), _FONT, scale,
-        _contrast(background), thickness, cv2.LINE_AA)
+        _contrast(background), stroke, cv2.LINE_AA)
 
 
 def _contrast(background: Colour) -> Colour:

@@ -59,7 +59,7 @@ class Frame:
             raise FrameError(
                 f'{encoding} image {size} with {step} bytes a row has {flat.size} bytes of data: '
                 f'expected {step * rows} ({rows} rows)')
-        return cls(size, encoding, _views(flat.reshape(rows, step), size, plan))
+        return cls(size, encoding, _views(flat, size, step, plan))
 
     def bgr(self) -> Pixels:
         """Pixels as (H, W, 3) uint8 in BGR order: a view for bgr8, otherwise a new array."""
@@ -126,11 +126,14 @@ def _flat(data: Any) -> Pixels:
                          'expected a contiguous buffer of bytes') from error
 
 
-def _views(rows: Pixels, size: Size, plan: _Encoding) -> tuple[Pixels, ...]:
-    views, top = [], 0
-    for plane in plan.planes:
-        width, height = size.width // plane.shrink, size.height // plane.shrink
-        view = rows[top:top + height, :width * plane.channels]
-        views.append(view.reshape(height, width, plane.channels) if plane.channels > 1 else view)
+def _views(flat: Pixels, size: Size, step: int, plan: _Encoding) -> tuple[Pixels, ...]:
+    """Planes one after the other. Strides are spelled out: numpy picks odd ones for one pixel."""
+    views: list[Pixels] = []
+    top = 0
+    for shrink, channels in plan.planes:
+        height, width = size.height // shrink, size.width // shrink
+        axes = 3 if channels > 1 else 2
+        shape, strides = (height, width, channels)[:axes], (step, channels, 1)[:axes]
+        views.append(np.ndarray(shape, np.uint8, flat, top * step, strides))
         top += height
     return tuple(views)

@@ -55,7 +55,9 @@ class InputSpec:
         _require('layout', self.layout, LAYOUTS)
         _require('dtype', self.dtype.name, ('uint8',) if self.pixels == 'nv12' else (
             'uint8', 'float32'))
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+        if min(self.size) < 2 or any(side % 2 for side in self.size):
+            raise ValueError(f'size is {self.size}: both sides must be even and at least 2 pixels')
+        if len(self.mean) != 3 or len(self.std) != 3 or not min(self.std) > 0:
             raise ValueError(f'mean is {self.mean} and std is {self.std}: expected three numbers '
                              'each, those of std above 0')
         if self.dtype == np.uint8 and (any(self.mean) or set(self.std) != {1}):
@@ -222,7 +224,8 @@ def _normalisation(spec: InputSpec) -> Tensor | None:
 
 
 def _resize_into(target: Pixels, source: Pixels) -> None:
-    if source.shape[:2] == target.shape[:2]:
+    # One sample is spread by numpy as well: OpenCV 4.5 rejects colour images of one pixel.
+    if source.shape[:2] in (target.shape[:2], (1, 1)):
         np.copyto(target, source)
     else:
         cv2.resize(source, target.shape[1::-1], dst=target, interpolation=cv2.INTER_LINEAR)
@@ -231,4 +234,6 @@ def _resize_into(target: Pixels, source: Pixels) -> None:
 def _resized(source: Pixels, size: Size) -> Pixels:
     if source.shape[1::-1] == size:
         return source
-    return np.asarray(cv2.resize(source, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    target = np.empty((size.height, size.width, *source.shape[2:]), np.uint8)
+    _resize_into(target, source)
+    return target

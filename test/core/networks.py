@@ -15,6 +15,8 @@ from fcos_ros.core.resize import Size
 
 Array = NDArray[Any]
 
+SQUARE = Size(512, 512)
+
 
 @dataclass(frozen=True)
 class Network:
@@ -25,7 +27,7 @@ class Network:
     :ivar scales: 'channel' for one scale per channel, 'tensor' for one per tensor.
     """
 
-    canvas: Size = Size(512, 512)
+    canvas: Size = SQUARE
     num_classes: int = 80
     strides: tuple[int, ...] = STRIDES
     layout: str = 'NHWC'

@@ -56,8 +56,8 @@ def assert_same(found, expected):
 
 
 @settings(max_examples=300, deadline=None)
-@given(NETWORKS, CRITERIA, SEEDS, st.sampled_from(['stride', 'pixel']), st.sampled_from([0.5, 0.0]),
-       st.sampled_from([-4.0, -1.0, 3.0]))
+@given(NETWORKS, CRITERIA, SEEDS, st.sampled_from(['stride', 'pixel']),
+       st.sampled_from([0.5, 0.0]), st.sampled_from([-4.0, -1.0, 3.0]))
 def test_the_result_is_that_of_float64_on_everything(
     network, criteria, seed, box_unit, point_offset, mean,
 ):
@@ -256,12 +256,12 @@ def test_outputs_that_are_not_the_heads_are_refused():
         decoder(outputs[:-1], Criteria())
     with pytest.raises(ValueError, match=r'output 0 is float32\[1, 8, 8, 2\]: the head has float'):
         decoder([outputs[0][..., :2], *outputs[1:]], Criteria())
-    with pytest.raises(ValueError, match='output 6 is int32.*the head has float'):
+    with pytest.raises(ValueError, match=r'output 6 is int32.*the head has float'):
         decoder([*outputs[:6], outputs[6].astype(np.int32), *outputs[7:]], Criteria())
 
 
 def test_a_class_that_the_network_lacks_is_refused():
-    with pytest.raises(ValueError, match='class_ids are .* the classes 0 to 1'):
+    with pytest.raises(ValueError, match=r'class_ids are .* the classes 0 to 1'):
         one_cell([1.0, 2.0])(class_ids=(0, 2))
 
 
