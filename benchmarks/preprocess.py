@@ -1,0 +1,106 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+How long from a camera's frame to the network's input, beside the way through full-size BGR.
+
+Prints a Markdown table; run `python benchmarks/preprocess.py`. The other way is what samples and
+cv_bridge do: the whole frame to BGR, letterbox, then to the tensor. Both get the same frames in
+turn, and must make the same picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+import statistics
+import sys
+import time
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from fcos_ros.core.frame import Frame
+from fcos_ros.core.preprocess import InputSpec, Preprocessor
+from fcos_ros.core.resize import Resize, Size
+
+FRAMES = (Size(640, 480), Size(1920, 1080))
+CASES = (
+    ('nv12', 'nv12', 512), ('nv12', 'nv12', 896), ('bgr8', 'nv12', 512), ('nv12', 'rgb', 512),
+    ('bgr8', 'rgb', 512), ('rgb8', 'rgb', 512),
+)
+ROUNDS = 41
+
+Array = NDArray[Any]
+
+
+def main() -> None:
+    """Print the table."""
+    cv2.setNumThreads(1)
+    print(f'OpenCV {cv2.__version__}, one thread; medians of {ROUNDS} rounds\n')
+    print('| frame | encoding | tensor | through BGR, ms | fcos_ros, ms | times faster |')
+    print('| --- | --- | --- | ---: | ---: | ---: |')
+    for size in FRAMES:
+        for encoding, pixels, side in CASES:
+            print(_row(size, encoding, pixels, Size(side, side)), flush=True)
+
+
+def _row(size: Size, encoding: str, pixels: str, canvas: Size) -> str:
+    frame = _frame(size, encoding)
+    preprocess = Preprocessor(InputSpec('image', canvas, pixels))
+    _require_alike(preprocess(frame)[0], through_bgr(frame, pixels, canvas))
+    other, ours = _interleaved_medians(
+        lambda: through_bgr(frame, pixels, canvas), lambda: preprocess(frame))
+    return (f'| {size} | {encoding} | {pixels} {canvas} | {other:.2f} | {ours:.2f} '
+            f'| {other / ours:.1f} |')
+
+
+def through_bgr(frame: Frame, pixels: str, canvas: Size) -> Array:
+    """Convert first, resize afterwards, into a new array each time."""
+    bgr = frame.bgr()
+    content = Resize.letterbox(frame.size, canvas).content
+    padded = np.zeros((canvas.height, canvas.width, 3), np.uint8)
+    padded[:content.height, :content.width] = cv2.resize(bgr, content)
+    if pixels == 'rgb':
+        return np.asarray(cv2.cvtColor(padded, cv2.COLOR_BGR2RGB)[None])
+    return _bgr_to_nv12(padded)
+
+
+def _bgr_to_nv12(bgr: Array) -> Array:
+    height, width = bgr.shape[:2]
+    planar = cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV_I420).reshape(-1)
+    luma, chroma = np.split(planar, [height * width])
+    return np.concatenate([luma, chroma.reshape(2, -1).T.reshape(-1)])
+
+
+def _frame(size: Size, encoding: str) -> Frame:
+    """Smooth colours, as cameras deliver: the two ways differ at hard edges of colour only."""
+    y, x = np.mgrid[:size.height, :size.width]
+    waves = np.stack([np.sin(x / 90), np.sin(y / 70), np.sin((x + y) / 110)], axis=-1)
+    bgr = np.round(127 + 100 * waves).astype(np.uint8)
+    data = _bgr_to_nv12(bgr) if encoding == 'nv12' else bgr
+    return Frame.wrap(data, size, encoding)
+
+
+def _require_alike(tensor: Array, expected: Array) -> None:
+    difference = np.abs(tensor.astype(int) - expected)
+    if difference.mean() > 2:
+        raise AssertionError(f'the tensors differ by {difference.mean():.1f} levels on average')
+
+
+def _interleaved_medians(*jobs: Callable[[], object]) -> list[float]:
+    """Median milliseconds of each job; taken in turn, so that all meet the same machine."""
+    times: list[list[float]] = [[] for _ in jobs]
+    for _ in range(ROUNDS):
+        for job, spent in zip(jobs, times):
+            start = time.perf_counter()
+            job()
+            spent.append(1000 * (time.perf_counter() - start))
+    return [statistics.median(spent) for spent in times]
+
+
+if __name__ == '__main__':
+    main()
