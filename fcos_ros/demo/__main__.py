@@ -31,8 +31,6 @@ from fcos_ros.demo.watch import DemoFailed, Watch
 ENCODINGS = ('bgr8', 'nv12')
 START = 60.0
 """Seconds the graph gets to come up: a small board reads its packages from a slow card."""
-WARM_UP = 2.0
-"""Seconds of frames that are not measured, while caches and allocations settle."""
 DRAIN = 5.0
 """Seconds the last frames get to come out after the camera's end: some reports long."""
 PICTURE = 5.0
@@ -67,13 +65,17 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='fcos_demo', description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('--seconds', type=float, default=10.0, help='measured in each run')
+    parser.add_argument('--seconds', type=float, default=10.0, help='that are measured in each run')
+    parser.add_argument('--warm-up', type=float, default=2.0,
+                        help='seconds before, while caches and allocations settle')
     parser.add_argument('--encodings', nargs='+', choices=ENCODINGS, default=list(ENCODINGS),
                         help='pixel formats of the camera, one run each')
     parser.add_argument('--rate', type=float, default=12.0, help='images a second')
     parser.add_argument('--size', type=int, nargs=2, default=[640, 480],
                         metavar=('WIDTH', 'HEIGHT'), help='of the images, in pixels, even')
     parser.add_argument('--seed', type=int, default=500, help='another seed shows other worlds')
+    parser.add_argument('--scenes', type=int, default=60,
+                        help='different images, rendered at the start of each run')
     parser.add_argument('--model', default='', help='another model than the one shipped')
     parser.add_argument('--output', type=Path, default=Path('demo_output'),
                         help='folder for the annotated pictures')
@@ -126,7 +128,7 @@ def _observe(encoding: str, options: argparse.Namespace, listener: Listener,
     watch.expect('the detector', START, lambda: listener.ready)
     processes.start('camera', 'fcos_ros.demo.camera', _camera_parameters(encoding, options))
     watch.expect('the first detections', START, lambda: bool(record.answers))
-    watch.pause('warm-up', WARM_UP)
+    watch.pause('warm-up', options.warm_up)
     begin = len(record.answers)
     watch.pause('measurement', options.seconds)
     measured, stages = record.answers[begin:], record.stages
@@ -148,7 +150,7 @@ def _detector_parameters(options: argparse.Namespace) -> dict[str, object]:
 def _camera_parameters(encoding: str, options: argparse.Namespace) -> dict[str, object]:
     width, height = options.size
     return {'encoding': encoding, 'width': width, 'height': height, 'rate': options.rate,
-            'seed': options.seed}
+            'seed': options.seed, 'scenes': options.scenes}
 
 
 def _save(listener: Listener, path: Path) -> None:

@@ -1,0 +1,175 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo's camera promises: honest images, the truth about each, a steady rate."""
+
+import signal
+import subprocess
+import sys
+import time
+
+from hypothesis import given, strategies as st
+import numpy as np
+import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray
+
+from fcos_ros.core.detections import Detections
+from fcos_ros.core.frame import Frame
+from fcos_ros.core.resize import Size
+from fcos_ros.demo.camera import DemoCamera, to_nv12, to_truth, tour
+from fcos_ros.demo.listener import keep_all, to_detections, to_header
+from fcos_ros.demo.scenes import CLASS_NAMES
+
+SIZE = Size(96, 64)
+SCENES = 3
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def context():
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    yield context
+    rclpy.try_shutdown(context=context)
+
+
+def make_camera(context, **parameters):
+    given = {'width': SIZE.width, 'height': SIZE.height, 'scenes': SCENES, **parameters}
+    return DemoCamera(context=context, parameter_overrides=[
+        Parameter(name, value=value) for name, value in given.items()])
+
+
+def heard(context, camera, count):
+    """Run the camera until `count` images came; returns them and all truths heard."""
+    images, truths = [], []
+    listener = Node('listener', context=context)
+    listener.create_subscription(Image, 'image', images.append, keep_all())
+    listener.create_subscription(
+        Detection2DArray, 'ground_truth', truths.append, keep_all(latched=True))
+    executor = SingleThreadedExecutor(context=context)
+    for node in (listener, camera):
+        executor.add_node(node)
+    deadline = time.monotonic() + PATIENCE
+    # The executor may hand over an image before its truth.
+    while min(len(images), len(truths) - 1) < count and time.monotonic() < deadline:
+        executor.spin_once(timeout_sec=0.1)
+    executor.shutdown()
+    listener.destroy_node()
+    camera.destroy_node()
+    return images[:count], truths
+
+
+def as_frame(image):
+    return Frame.wrap(image.data, Size(image.width, image.height), image.encoding, image.step)
+
+
+@pytest.mark.parametrize(('encoding', 'tolerance'), [('bgr8', 0.0), ('nv12', 6.0)])
+def test_it_shows_its_worlds_and_says_what_is_in_them(context, encoding, tolerance):
+    images, truths = heard(context, make_camera(context, encoding=encoding, rate=20.0), 5)
+    known = {to_header(truth.header): truth for truth in truths}
+    pictures, objects = zip(*tour(SIZE, 500, SCENES))
+    for image in images:
+        assert image.encoding == encoding
+        pixels = as_frame(image).bgr().astype(int)
+        errors = [np.abs(pixels - picture).mean() for picture in pictures]
+        shown = int(np.argmin(errors))
+        assert errors[shown] <= tolerance
+        truth = known[to_header(image.header)]
+        np.testing.assert_allclose(to_detections(truth).boxes, objects[shown].boxes, atol=1e-3)
+        assert to_detections(truth).class_ids.tolist() == objects[shown].class_ids.tolist()
+
+
+def test_every_object_carries_the_header_of_its_image(context):
+    _, truths = heard(context, make_camera(context, rate=20.0), 3)
+    for truth in truths:
+        assert truth.header.frame_id == 'demo_camera_optical_frame'
+        assert all(detection.header == truth.header for detection in truth.detections)
+
+
+def test_objects_lie_in_the_image_and_have_a_class():
+    for _, objects in tour(SIZE, 500, SCENES):
+        assert (objects.boxes >= 0).all()
+        assert (objects.boxes <= [*SIZE, *SIZE]).all()
+        assert (objects.boxes[:, 2:] > objects.boxes[:, :2]).all()
+        assert set(objects.class_ids.tolist()) <= set(range(len(CLASS_NAMES)))
+
+
+def test_the_rate_holds(context):
+    images, _ = heard(context, make_camera(context, rate=20.0), 20)
+    stamps = [image.header.stamp.sec + image.header.stamp.nanosec / 1e9 for image in images]
+    assert np.median(np.diff(stamps)) == pytest.approx(0.05, rel=0.2)
+
+
+def test_another_seed_shows_another_world(context):
+    first, second = (next(tour(SIZE, seed, 1)) for seed in (500, 501))
+    assert (first[0] != second[0]).any()
+
+
+@given(st.integers(0, 255), st.integers(1, 20), st.integers(1, 20))
+def test_nv12_keeps_grey_of_any_even_size(level, half_width, half_height):
+    bgr = np.full((2 * half_height, 2 * half_width, 3), level, np.uint8)
+    size = Size(2 * half_width, 2 * half_height)
+    assert np.abs(Frame.wrap(to_nv12(bgr), size, 'nv12').bgr().astype(int) - level).max() <= 2
+
+
+def test_nv12_keeps_colours():
+    bgr = np.full((8, 8, 3), (200, 60, 30), np.uint8)
+    found = Frame.wrap(to_nv12(bgr), Size(8, 8), 'nv12').bgr()
+    np.testing.assert_allclose(found, bgr, atol=4)
+
+
+CORNERS = st.tuples(*[st.floats(0, 2000, width=32)] * 4)
+
+
+@given(st.lists(CORNERS, max_size=5))
+def test_the_truth_survives_its_message(corners):
+    boxes = np.array([(min(x), min(y), max(x), max(y)) for a, b, c, d in corners
+                      for x, y in [((a, b), (c, d))]], np.float32).reshape(-1, 4)
+    ids = np.arange(len(boxes), dtype=np.int32)
+    truth = to_truth(Detections(boxes, np.ones(len(boxes), np.float32), ids), Header())
+    found = to_detections(truth)
+    np.testing.assert_allclose(found.boxes, boxes, atol=1e-3)
+    assert found.class_ids.tolist() == ids.tolist()
+
+
+@pytest.mark.parametrize(('parameters', 'complaint'), [
+    ({'encoding': 'yuv9'}, "encoding is 'yuv9': accepted are bgr8, nv12"),
+    ({'width': 97}, 'width'),
+    ({'rate': 0.0}, 'rate'),
+    ({'scenes': 0}, 'scenes'),
+])
+def test_a_wrong_parameter_is_refused_by_name(context, parameters, complaint):
+    with pytest.raises(Exception, match=complaint):
+        make_camera(context, **parameters)
+
+
+def run(*parameters):
+    arguments = [part for name_value in parameters for part in ('-p', name_value)]
+    return subprocess.Popen(
+        [sys.executable, '-m', 'fcos_ros.demo.camera', '--ros-args', *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGTERM], ids=['Ctrl-C', 'SIGTERM'])
+def test_a_signal_ends_it_without_a_traceback(how):
+    camera = run('width:=96', 'height:=64', 'scenes:=1')
+    assert any('1 scenes' in line for line in camera.stdout)
+    time.sleep(0.5)
+    camera.send_signal(how)
+    camera.send_signal(how)
+    output, _ = camera.communicate(timeout=15)
+    assert 'Traceback' not in output
+    assert camera.returncode == 0
+
+
+def test_a_wrong_parameter_ends_it_with_the_reason():
+    camera = run('encoding:=yuv9')
+    output, _ = camera.communicate(timeout=15)
+    assert "encoding is 'yuv9': accepted are bgr8, nv12" in output
+    assert 'Traceback' not in output
+    assert camera.returncode == 1
