@@ -65,7 +65,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='fcos_demo', description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('--seconds', type=float, default=10.0, help='that are measured in each run')
+    parser.add_argument('--seconds', type=float, default=10.0,
+                        help='that are measured in each run')
     parser.add_argument('--warm-up', type=float, default=2.0,
                         help='seconds before, while caches and allocations settle')
     parser.add_argument('--encodings', nargs='+', choices=ENCODINGS, default=list(ENCODINGS),
@@ -127,7 +128,7 @@ def _observe(encoding: str, options: argparse.Namespace, listener: Listener,
     processes.start('detector', 'fcos_ros.node.fcos_node', _detector_parameters(options))
     watch.expect('the detector', START, lambda: listener.ready)
     processes.start('camera', 'fcos_ros.demo.camera', _camera_parameters(encoding, options))
-    watch.expect('the first detections', START, lambda: bool(record.answers))
+    watch.expect('the first detections', START, lambda: bool(record.answers and record.truths))
     watch.pause('warm-up', options.warm_up)
     begin = len(record.answers)
     watch.pause('measurement', options.seconds)

@@ -69,9 +69,16 @@ class Record:
 
     @property
     def settled(self) -> bool:
-        """Whether every frame of the node's account came to an end and its answer arrived."""
+        """Whether nothing is under way: no frame, no answer, no truth about an answered image."""
         return (self.frames.get('in_flight') == '0'
-                and self.frames.get('published') == str(len(self.answers)))
+                and self.frames.get('published') == str(len(self.answers))
+                and all(answer.header in self.truths for answer in self.answers))
+
+    @property
+    def sent(self) -> int:
+        """Images sent since the first that was answered: before, the nodes had yet to meet."""
+        first = self.answers[0].header if self.answers else Header(0, 0, '')
+        return sum(header[:2] >= first[:2] for header in self.truths)
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ def judge(encoding: str, record: Record, measured: Sequence[Answer],
     score = rates([answer.detections for answer in known],
                   [record.truths[answer.header] for answer in known])
     account = {fate: int(record.frames.get(fate, 0)) for fate in FATES}
-    counts = {'sent by the camera': len(record.truths), **account,
+    counts = {'sent by the camera': record.sent, **account,
               'detections': sum(len(answer.detections) for answer in record.answers)}
     return Run(encoding, counts, {**stages, 'end to end': _spread(measured)}, score.precision,
                score.recall, tuple(_faults(record, account, score.recall)))
@@ -137,7 +144,7 @@ def _spread(answers: Sequence[Answer]) -> str:
 def _faults(record: Record, account: Mapping[str, int], recall: float) -> Iterator[str]:
     """Tell which promises were broken."""
     if not any(len(answer.detections) for answer in record.answers):
-        yield (f'nothing was detected: {len(record.truths)} images sent, '
+        yield (f'nothing was detected: {record.sent} images sent, '
                f'{len(record.answers)} answered')
         return
     yield from _header_faults(record)

@@ -54,6 +54,23 @@ def test_frames_that_were_superseded_are_no_fault():
     assert verdict(heard).faults == ()
 
 
+def test_images_from_before_the_nodes_met_are_not_counted():
+    heard = record(truths={header(n): OBJECTS for n in range(-5, 10)})
+    assert verdict(heard).counts['sent by the camera'] == 10
+
+
+@pytest.mark.parametrize(('heard', 'settled'), [
+    pytest.param(record(), True, id='all came'),
+    pytest.param(record(frames={}), False, id='no account yet'),
+    pytest.param(record(frames=account(10, in_flight=1)), False, id='a frame is under way'),
+    pytest.param(record(frames=account(11)), False, id='an answer is under way'),
+    pytest.param(record(truths={header(n): OBJECTS for n in range(9)}), False,
+                 id='a truth is under way'),
+])
+def test_a_run_is_settled_when_nothing_is_under_way(heard, settled):
+    assert heard.settled == settled
+
+
 @pytest.mark.parametrize(('heard', 'complaint'), [
     pytest.param(record(answers=[], frames=account(0)),
                  'nothing was detected: 10 images sent, 0 answered', id='silence'),
