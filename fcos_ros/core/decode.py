@@ -121,7 +121,7 @@ class Decoder:
         """Find the class logits that may belong to a detection; None when there are none."""
         centred = centerness >= rules.centerness_gate
         if np.count_nonzero(centred) * _SPARSE > centred.size:
-            found = [reader.sweep(outputs, gate)
+            found = [reader.sweep(outputs, gate, centred)
                      for reader, gate in zip(self._readers, rules.class_gates)]
         else:
             found = [self._readers[level].pick(outputs, rules.class_gates[level], cells)
@@ -203,8 +203,7 @@ class _LevelReader:
         self._class_scale = np.broadcast_to(_factor(level.class_scale), head.num_classes)
         unit = level.stride if head.box_unit == 'stride' else 1
         self._box_scale = _factor(level.box_scale) * unit
-        self._mask = np.empty(self._tensors.flat_shape(head.num_classes), np.bool_)
-        self._flat_mask = self._mask.reshape(-1)
+        self._mask = _Mask(self._tensors.flat_shape(head.num_classes))
         self.points = _points(level, head.point_offset)
 
     def check(self, outputs: Sequence[Array]) -> None:
@@ -231,14 +230,20 @@ class _LevelReader:
         return np.broadcast_to(
             _gate(floor, self._level.centerness_scale, dtype), self._tensors.cells)
 
-    def sweep(self, outputs: Sequence[Array], gate: _ClassGate) -> _Hits | None:
+    def sweep(
+        self, outputs: Sequence[Array], gate: _ClassGate, centred: NDArray[np.bool_],
+    ) -> _Hits | None:
         """Compare all class logits, in the order of memory."""
-        raw = outputs[self._level.class_output].reshape(self._mask.shape)
-        np.greater_equal(raw, gate.spread, out=self._mask)
-        hits = self._flat_mask.nonzero()[0]
-        if not hits.size:
+        raw = outputs[self._level.class_output].reshape(self._mask.marks.shape)
+        np.greater_equal(raw, gate.spread, out=self._mask.marks)
+        words = self._mask.words()
+        if not words.size:
             return None
-        cells, class_ids, hits = self._tensors.place(hits, self._num_classes)
+        if words.size > self._tensors.cells:
+            own = centred[self._start:self._start + self._tensors.cells].nonzero()[0]
+            return self._best(self._tensors.take(raw, own), own + self._start)
+        cells, class_ids, hits = self._tensors.place(
+            self._mask.positions(words), self._num_classes)
         logits = raw.reshape(-1).take(hits) * self._class_scale.take(class_ids)
         return _Hits(cells + self._start, class_ids, logits)
 
@@ -247,18 +252,53 @@ class _LevelReader:
     ) -> _Hits | None:
         """Compare the class logits of some cells."""
         raw = self._tensors.take(outputs[self._level.class_output], cells - self._start)
-        hits = np.greater_equal(raw, gate.channels).reshape(-1).nonzero()[0]
-        if not hits.size:
+        marks = np.greater_equal(raw, gate.channels)
+        count = np.count_nonzero(marks)
+        if not count:
             return None
+        if count > cells.size:
+            return self._best(raw, cells)
+        hits = marks.reshape(-1).nonzero()[0]
         rows, class_ids = np.divmod(hits, self._num_classes)
         logits = raw.reshape(-1).take(hits) * self._class_scale.take(class_ids)
         return _Hits(cells.take(rows), class_ids, logits)
+
+    def _best(self, raw: Array, cells: Indices) -> _Hits:
+        """Dequantise all logits of some cells: the shortest way when the gate is very low."""
+        logits = raw * self._class_scale
+        missing = np.isnan(logits)
+        logits[missing] = -np.inf
+        class_ids = logits.argmax(axis=1)
+        best = logits[np.arange(cells.size), class_ids]
+        best[missing.all(axis=1)] = np.nan
+        return _Hits(cells, class_ids, best)
 
     def distances(self, outputs: Sequence[Array], cells: Indices) -> Floats:
         """Distances l, t, r, b of some cells in canvas pixels, (N, 4)."""
         raw = self._tensors.take(outputs[self._level.box_output], cells - self._start)
         distances: Floats = raw * self._box_scale
         return distances
+
+
+class _Mask:
+    """Scratch memory with a mark for each number of a tensor, of which few will be set."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        count = shape[0] * shape[1]
+        memory = np.zeros(-(-count // 8) * 8, np.bool_)
+        self.marks = memory[:count].reshape(shape)
+        self._eights = memory.reshape(-1, 8)
+        self._words = memory.view(np.uint64)
+
+    def words(self) -> Indices:
+        """Find the groups of eight that have a mark: nearly all have none."""
+        return np.not_equal(self._words, 0).nonzero()[0]
+
+    def positions(self, words: Indices) -> Indices:
+        """Find the marks in groups of eight."""
+        found = self._eights.take(words, axis=0).reshape(-1).nonzero()[0]
+        positions: Indices = words.take(found >> 3) * 8 + (found & 7)
+        return positions
 
 
 class _Layout(Protocol):

@@ -27,7 +27,7 @@ def boxes_and_scores(count, seed, grid):
     return boxes.astype(np.float32), scores, rng.integers(0, rng.integers(1, 6), count)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(COUNTS, SEEDS, THRESHOLDS, st.sampled_from([1, 5, 0.01]))
 def test_the_choice_is_that_of_the_greedy_algorithm(count, seed, threshold, grid):
     assert_greedy(*boxes_and_scores(count, seed, grid), threshold)
@@ -43,7 +43,7 @@ def assert_greedy(boxes, scores, class_ids, threshold):
     np.testing.assert_array_equal(class_ids[kept], [c.class_id for c in expected])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from([2, 20, 65, 100]), SEEDS, st.sampled_from([-1, 0, 1]))
 def test_an_iou_next_to_the_threshold_is_judged_right(count, seed, side):
     boxes, scores, class_ids = boxes_and_scores(count, seed, grid=5)
