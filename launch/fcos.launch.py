@@ -31,6 +31,12 @@ Parameters that are launch arguments, too; the types make `0` a float where one 
 The launch library of ROS 2 knows `List[str]`, not `list[str]`.
 """
 
+KINDS = {
+    str: ('any text', str), int: ('a whole number', int), float: ('a number', float),
+    bool: ('true or false', lambda text: {'true': True, 'false': False}[text]),
+    List[str]: ('names with commas between', lambda text: text.split(','))}  # noqa: UP006
+"""How users call the types, and how what they write becomes one."""
+
 
 def generate_launch_description() -> LaunchDescription:
     """Start the detector, and rviz2 where asked for."""
@@ -74,7 +80,7 @@ def generate_launch_description() -> LaunchDescription:
             description='Most detections of one image.'),
         DeclareLaunchArgument(
             'classes', default_value='',
-            description="Classes to report, by name or index: '[person, car]'."),
+            description='Classes to report, by name or index, such as person,car.'),
         DeclareLaunchArgument(
             'autostart', default_value='', choices=['', 'true', 'false'],
             description='Configure and activate the node as soon as it starts; with false, use '
@@ -110,9 +116,16 @@ def _detector(context: LaunchContext) -> list[Node]:
 
 
 def _overrides(context: LaunchContext) -> dict[str, ParameterValue]:
-    given = {name: LaunchConfiguration(name) for name in OVERRIDES}
-    return {name: ParameterValue(value, value_type=OVERRIDES[name])
-            for name, value in given.items() if value.perform(context)}
+    given = {name: LaunchConfiguration(name).perform(context) for name in OVERRIDES}
+    return {name: _value(name, text) for name, text in given.items() if text}
+
+
+def _value(name: str, text: str) -> ParameterValue:
+    words, parse = KINDS[OVERRIDES[name]]
+    try:
+        return ParameterValue(parse(text), value_type=OVERRIDES[name])
+    except ValueError:
+        raise ValueError(f'the launch argument {name}:={text} should be {words}') from None
 
 
 def _viewer(context: LaunchContext) -> list[Any]:
