@@ -1,3 +1,5 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
 # Everything starts here: `make` alone lists what there is.
 
 PYTHON ?= python3
