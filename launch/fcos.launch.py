@@ -34,7 +34,8 @@ The launch library of ROS 2 knows `List[str]`, not `list[str]`.
 KINDS = {
     str: ('any text', str), int: ('a whole number', int), float: ('a number', float),
     bool: ('true or false', lambda text: {'true': True, 'false': False}[text]),
-    List[str]: ('names with commas between', lambda text: text.split(','))}  # noqa: UP006
+    List[str]: ('names with commas between',  # noqa: UP006
+                lambda text: [name.strip() for name in text.strip('[]').split(',')])}
 """How users call the types, and how what they write becomes one."""
 
 
