@@ -23,7 +23,7 @@ IOUS = np.linspace(0.5, 0.95, 10)
 
 RECALLS = np.linspace(0, 1, 101)
 MAX_DETECTIONS = 100
-"""The best so many of an image count."""
+"""The best so many of each class in an image count."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ def _class_precisions(
     """Average precision of one class at each of `IOUS`."""
     scores, right, objects = [], [], 0
     for image, true in zip(found, truth):
-        best = np.argsort(-image.scores, kind='stable')[:MAX_DETECTIONS]
-        own = image[best[image.class_ids[best] == class_id]]
+        own = image[image.class_ids == class_id]
+        own = own[np.argsort(-own.scores, kind='stable')[:MAX_DETECTIONS]]
         own_truth = true[true.class_ids == class_id]
         scores.append(own.scores)
         right.append(_match(own, own_truth))
