@@ -464,7 +464,7 @@ def _select(found: _Candidates, criteria: Criteria) -> Detections:
         boxes, scores, class_ids = boxes[finite], scores[finite], class_ids[finite]
     order = np.argsort(-scores, kind='stable')[:criteria.top_k]
     boxes, class_ids = boxes.take(order, axis=0), class_ids.take(order)
-    kept = nms_sorted(boxes, class_ids, criteria.nms_threshold)[:criteria.max_detections]
+    kept = nms_sorted(boxes, class_ids, criteria.nms_threshold, criteria.max_detections)
     return Detections(
         boxes.take(kept, axis=0),
         scores.take(order.take(kept)).astype(np.float32),

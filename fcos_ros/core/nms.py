@@ -31,27 +31,33 @@ def nms(
     :returns: indices of the kept boxes, best score first.
     """
     order = np.argsort(-np.asarray(scores), kind='stable')
-    kept = nms_sorted(np.asarray(boxes)[order], np.asarray(class_ids)[order], iou_threshold)
-    return order[kept]
+    boxes, class_ids = np.asarray(boxes)[order], np.asarray(class_ids)[order]
+    return order[nms_sorted(boxes, class_ids, iou_threshold, len(order))]
 
 
 def nms_sorted(
-    boxes: NDArray[Any], class_ids: NDArray[Any], iou_threshold: float,
+    boxes: NDArray[Any], class_ids: NDArray[Any], iou_threshold: float, limit: int,
 ) -> Indices:
-    """Do `nms` for boxes that are sorted already, best score first."""
+    """
+    Do `nms` for boxes that are sorted already, best score first.
+
+    :param limit: how many to keep at most.
+    """
     sides = np.ascontiguousarray(boxes.T, np.float64)
-    pairs = _all_pairs(sides) if len(boxes) <= _FEW else _near_pairs(
-        sides, class_ids, iou_threshold)
-    better, worse = _overlapping(sides, class_ids, iou_threshold, *pairs)
-    # A box lives unless a better living box overlaps it. Asked again and again, the best boxes
-    # are settled first, then those that depend on them: no change means all are settled.
-    alive = np.ones(len(boxes), bool)
-    while True:
-        survivors = np.ones(len(boxes), bool)
-        survivors[worse[alive.take(better)]] = False
-        if (survivors == alive).all():
-            return alive.nonzero()[0]
-        alive = survivors
+    left, kept, count = np.arange(len(boxes)), [], 0
+    # Few boxes are compared with each other at once. The best of them then rule out most of the
+    # others, so that even a crowd comes down to few comparisons.
+    while left.size and count < limit:
+        best, left = left[:_FEW], left[_FEW:]
+        best = best[_settled(sides.take(best, axis=1), class_ids.take(best), iou_threshold)]
+        kept.append(best)
+        count += best.size
+        if left.size:
+            overlap = _overlap(
+                sides.take(best, axis=1)[:, :, None], class_ids.take(best)[:, None],
+                sides.take(left, axis=1)[:, None], class_ids.take(left), iou_threshold)
+            left = left[~overlap.any(axis=0)]
+    return np.concatenate(kept)[:limit] if kept else left
 
 
 def box_iou(a: NDArray[Any], b: NDArray[Any]) -> Floats:
@@ -63,67 +69,52 @@ def box_iou(a: NDArray[Any], b: NDArray[Any]) -> Floats:
     :returns: float64 of shape (N, M).
     """
     first, second = np.asarray(a, np.float64).T, np.asarray(b, np.float64).T
-    inside = _inside(first[:, :, None], second[:, None])
-    union = _area(first)[:, None] + _area(second) - inside
+    inside, union = _inside_and_union(first[:, :, None], second[:, None])
     return np.divide(inside, union, out=np.zeros_like(union), where=union > 0)
 
 
-# Up to that many boxes all pairs are looked at, beyond it most are ruled out first: whichever is
-# faster. Pairs are in order of the worse box: those of the first N boxes are N * (N - 1) / 2.
+# All pairs of few boxes, in order of the worse one: those of the first N are N * (N - 1) / 2.
 _FEW = 64
 _WORSE, _BETTER = np.tril_indices(_FEW, -1)
 
 
-def _all_pairs(sides: Floats) -> tuple[Indices, Indices]:
-    """Index pairs (better, worse) of few boxes."""
-    count = sides.shape[1]
+def _settled(sides: Floats, class_ids: NDArray[Any], iou_threshold: float) -> Indices:
+    """Choose among few boxes, best first."""
+    count = class_ids.size
     pairs = count * (count - 1) // 2
-    return _BETTER[:pairs], _WORSE[:pairs]
+    better, worse = _BETTER[:pairs], _WORSE[:pairs]
+    overlap = _overlap(
+        sides.take(better, axis=1), class_ids.take(better),
+        sides.take(worse, axis=1), class_ids.take(worse), iou_threshold)
+    better, worse = better[overlap], worse[overlap]
+    alive = np.ones(count, bool)
+    # A box lives unless a better living box overlaps it. Asked again and again, the best boxes
+    # are settled first, then those that depend on them: no change means all are settled.
+    while better.size:
+        survivors = np.ones(count, bool)
+        survivors[worse[alive.take(better)]] = False
+        if (survivors == alive).all():
+            break
+        alive = survivors
+    return alive.nonzero()[0]
 
 
-def _near_pairs(
-    sides: Floats, class_ids: NDArray[Any], iou_threshold: float,
-) -> tuple[Indices, Indices]:
-    """
-    Index pairs (better, worse), among them all of one class with an IoU above the threshold.
-
-    The overlap of two such boxes is wider than threshold * width of either. So, when the boxes
-    of a class are sorted by x1, the partner of a box starts within (1 - threshold) * its width.
-    """
-    left, width = sides[0], sides[2] - sides[0]
-    left = left - left.min()
-    # The classes lie side by side, further apart than any box is wide.
-    start = left + class_ids * (left.max() + width.max() + 1.0)
-    order = np.argsort(start)
-    start = start.take(order)
-    # A pair too many costs time, a pair too few is an error: the margin covers rounding.
-    reach = start + (1 - iou_threshold) * width.take(order) + (1e-9 * start[-1] + 1e-9)
-    ranks = np.arange(1, len(order) + 1)
-    partners = np.searchsorted(start, reach, side='right') - ranks
-    ends = np.cumsum(partners)
-    first = np.repeat(order, partners)
-    second = order.take(np.arange(ends[-1]) + np.repeat(ranks - (ends - partners), partners))
-    return np.minimum(first, second), np.maximum(first, second)
-
-
-def _overlapping(
-    sides: Floats, class_ids: NDArray[Any], iou_threshold: float, better: Indices, worse: Indices,
-) -> tuple[Indices, Indices]:
-    """Keep the pairs of one class whose IoU is above the threshold."""
-    area = _area(sides)
-    inside = _inside(sides.take(better, axis=1), sides.take(worse, axis=1))
+def _overlap(
+    a: Floats, a_class: NDArray[Any], b: Floats, b_class: NDArray[Any], iou_threshold: float,
+) -> NDArray[np.bool_]:
+    """Tell which boxes are of one class and have an IoU above the threshold."""
+    inside, union = _inside_and_union(a, b)
     with np.errstate(invalid='ignore'):  # 0 / 0, two boxes without area, is above nothing
-        iou = inside / (area.take(better) + area.take(worse) - inside)
-        overlap = (iou > iou_threshold) & (class_ids.take(better) == class_ids.take(worse))
-    return better[overlap], worse[overlap]
+        overlap: NDArray[np.bool_] = (inside / union > iou_threshold) & (a_class == b_class)
+    return overlap
 
 
-def _inside(a: Floats, b: Floats) -> Floats:
-    """Area that two boxes share; the first axis is x1, y1, x2, y2."""
+def _inside_and_union(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """Areas; the first axis is x1, y1, x2, y2, the others are numpy's to broadcast."""
     common = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
     np.maximum(common, 0, out=common)
-    area: Floats = common[0] * common[1]
-    return area
+    inside = common[0] * common[1]
+    return inside, _area(a) + _area(b) - inside
 
 
 def _area(sides: Floats) -> Floats:

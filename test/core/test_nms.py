@@ -10,7 +10,7 @@ import pytest
 import reference
 from reference import Candidate
 
-from fcos_ros.core.nms import box_iou, nms
+from fcos_ros.core.nms import box_iou, nms, nms_sorted
 
 THRESHOLDS = st.one_of(st.sampled_from([0.0, 0.2, 0.5, 0.6, 0.7, 1.0]), st.floats(0, 1))
 SEEDS = st.integers(0, 2**32 - 1)
@@ -57,19 +57,13 @@ def test_an_iou_next_to_the_threshold_is_judged_right(count, seed, side):
         assert_greedy(boxes, scores, class_ids, threshold)
 
 
-@settings(max_examples=50, deadline=None)
-@given(SEEDS)
-def test_a_box_that_fills_just_the_threshold_of_another_is_found(seed):
-    """The narrowest partner that counts starts exactly where the search for partners ends."""
-    rng = np.random.default_rng(seed)
-    corners, sides = rng.uniform(0, 900, (50, 2)), rng.uniform(1, 200, (50, 2))
-    wide = np.concatenate([corners, corners + sides], axis=1)
-    part = wide.copy()
-    part[:, 0] += rng.random(50) * sides[:, 0]
-    boxes = np.concatenate([wide, part])
-    class_ids = np.tile(rng.permutation(50), 2)  # each pair is alone in its class
-    for exact in np.diag(box_iou(wide, part))[:5]:
-        assert_greedy(boxes, np.ones(100), class_ids, float(np.nextafter(exact, 0)))
+@settings(deadline=None)
+@given(COUNTS, SEEDS, THRESHOLDS, st.integers(1, 150))
+def test_a_limit_keeps_the_best(count, seed, threshold, limit):
+    boxes, scores, class_ids = boxes_and_scores(count, seed, grid=1)
+    order = np.argsort(-scores, kind='stable')
+    limited = order[nms_sorted(boxes[order], class_ids[order], threshold, limit)]
+    np.testing.assert_array_equal(limited, nms(boxes, scores, class_ids, threshold)[:limit])
 
 
 @settings(deadline=None)
