@@ -96,7 +96,7 @@ class Tour:
         hits = _cast(camera, self._solids)
         for hit in hits:
             _paint(canvas, hit, self._solids, self._light, camera)
-        rng = np.random.default_rng([self._seed, int(second * 1000)])
+        rng = np.random.default_rng([self._seed, int(np.float64(second).view(np.uint64))])
         image = _expose(rng, canvas, self._size, self._lens)
         return _scene(image, camera, self._solids, hits)
 
