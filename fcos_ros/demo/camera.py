@@ -43,8 +43,8 @@ from fcos_ros.node.qos import newest
 
 FRAME_ID = 'demo_camera_optical_frame'
 
-VIEWS = 6
-"""Scenes of one world: some motion to look at, and enough objects to judge a detector by."""
+VIEWS = 12
+"""Scenes of one world: a second of motion to look at, at the default rate."""
 
 
 class Shot(NamedTuple):
@@ -76,7 +76,7 @@ PARAMETERS: Mapping[str, tuple[Any, str, tuple[float, float, int] | None]] = {
     'width': (640, 'Width of the image in pixels.', (64, 4096, 2)),
     'height': (480, 'Height of the image in pixels.', (64, 4096, 2)),
     'rate': (12.0, 'Images a second.', (0.1, 240.0, 0)),
-    'seed': (500, 'Another seed shows other worlds.', (0, 2**31 - 1, 1)),
+    'seed': (505, 'Another seed shows other worlds.', (0, 2**31 - 1, 1)),
     'scenes': (60, 'Different images, rendered at the start and shown over and over.',
                (1, 1000, 1))}
 """Default, meaning, and for numbers least, greatest and step of each parameter."""
