@@ -1,0 +1,217 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Trains the demo's network from nothing: `python -m training.train`.
+
+Scenes are rendered first, and more of them while training goes on. Called again after an
+interruption it goes on where it was. At the end stand the network, its log and its evaluation.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser, Namespace
+from collections.abc import Iterator
+import copy
+import csv
+from dataclasses import dataclass, field
+import math
+import multiprocessing
+import os
+from pathlib import Path
+import time
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from fcos_ros.demo.scenes import CLASS_NAMES
+from training.data import CROP, Crops, collate, save_scenes
+from training.evaluate import Scenes, detections_of, evaluate_file
+from training.export import export
+from training.loss import Losses, Points, losses
+from training.network import Fcos
+
+VALIDATION_SEEDS = range(900_000, 900_050)
+"""Scenes to look at during training; the final evaluation has others."""
+
+LOG_FIELDS = ('seconds', 'steps', 'scenes', 'rate', 'classes', 'boxes', 'centerness', 'ap',
+              'ap50')
+
+
+@dataclass
+class State:
+    """All that an interruption must not lose."""
+
+    network: Fcos
+    average: Fcos
+    optimizer: torch.optim.Optimizer
+    seconds: float = 0.0
+    steps: int = 0
+    log: list[dict[str, float]] = field(default_factory=list)
+
+    @classmethod
+    def fresh(cls, seed: int) -> State:
+        """Begin with random weights."""
+        torch.manual_seed(seed)
+        network = Fcos(len(CLASS_NAMES)).to(memory_format=torch.channels_last).train()
+        weights = [value for value in network.parameters() if value.ndim > 1]
+        others = [value for value in network.parameters() if value.ndim <= 1]
+        optimizer = torch.optim.AdamW([{'params': weights, 'weight_decay': 0.05},
+                                       {'params': others, 'weight_decay': 0.0}])
+        return cls(network, copy.deepcopy(network).eval(), optimizer)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint; an interruption leaves the one before."""
+        part = path.with_suffix('.part')
+        torch.save({
+            'network': self.network.state_dict(), 'average': self.average.state_dict(),
+            'optimizer': self.optimizer.state_dict(), 'seconds': self.seconds,
+            'steps': self.steps, 'log': self.log}, part)
+        part.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        saved = torch.load(path, weights_only=True)
+        for name in ('network', 'average', 'optimizer'):
+            getattr(self, name).load_state_dict(saved[name])
+        self.seconds, self.steps, self.log = saved['seconds'], saved['steps'], saved['log']
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Render, train, export, evaluate."""
+    options = _options(arguments)
+    scenes = options.cache / 'scenes'
+    scenes.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(options.threads)
+    _render(scenes, options)
+    renderer = multiprocessing.Process(
+        target=_render_aside, args=(scenes, options.scenes), daemon=True)
+    renderer.start()
+    state = State.fresh(options.seed)
+    checkpoint = options.cache / 'checkpoint.pt'
+    if checkpoint.exists():
+        state.load(checkpoint)
+    _train(state, scenes, checkpoint, options)
+    renderer.terminate()
+    export(state.average, options.output)
+    _write_log(options.output.with_suffix('.csv'), state.log)
+    evaluate_file(options.output, {
+        'seed': options.seed, 'hours': round(state.seconds / 3600, 2), 'steps': state.steps,
+        'batch': options.batch, 'crop': str(CROP), 'scenes': len(list(scenes.glob('*.npz'))),
+        'learning_rate': options.rate})
+
+
+def _options(arguments: list[str] | None) -> Namespace:
+    parser = ArgumentParser(description=__doc__.split('\n')[1],
+                            formatter_class=ArgumentDefaultsHelpFormatter)
+    parser.add_argument('--hours', type=float, default=2.0, help='length of the training')
+    parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--scenes', type=int, default=6000, help='how many to render')
+    parser.add_argument('--batch', type=int, default=12, help='crops in a step')
+    parser.add_argument('--rate', type=float, default=2e-3, help='highest learning rate')
+    parser.add_argument('--threads', type=int, default=os.cpu_count())
+    parser.add_argument('--cache', type=Path, default=Path('.cache/training'),
+                        help='scenes and checkpoint')
+    parser.add_argument('--output', type=Path, default=Path('models/fcos_demo.onnx'))
+    return parser.parse_args(arguments)
+
+
+def _render(folder: Path, options: Namespace) -> None:
+    """Render the first third of the scenes, with all threads."""
+    wanted = options.scenes // 3
+    workers = [multiprocessing.Process(
+        target=save_scenes, args=(folder, wanted, number, options.threads))
+        for number in range(options.threads)]
+    for worker in workers:
+        worker.start()
+    with tqdm(total=wanted, desc='render', unit=' scenes') as bar:
+        while any(worker.is_alive() for worker in workers):
+            bar.update(len(list(folder.glob('*.npz'))) - bar.n)
+            time.sleep(1)
+
+
+def _render_aside(folder: Path, count: int) -> None:
+    os.nice(19)
+    save_scenes(folder, count, 0, 1)
+
+
+def _train(state: State, folder: Path, checkpoint: Path, options: Namespace) -> None:
+    batches = iter(torch.utils.data.DataLoader(
+        # Other crops after an interruption than before it.
+        Crops(folder, options.seed + state.steps), options.batch, collate_fn=collate,
+        num_workers=1, prefetch_factor=4,
+        # A forked process would wait for threads that it does not have.
+        multiprocessing_context='spawn'))
+    validation = Scenes.render(VALIDATION_SEEDS)
+    total = options.hours * 3600
+    points = Points.of(*CROP)
+    sums, count = torch.zeros(3), 0
+    with tqdm(total=round(total), initial=round(state.seconds), unit='s') as bar:
+        while state.seconds < total:
+            start = time.monotonic()
+            rate = _rate(options.rate, state.steps, state.seconds / total)
+            sums += torch.stack(_step(state, batches, points, rate)).detach()
+            count += 1
+            state.seconds += time.monotonic() - start
+            bar.update(min(round(state.seconds), bar.total) - bar.n)
+            if state.steps % 50 == 0:
+                bar.set_postfix(steps=state.steps, loss=float(sums.sum() / count))
+                state.save(checkpoint)
+            if state.steps % 250 == 0 or state.seconds >= total:
+                _report(state, validation, checkpoint.with_suffix('.onnx'), rate, sums / count,
+                        len(list(folder.glob('*.npz'))))
+                bar.write(str(state.log[-1]))
+                state.save(checkpoint)
+                sums, count = torch.zeros(3), 0
+
+
+def _rate(highest: float, steps: int, part: float) -> float:
+    """Learning rate: a short climb, then half a cosine down to a hundredth."""
+    climb = min(1.0, (steps + 1) / 150)
+    return highest * climb * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * min(part, 1.0))))
+
+
+def _step(state: State, batches: Iterator, points: Points, rate: float) -> Losses:
+    pictures, truths = next(batches)
+    pictures = pictures.float().contiguous(memory_format=torch.channels_last)
+    for group in state.optimizer.param_groups:
+        group['lr'] = rate
+    wrong = losses(state.network(pictures), points, truths)
+    state.optimizer.zero_grad()
+    wrong.total().backward()
+    nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
+    state.optimizer.step()
+    state.steps += 1
+    _follow(state.average, state.network, min(0.998, (1 + state.steps) / (10 + state.steps)))
+    return wrong
+
+
+@torch.no_grad()
+def _follow(average: Fcos, network: Fcos, inertia: float) -> None:
+    """Move the running average of the weights, which is what is exported."""
+    for slow, fast in zip(average.state_dict().values(), network.state_dict().values()):
+        if slow.dtype.is_floating_point:
+            slow.lerp_(fast, 1 - inertia)
+        else:
+            slow.copy_(fast)
+
+
+def _report(
+    state: State, validation: Scenes, path: Path, rate: float, mean: Tensor, scenes: int,
+) -> None:
+    export(state.average, path)
+    score = validation.score(detections_of(path, validation))
+    values = (round(state.seconds), state.steps, scenes, rate, *mean.tolist(), score.ap,
+              score.ap50)
+    state.log.append({name: round(float(value), 5) for name, value in zip(LOG_FIELDS, values)})
+
+
+def _write_log(path: Path, log: list[dict[str, float]]) -> None:
+    with path.open('w', newline='') as file:
+        writer = csv.DictWriter(file, LOG_FIELDS)
+        writer.writeheader()
+        writer.writerows(log)
+
+
+if __name__ == '__main__':
+    main()
