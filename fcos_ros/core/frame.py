@@ -127,7 +127,7 @@ def _flat(data: Any) -> Pixels:
 
 
 def _views(flat: Pixels, size: Size, step: int, plan: _Encoding) -> tuple[Pixels, ...]:
-    """Planes one after the other. Strides are spelled out: numpy picks odd ones for one pixel."""
+    """Cut the buffer into planes, which lie one after the other."""
     views: list[Pixels] = []
     top = 0
     for shrink, channels in plan.planes:
