@@ -35,7 +35,7 @@ def outcome(*arguments):
 def blind_model(tmp_path):
     """Write a network that sees nothing that the demo shows."""
     return str(write_fcos(tmp_path / 'blind.onnx', classes=len(CLASS_NAMES), metadata={
-        'labels': json.dumps(CLASS_NAMES)}))
+        'labels': json.dumps(CLASS_NAMES), 'score_threshold': '0.9999'}))
 
 
 @pytest.fixture
