@@ -594,7 +594,7 @@ def _paint(
     half /= np.sqrt(np.square(half).sum(axis=0))
     material = solid.material
     shine = np.maximum((half * normal).sum(axis=0), 0) ** np.float32(material.hardness)
-    rim = (1 - np.clip((view * normal).sum(axis=0), 0, 1)) ** 4
+    rim = np.square(np.square(1 - np.clip((view * normal).sum(axis=0), 0, 1)))
     # The lower and the nearer to the table, the less sky and the more light from the table.
     sky = 0.5 + 0.5 * normal[2]
     near = np.clip(points[2] * np.float32(9), 0, 1)

@@ -126,7 +126,7 @@ class Frustum:
 
     def normal(self, points: Vectors) -> Vectors:
         """Do `Shape.normal`."""
-        rho = np.hypot(points[0], points[1]) + np.float32(1e-9)
+        rho = _length(points[0], points[1]) + np.float32(1e-9)
         steep = np.float32(np.hypot(1, self._slope))
         side = np.exp(np.minimum((rho - self._radius(points[2])) / steep / self.bevel, 0))
         cap = np.exp(np.minimum((np.abs(points[2]) - self.height / 2) / self.bevel, 0))
@@ -210,14 +210,13 @@ class Ring:
 
     def normal(self, points: Vectors) -> Vectors:
         """Do `Shape.normal`."""
-        rho = np.hypot(points[0], points[1]) + np.float32(1e-9)
+        rho = _length(points[0], points[1]) + np.float32(1e-9)
         out = 1 - np.float32(self.radius) / rho
         return _unit(np.stack([points[0] * out, points[1] * out, points[2]]))
 
-    def _gap(self, points: Vectors) -> NDArray[np.float32]:
-        rho = np.hypot(points[0], points[1]) - np.float32(self.radius)
-        gap: NDArray[np.float32] = np.hypot(rho, points[2]) - np.float32(self.tube)
-        return gap
+    def _gap(self, points: Vectors) -> Any:
+        aside = _length(points[0], points[1]) - np.float32(self.radius)
+        return _length(aside, points[2]) - np.float32(self.tube)
 
 
 _STEPS = 14
@@ -242,6 +241,11 @@ def _first(entry: NDArray[np.float32], leave: NDArray[np.float32]) -> NDArray[np
 
 def _dot(a: Vectors, b: Vectors) -> Any:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def _length(x: NDArray[np.float32], y: NDArray[np.float32]) -> Any:
+    # Faster than np.hypot, which minds overflow.
+    return np.sqrt(x * x + y * y)
 
 
 def _unit(vectors: Vectors) -> Vectors:
