@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 import numpy as np
 
 from fcos_ros.core.annotate import annotate, colour
@@ -20,7 +20,6 @@ def detections(boxes, class_ids):
                       np.array(class_ids, np.int32))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300),
        st.lists(st.tuples(*[st.floats(-1e9, 1e9, width=32)] * 4), max_size=5))
 def test_any_image_takes_any_boxes(width, height, boxes):

@@ -55,7 +55,7 @@ def assert_same(found, expected):
     np.testing.assert_array_equal(found.boxes, expected.boxes)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(NETWORKS, CRITERIA, SEEDS, st.sampled_from(['stride', 'pixel']),
        st.sampled_from([0.5, 0.0]), st.sampled_from([-4.0, -1.0, 3.0]))
 def test_the_result_is_that_of_float64_on_everything(
@@ -67,7 +67,7 @@ def test_the_result_is_that_of_float64_on_everything(
     assert_same(Decoder(head)(outputs, criteria), reference.decode(head, outputs, criteria))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(NETWORKS, SEEDS, st.integers(0, 10**6), st.sampled_from([1.0, 0.3, 0.05]))
 def test_a_threshold_equal_to_a_score_keeps_it(network, seed, choice, coarse):
     rng = np.random.default_rng(seed)
@@ -85,7 +85,7 @@ def test_a_threshold_equal_to_a_score_keeps_it(network, seed, choice, coarse):
         assert len(decoded) <= kept
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(NETWORKS, SEEDS, st.sampled_from(['cls', 'ctr']), st.sampled_from([1.0, 0.3, 0.05]))
 def test_one_certain_factor_leaves_the_threshold_to_the_other(network, seed, certain, coarse):
     """The gate of one factor is tight where the other factor's sigmoid is 1."""
@@ -110,7 +110,7 @@ def test_one_certain_factor_leaves_the_threshold_to_the_other(network, seed, cer
                         reference.decode(head, outputs, criteria))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(NETWORKS, CRITERIA, SEEDS)
 def test_infinite_missing_and_extreme_values_are_no_surprise(network, criteria, seed):
     rng = np.random.default_rng(seed)
@@ -132,7 +132,7 @@ def test_infinite_missing_and_extreme_values_are_no_surprise(network, criteria, 
     assert np.isfinite(found.scores).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(NETWORKS, CRITERIA, SEEDS)
 def test_outputs_that_are_padded_or_read_only_decode_alike(network, criteria, seed):
     rng = np.random.default_rng(seed)
@@ -147,7 +147,7 @@ def test_outputs_that_are_padded_or_read_only_decode_alike(network, criteria, se
     assert_same(Decoder(head)(padded, criteria), Decoder(head)(outputs, criteria))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(NETWORKS, SEEDS, st.sampled_from([0.0, -1e-2]))
 def test_scales_that_are_zero_or_negative_still_decode_right(network, seed, scale):
     rng = np.random.default_rng(seed)
@@ -174,7 +174,7 @@ def test_the_order_of_the_outputs_does_not_matter(network, seed, order):
                 Decoder(head)(outputs, Criteria()))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(SEEDS, st.lists(CRITERIA, min_size=2, max_size=5))
 def test_a_decoder_remembers_nothing_of_other_criteria_or_images(seed, many):
     rng = np.random.default_rng(seed)

@@ -27,7 +27,7 @@ def boxes_and_scores(count, seed, grid):
     return boxes.astype(np.float32), scores, rng.integers(0, rng.integers(1, 6), count)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(COUNTS, SEEDS, THRESHOLDS, st.sampled_from([1, 5, 0.01]))
 def test_the_choice_is_that_of_the_greedy_algorithm(count, seed, threshold, grid):
     assert_greedy(*boxes_and_scores(count, seed, grid), threshold)
@@ -43,7 +43,7 @@ def assert_greedy(boxes, scores, class_ids, threshold):
     np.testing.assert_array_equal(class_ids[kept], [c.class_id for c in expected])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from([2, 20, 65, 100]), SEEDS, st.sampled_from([-1, 0, 1]))
 def test_an_iou_next_to_the_threshold_is_judged_right(count, seed, side):
     boxes, scores, class_ids = boxes_and_scores(count, seed, grid=5)
@@ -57,7 +57,6 @@ def test_an_iou_next_to_the_threshold_is_judged_right(count, seed, side):
         assert_greedy(boxes, scores, class_ids, threshold)
 
 
-@settings(deadline=None)
 @given(COUNTS, SEEDS, THRESHOLDS, st.integers(1, 150))
 def test_a_limit_keeps_the_best(count, seed, threshold, limit):
     boxes, scores, class_ids = boxes_and_scores(count, seed, grid=1)
@@ -66,7 +65,6 @@ def test_a_limit_keeps_the_best(count, seed, threshold, limit):
     np.testing.assert_array_equal(limited, nms(boxes, scores, class_ids, threshold)[:limit])
 
 
-@settings(deadline=None)
 @given(COUNTS, SEEDS, THRESHOLDS)
 def test_what_is_kept_is_kept_again(count, seed, threshold):
     boxes, scores, class_ids = boxes_and_scores(count, seed, grid=1)
@@ -75,7 +73,6 @@ def test_what_is_kept_is_kept_again(count, seed, threshold):
     np.testing.assert_array_equal(again, np.arange(len(kept)))
 
 
-@settings(deadline=None)
 @given(st.integers(2, 100), SEEDS, THRESHOLDS)
 def test_other_classes_never_matter(count, seed, threshold):
     boxes, scores, class_ids = boxes_and_scores(count, seed, grid=1)
@@ -116,7 +113,7 @@ def test_no_boxes_stay_no_boxes():
 
 
 @given(COUNTS, SEEDS)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_box_iou_is_the_iou_of_each_pair(count, seed):
     boxes, _, _ = boxes_and_scores(count, seed, grid=1)
     expected = [[reference.iou(a, b) for b in boxes[:5]] for a in boxes]

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import cv2
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 import numpy as np
 import pytest
 
@@ -62,7 +62,6 @@ def seen(tensor, spec):
     return pixels if spec.pixels == 'bgr' else pixels[..., ::-1]
 
 
-@settings(deadline=None)
 @given(SPECS, st.sampled_from(sorted(FITS)), st.sampled_from(ENCODINGS), SIZES,
        st.sampled_from([0, 5]))
 def test_the_tensor_is_as_the_spec_says_and_the_rest_is_black(spec, fit, encoding, size, padding):
@@ -75,7 +74,6 @@ def test_the_tensor_is_as_the_spec_says_and_the_rest_is_black(spec, fit, encodin
     np.testing.assert_allclose(pixels[:, resize.content.width:], 0, atol=1e-3)
 
 
-@settings(deadline=None)
 @given(SPECS, st.sampled_from(sorted(FITS)),
        st.lists(st.tuples(st.sampled_from(ENCODINGS), SIZES), min_size=2, max_size=5))
 def test_nothing_of_earlier_frames_remains(spec, fit, arrivals):
@@ -88,7 +86,6 @@ def test_nothing_of_earlier_frames_remains(spec, fit, arrivals):
         assert resize == fresh
 
 
-@settings(deadline=None)
 @given(SPECS, st.sampled_from(ENCODINGS), SIZES,
        st.sampled_from([(0, 0, 0), (255, 255, 255), (40, 40, 40), (200, 60, 30), (0, 0, 250)]))
 def test_a_flat_colour_stays_that_colour(spec, encoding, size, bgr):
@@ -101,7 +98,6 @@ def test_a_flat_colour_stays_that_colour(spec, encoding, size, bgr):
 
 
 @given(SPECS, st.sampled_from(ENCODINGS))
-@settings(deadline=None)
 def test_a_frame_of_the_canvas_size_is_converted_but_not_resized(spec, encoding):
     frame = frame_of(encoding, spec.size)
     tensor, _ = Preprocessor(spec)(frame)
