@@ -20,10 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 import rclpy
+from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import (
@@ -45,6 +47,9 @@ FRAME_ID = 'demo_camera_optical_frame'
 
 VIEWS = 12
 """Scenes of one world: a second of motion to look at, at the default rate."""
+
+FAREWELL = 4.0
+"""Seconds that listeners get to ask for what they missed: DDS asks every three."""
 
 
 class Shot(NamedTuple):
@@ -106,6 +111,12 @@ class DemoCamera(Node):
         self.create_timer(1 / values['rate'], self._publish)
         self.get_logger().info(
             f'{self._encoding} {self._size} at {values["rate"]:g} Hz, {len(shots)} scenes')
+
+    def destroy_node(self) -> None:
+        """Let the listeners first have what was published: a lost message is repaired late."""
+        if self.context.ok():
+            self._truths.wait_for_all_acked(Duration(seconds=FAREWELL))
+        super().destroy_node()
 
     def _declare(self, name: str) -> Any:
         default, description, limits = PARAMETERS[name]
@@ -177,7 +188,9 @@ def to_truth(truth: Detections, header: Header) -> Detection2DArray:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the camera until it is told to end."""
-    rclpy.init(args=arguments)
+    # rclpy's own handlers would shut down the context, and nobody could take leave any more.
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     camera: DemoCamera | None = None
     try:
         camera = DemoCamera()
@@ -189,7 +202,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     finally:
         # Under `ros2 launch` Ctrl-C arrives twice; the second must not break the clean-up.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         if camera is not None:
             camera.destroy_node()
         rclpy.try_shutdown()

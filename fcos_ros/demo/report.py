@@ -114,7 +114,8 @@ def judge(encoding: str, record: Record, measured: Sequence[Answer],
     score = rates([answer.detections for answer in known],
                   [record.truths[answer.header] for answer in known])
     account = {fate: int(record.frames.get(fate, 0)) for fate in FATES}
-    counts = {'sent by the camera': record.sent, **account,
+    counts = {'sent by the camera': record.sent,
+              'overtaken on the way': max(record.sent - account['received'], 0), **account,
               'detections': sum(len(answer.detections) for answer in record.answers)}
     return Run(encoding, counts, {**stages, 'end to end': _spread(measured)}, score.precision,
                score.recall, tuple(_faults(record, account, score.recall)))

@@ -27,7 +27,7 @@ def demo(*arguments):
 
 def outcome(*arguments):
     process = demo(*arguments)
-    output, errors = process.communicate(timeout=90)
+    output, errors = process.communicate(timeout=240)
     return process.returncode, output, errors
 
 
@@ -43,6 +43,17 @@ def seer_model(tmp_path):
     """Write a network that sees a cube wherever it is bright, that is, mostly wrongly."""
     return str(write_fcos(tmp_path / 'seer.onnx', classes=len(CLASS_NAMES), metadata={
         'labels': json.dumps(CLASS_NAMES), 'score_threshold': '0.001'}))
+
+
+def test_the_shipped_network_keeps_all_promises(tmp_path):
+    code, output, errors = outcome(
+        '--seconds', '2', '--warm-up', '0.5', '--scenes', '12', '--output', str(tmp_path))
+    assert (code, 'FAILED' in errors) == (0, False), errors
+    assert output.split()[:2] == ['bgr8', 'nv12']
+    recalls = [float(word) for word in re.search(r'\n  recall +(.*)', output)[1].split()]
+    assert min(recalls) >= 0.8
+    for encoding in ('bgr8', 'nv12'):
+        assert cv2.imread(str(tmp_path / f'{encoding}.png')).shape == (480, 640, 3)
 
 
 def test_a_network_that_sees_nothing_fails_with_the_reason(blind_model, tmp_path):

@@ -43,8 +43,9 @@ def test_a_perfect_run_has_no_faults():
     run = verdict(record())
     assert run.faults == ()
     assert (run.precision, run.recall) == (1, 1)
-    assert run.counts == {'sent by the camera': 10, 'received': 10, 'published': 10,
-                          'superseded': 0, 'failed': 0, 'detections': 20}
+    assert run.counts == {
+        'sent by the camera': 10, 'overtaken on the way': 0, 'received': 10, 'published': 10,
+        'superseded': 0, 'failed': 0, 'detections': 20}
 
 
 def test_frames_that_were_superseded_are_no_fault():
@@ -52,6 +53,15 @@ def test_frames_that_were_superseded_are_no_fault():
     heard.answers.pop()
     heard.frames = {**account(9, received=10), 'superseded': '1'}
     assert verdict(heard).faults == ()
+
+
+def test_images_that_a_newer_one_overtook_are_no_fault():
+    heard = record()
+    del heard.answers[3:5]
+    heard.frames = account(8)
+    run = verdict(heard)
+    assert run.faults == ()
+    assert run.counts['overtaken on the way'] == 2
 
 
 def test_images_from_before_the_nodes_met_are_not_counted():
