@@ -41,7 +41,7 @@ def generate_launch_description() -> LaunchDescription:
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(Path(__file__).with_name('fcos.launch.py')))),
         Node(
-            package='fcos_ros', executable='demo_camera', name='demo_camera',
+            package='fcos_ros', executable='fcos_demo_camera', name='demo_camera',
             namespace=LaunchConfiguration('namespace'),
             parameters=[{name: ParameterValue(LaunchConfiguration(name), value_type=kind)
                          for name, kind in CAMERA.items()}],
