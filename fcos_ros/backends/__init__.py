@@ -4,18 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from fcos_ros.backends.base import Backend, InferenceError, ModelError, ModelInfo
 from fcos_ros.backends.onnx import OnnxBackend
 
-__all__ = ['BACKENDS', 'Backend', 'InferenceError', 'ModelError', 'ModelInfo', 'load']
+__all__ = ['BACKENDS', 'Backend', 'InferenceError', 'ModelError', 'ModelInfo', 'choose', 'load']
 
-BACKENDS: Mapping[str, Callable[[Path, int], Backend]] = {
+BACKENDS: Mapping[str, type[Backend]] = {
     'onnx': OnnxBackend,
 }
-"""Every engine by name: a callable from (path, threads) to a loaded model."""
+"""Every engine by name."""
 
 BY_SUFFIX: Mapping[str, str] = {
     '.onnx': 'onnx',
@@ -23,14 +23,12 @@ BY_SUFFIX: Mapping[str, str] = {
 """Which engine `auto` takes for which kind of file."""
 
 
-def load(path: Path, backend: str = 'auto', threads: int = 1) -> Backend:
+def choose(path: Path, backend: str = 'auto') -> type[Backend]:
     """
-    Load a model.
+    Pick the engine for a model file.
 
-    :param path: the model file.
     :param backend: a name of `BACKENDS`, or `auto` to go by the file's suffix.
-    :param threads: CPU threads of one inference, where the engine has such a choice.
-    :raises ModelError: when no engine reads such a file, or the engine refuses it.
+    :raises ModelError: when no engine reads such a file.
     """
     name = BY_SUFFIX.get(path.suffix.lower()) if backend == 'auto' else backend
     if name is None:
@@ -38,4 +36,13 @@ def load(path: Path, backend: str = 'auto', threads: int = 1) -> Backend:
                          f'{", ".join(BY_SUFFIX)}; or name the backend')
     if name not in BACKENDS:
         raise ModelError(f'backend is {name!r}; accepted: auto, {", ".join(BACKENDS)}')
-    return BACKENDS[name](path, threads)
+    return BACKENDS[name]
+
+
+def load(path: Path, backend: str = 'auto', threads: int = 1) -> Backend:
+    """
+    Load a model; see `choose` and `Backend`.
+
+    :raises ModelError: when no engine reads such a file, or the engine refuses it.
+    """
+    return choose(path, backend)(path, threads)

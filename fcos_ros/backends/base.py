@@ -56,10 +56,21 @@ class Backend(Protocol):
 
     :ivar info: the model.
     :ivar concurrent: whether several threads may call `infer` at once.
+    :ivar holds_gil: whether `infer` lets no other thread of Python run meanwhile.
     """
 
     info: ModelInfo
     concurrent: bool
+    holds_gil: bool
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        """
+        Load a model.
+
+        :param threads: CPU threads of one inference, where the engine has such a choice.
+        :raises ModelError: when the engine or the file cannot be used.
+        """
+        ...
 
     def infer(self, tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
         """
@@ -72,5 +83,5 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what the engine holds; the object is of no use afterwards."""
+        """Give back what the engine holds, once; the object is of no use afterwards."""
         ...

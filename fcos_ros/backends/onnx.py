@@ -51,6 +51,7 @@ class OnnxBackend:
     """
 
     concurrent = True
+    holds_gil = False
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         self._session = _open(path, threads)
@@ -69,7 +70,7 @@ class OnnxBackend:
 
     def close(self) -> None:
         """Free the session."""
-        del self._session
+        self._session = None
 
     def _describe(self, path: Path, spec: InputSpec, metadata: Metadata) -> ModelInfo:
         try:

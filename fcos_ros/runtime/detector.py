@@ -37,7 +37,7 @@ class Detector:
 
     One thread at a time may use it. Several detectors may share a backend that is concurrent.
 
-    :param backend: the loaded model; closing it is its owner's part.
+    :param backend: the loaded model.
     :param fit: how a frame is laid on the model's canvas.
     """
 
@@ -69,3 +69,7 @@ class Detector:
         decoded = perf_counter()
         times = StageTimes(prepared - start, inferred - prepared, decoded - inferred)
         return Result(detections, times)
+
+    def close(self) -> None:
+        """Give back the model; of detectors that share it, each may be told."""
+        self._backend.close()

@@ -14,26 +14,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Condition, Thread
 from time import perf_counter
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from fcos_ros.core.decode import Criteria
 from fcos_ros.core.frame import Frame
 from fcos_ros.runtime.detector import Result
 from fcos_ros.runtime.statistics import Latencies, Ledger
+from fcos_ros.runtime.worker import Worker
 
 Ticket = TypeVar('Ticket')
 """What the caller wants back with a frame's result: a message's header, say."""
 
 WINDOW = 2
 """Frames a worker may run ahead of the oldest unfinished one, in multiples of the workers."""
-
-
-class Worker(Protocol):
-    """Whatever turns a frame into a result; each worker is driven by one thread of the pool."""
-
-    def detect(self, frame: Frame, criteria: Criteria | None = None) -> Result:
-        """Find the objects in a frame."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,199 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Workers in child processes: the same results, and whatever befalls a child stays with it."""
+
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+from onnx_models import white_square, write_fcos
+import pytest
+
+from fcos_ros.backends import ModelError
+from fcos_ros.core.decode import Criteria
+from fcos_ros.core.frame import Frame
+from fcos_ros.core.resize import Size
+from fcos_ros.runtime.protocol import Recipe
+from fcos_ros.runtime.worker import ProcessWorker, WorkerError, open_workers
+
+PATIENCE = 20.0
+
+
+@pytest.fixture(scope='module')
+def recipe(tmp_path_factory):
+    path = tmp_path_factory.mktemp('model') / 'squares.onnx'
+    return Recipe(write_fcos(path, half_box=8.0))
+
+
+@pytest.fixture
+def worker(recipe):
+    made = ProcessWorker(recipe, deadline=0.5)
+    made.wait()
+    yield made
+    made.close()
+
+
+def square(column=5, size=128, encoding='bgr8'):
+    image = white_square(size, column, 3)
+    if encoding == 'nv12':
+        chroma = np.full(size * size // 2, 128, np.uint8)
+        data = np.concatenate([image[:, :, 0].ravel(), chroma])
+    else:
+        data = image.ravel()
+    return Frame.wrap(data.tobytes(), Size(size, size), encoding)
+
+
+def children():
+    """List the process ids of this process's children."""
+    listing = Path(f'/proc/{os.getpid()}/task').glob('*/children')
+    return {int(word) for file in listing for word in file.read_text().split()}
+
+
+def shared_memory():
+    """List what lies in named shared memory, but for that of ROS graphs of other processes."""
+    return {name for name in os.listdir('/dev/shm') if 'fastdds' not in name}
+
+
+def alive(process):
+    try:
+        state = Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != 'Z'
+
+
+def eventually(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize('encoding', ['bgr8', 'nv12'])
+def test_a_child_finds_the_same_as_a_detector_here(recipe, worker, encoding):
+    local, = open_workers(recipe, 1, deadline=1.0)
+    for frame in (square(2, encoding=encoding), square(9, encoding=encoding)):
+        here, there = local.detect(frame), worker.detect(frame)
+        assert len(here.detections) == 1
+        np.testing.assert_array_equal(there.detections.boxes, here.detections.boxes)
+        np.testing.assert_array_equal(there.detections.scores, here.detections.scores)
+        np.testing.assert_array_equal(there.detections.class_ids, here.detections.class_ids)
+        assert there.times.infer > 0
+
+
+def test_the_model_is_described_as_it_is_here(recipe, worker):
+    local, = open_workers(recipe, 1, deadline=1.0)
+    assert worker.info.labels == local.info.labels
+    assert worker.info.input == local.info.input
+    assert worker.info.criteria == local.info.criteria
+
+
+def test_frames_of_any_size_in_any_order_go_through(worker):
+    for size in (128, 512, 64, 1024, 128):
+        width = len(worker.detect(square(5, size)).detections)
+        assert width == (1 if size == 128 else width)
+
+
+def test_criteria_travel_with_the_frame(worker):
+    assert len(worker.detect(square(), Criteria(score_threshold=1.0)).detections) == 0
+    assert len(worker.detect(square(), Criteria(class_ids=(1,))).detections) == 0
+    assert len(worker.detect(square(), Criteria(class_ids=(0,))).detections) == 1
+
+
+def test_criteria_that_do_not_fit_the_model_fail_the_frame_alone(worker):
+    before = children()
+    with pytest.raises(WorkerError, match='class_ids'):
+        worker.detect(square(), Criteria(class_ids=(99,)))
+    assert len(worker.detect(square()).detections) == 1
+    assert children() == before
+
+
+@pytest.mark.parametrize(('blow', 'complaint'), [
+    pytest.param(signal.SIGKILL, 'died: SIGKILL', id='killed'),
+    pytest.param(signal.SIGSEGV, 'died: SIGSEGV', id='crashed'),
+    pytest.param(signal.SIGSTOP, 'did not answer in 0.5 s', id='hanging'),
+])
+def test_a_lost_child_costs_one_frame_and_is_replaced(worker, blow, complaint):
+    victim, = children()
+    os.kill(victim, blow)
+    if blow != signal.SIGSTOP:
+        eventually(lambda: not alive(victim))
+    with pytest.raises(WorkerError, match=complaint):
+        worker.detect(square())
+    assert len(worker.detect(square()).detections) == 1
+    assert not alive(victim)
+    assert len(children()) == 1
+
+
+def test_a_child_that_cannot_come_back_is_tried_again_with_a_pause(recipe, tmp_path):
+    path = tmp_path / 'model.onnx'
+    path.write_bytes(recipe.path.read_bytes())
+    worker = ProcessWorker(Recipe(path), deadline=5.0)
+    worker.wait()
+    path.unlink()
+    os.kill(*children(), signal.SIGKILL)
+    complaints = []
+    for _ in range(3):
+        with pytest.raises(WorkerError) as caught:
+            worker.detect(square())
+        complaints.append(str(caught.value))
+    assert 'SIGKILL' in complaints[0]
+    assert 'is not a file' in complaints[1]
+    assert 'tried again in' in complaints[2]
+    path.write_bytes(recipe.path.read_bytes())
+    time.sleep(1.0)
+    assert len(worker.detect(square()).detections) == 1
+    worker.close()
+
+
+def test_closing_leaves_neither_process_nor_memory(recipe):
+    memory, descriptors = shared_memory(), len(os.listdir('/proc/self/fd'))
+    worker = ProcessWorker(recipe)
+    worker.detect(square())
+    worker.close()
+    assert not children()
+    assert shared_memory() == memory
+    assert len(os.listdir('/proc/self/fd')) == descriptors
+
+
+@pytest.mark.parametrize('end', [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV])
+@pytest.mark.parametrize('busy', [False, True], ids=['idle child', 'stuck child'])
+def test_no_child_outlives_its_parent_however_that_ends(recipe, end, busy):
+    script = (
+        'import sys, time\n'
+        'from pathlib import Path\n'
+        'from fcos_ros.runtime.protocol import Recipe\n'
+        'from fcos_ros.runtime.worker import ProcessWorker\n'
+        f'worker = ProcessWorker(Recipe(Path({str(recipe.path)!r})))\n'
+        'worker.wait()\n'
+        'print("ready", flush=True)\n'
+        'time.sleep(60)\n')
+    memory = shared_memory()
+    parent = subprocess.Popen([sys.executable, '-c', script], stdout=subprocess.PIPE)
+    assert parent.stdout.readline() == b'ready\n'
+    listing = Path(f'/proc/{parent.pid}/task/{parent.pid}/children').read_text()
+    child, = map(int, listing.split())
+    if busy:
+        os.kill(child, signal.SIGSTOP)
+    parent.send_signal(end)
+    parent.wait(PATIENCE)
+    parent.stdout.close()
+    if busy:
+        os.kill(child, signal.SIGCONT)
+    eventually(lambda: not alive(child))
+    assert shared_memory() == memory
+
+
+def test_a_model_that_no_child_can_load_is_refused_with_its_reason(tmp_path):
+    path = tmp_path / 'broken.onnx'
+    path.write_bytes(b'no model')
+    worker = ProcessWorker(Recipe(path))
+    with pytest.raises(WorkerError, match='cannot be read as ONNX'):
+        worker.wait()
+    worker.close()
+    with pytest.raises(ModelError, match='cannot be read as ONNX'):
+        open_workers(Recipe(path), 2, deadline=1.0)
