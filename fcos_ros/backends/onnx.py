@@ -51,6 +51,7 @@ class OnnxBackend:
     """
 
     concurrent = True
+    holds_gil = False
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         self._session = _open(path, threads)

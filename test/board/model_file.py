@@ -108,7 +108,8 @@ class ModelFile:
     input_type: int = NV12
 
     def answering(self, *answers: Answer) -> ModelFile:
-        """Return the same model with these answers; integer outputs take their scales from them.
+        """
+        Return the same model with these answers; integer outputs take their scales from them.
 
         :param answers: outputs in real numbers, float, of the valid shapes.
         """
