@@ -91,6 +91,25 @@ def test_float_outputs_have_no_scale(plug_in, tmp_path):
     assert info.head.box_unit == 'pixel'
 
 
+def test_what_is_not_quantised_has_no_scale_whatever_its_table_says(
+        plug_in, tmp_path, monkeypatch):
+    plug_in('x5')
+    from simulator.hbm import QuantParams, hbDNNQuantiType
+    monkeypatch.setattr(QuantParams, '__init__', lambda self, _: self.__dict__.update(
+        scale=np.ones(1), zero_point=np.zeros(1), quant_type=hbDNNQuantiType.NONE, axis=0))
+    info = open_model(tmp_path, tiny(dtype='float32')).info
+    assert all(spec.scale is None for spec in info.outputs)
+
+
+def test_zero_points_other_than_zero_are_refused(plug_in, tmp_path, monkeypatch):
+    plug_in('x5')
+    from simulator.hbm import QuantParams, hbDNNQuantiType
+    monkeypatch.setattr(QuantParams, '__init__', lambda self, output: self.__dict__.update(
+        scale=output.scale, zero_point=np.array([0, 3]), quant_type=hbDNNQuantiType.SCALE, axis=3))
+    with pytest.raises(ModelError, match='symmetric quantisation'):
+        open_model(tmp_path, tiny())
+
+
 def test_padding_is_taken_out(plug_in, tmp_path):
     plug_in('x5')
     model = padded(tiny())
