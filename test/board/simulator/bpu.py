@@ -3,6 +3,9 @@
 """
 The processor of a simulated board: loads model files, takes its time, gives recorded outputs.
 
+Each folder of `images` has the packages of one image of a board; with one of them on PYTHONPATH a
+program finds the vendor's modules as it would there, and `model_file` writes what they load.
+
 Processes take turns on the cores by locks on the files `core0`, `core1` in the folder that the
 environment variable FCOS_SIM_DIR names. While an inference waits for a core and while it runs,
 the GIL is held, as by the vendor's bindings: all waiting is done in C by calls that keep it.
@@ -118,7 +121,7 @@ class Network:
         self._folder.mkdir(parents=True, exist_ok=True)
         LOADS.append(path)
 
-    def run(self, content: bytes, core_id: int = 0) -> list[Array] | None:
+    def run(self, content: bytes | Array, core_id: int = 0) -> list[Array] | None:
         """
         Answer an input.
 
@@ -136,10 +139,10 @@ class Network:
             return self._fault.spoil(outputs)
         return outputs
 
-    def _answer(self, content: bytes) -> list[Array]:
+    def _answer(self, content: bytes | Array) -> list[Array]:
         offsets = self._answers[0][1]
         if len(self._answers) > 1:
-            offsets = dict(reversed(self._answers)).get(fnv1a64(content), offsets)
+            offsets = dict(reversed(self._answers)).get(fnv1a64(bytes(content)), offsets)
         return [self._read(offset, output.dtype, output.memory)
                 for output, offset in zip(self.outputs, offsets)]
 

@@ -141,7 +141,7 @@ class OldModel:
             return None
 
     def _run(self, core_id: int) -> list[PyDNNTensor] | None:
-        results = self._network.run(self._input[:self._size].tobytes(), core_id)
+        results = self._network.run(self._input[:self._size], core_id)
         if results is None:
             return None
         for memory, result in zip(self._outputs, results):
