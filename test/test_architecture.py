@@ -30,13 +30,14 @@ BORDER = {'node', 'cli', 'demo'}
 
 CORE_LIBRARIES = {'numpy', 'cv2'}
 
-LAZY = {'ament_index_python', 'cv_bridge', 'hbm_runtime', 'hobot_dnn', 'onnxruntime'}
+LAZY = {'ament_index_python', 'cv_bridge', 'hbm_runtime', 'hobot_dnn', 'hobot_dnn_rdkx5',
+        'onnxruntime'}
 """Modules that may be absent: each is imported inside a function, and in one file only."""
 
 ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'yaml': 'python3-yaml'}
 """What modules are called in package.xml, where that differs from their name."""
 
-WITHOUT_KEY = {'fcos_ros', 'onnxruntime', 'hobot_dnn', 'hbm_runtime'}
+WITHOUT_KEY = {'fcos_ros', 'onnxruntime', 'hobot_dnn', 'hobot_dnn_rdkx5', 'hbm_runtime'}
 """Ourselves, and what no rosdep key installs."""
 
 NOT_INSTALLED = {'benchmarks', 'test', 'tools', 'training'}

@@ -7,18 +7,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from fcos_ros.backends.base import Backend, InferenceError, ModelError, ModelInfo
+from fcos_ros.backends.base import Backend, EngineError, InferenceError, ModelError, ModelInfo
+from fcos_ros.backends.hbm_runtime import HbmRuntimeBackend
+from fcos_ros.backends.hobot_dnn import HobotDnnBackend
 from fcos_ros.backends.onnx import OnnxBackend
 
-__all__ = ['BACKENDS', 'Backend', 'InferenceError', 'ModelError', 'ModelInfo', 'choose', 'load']
+__all__ = ['BACKENDS', 'Backend', 'EngineError', 'InferenceError', 'ModelError', 'ModelInfo',
+           'choose', 'load']
 
 BACKENDS: Mapping[str, type[Backend]] = {
     'onnx': OnnxBackend,
+    'hobot_dnn': HobotDnnBackend,
+    'hbm_runtime': HbmRuntimeBackend,
 }
 """Every engine by name."""
 
 BY_SUFFIX: Mapping[str, str] = {
     '.onnx': 'onnx',
+    '.bin': 'hobot_dnn',
+    '.hbm': 'hbm_runtime',
 }
 """Which engine `auto` takes for which kind of file."""
 

@@ -25,6 +25,14 @@ class InferenceError(RuntimeError):
     """The engine failed on one input; the next input may succeed."""
 
 
+class EngineError(InferenceError):
+    """
+    The engine failed and may go on failing.
+
+    The model must be loaded anew, in a new process where the engine holds the GIL.
+    """
+
+
 @dataclass(frozen=True)
 class ModelInfo:
     """
@@ -56,7 +64,8 @@ class Backend(Protocol):
 
     :ivar info: the model.
     :ivar concurrent: whether several threads may call `infer` at once.
-    :ivar holds_gil: whether `infer` lets no other thread of Python run meanwhile.
+    :ivar holds_gil: whether Python stands still during `infer`; such an engine belongs in a
+        process of its own.
     """
 
     info: ModelInfo

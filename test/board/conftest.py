@@ -1,0 +1,34 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A simulated board under the tests of this folder."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+import sys
+
+import pytest
+
+from fcos_ros.backends import hobot_dnn
+
+IMAGES = Path(__file__).parent / 'simulator' / 'images'
+VENDOR = {'hbm_runtime', 'hobot_dnn', 'hobot_dnn_rdkx5'}
+
+
+@pytest.fixture
+def plug_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """Make importable what a board's image has: a folder of `simulator/images`."""
+    def plug_in(image: str) -> None:
+        monkeypatch.syspath_prepend(str(IMAGES / image))
+
+    monkeypatch.setenv('FCOS_SIM_DIR', str(tmp_path / 'cores'))
+    monkeypatch.delenv('FCOS_SIM_FAULT', raising=False)
+    _forget()
+    yield plug_in
+    _forget()
+
+
+def _forget() -> None:
+    hobot_dnn._loaded.cache_clear()
+    for name in list(sys.modules):
+        if name.split('.')[0] in VENDOR:
+            del sys.modules[name]

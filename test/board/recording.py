@@ -1,0 +1,55 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A network in ONNX as a model for the simulated board, which then answers what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from model_file import Answer, ModelFile, fcos
+import numpy as np
+from numpy.typing import NDArray
+
+from fcos_ros.backends import Backend, load
+from fcos_ros.core.frame import Frame
+from fcos_ros.core.preprocess import InputSpec, Preprocessor
+
+
+def record(onnx: Path, frames: Sequence[Frame], board: str, **facts: Any) -> ModelFile:
+    """
+    Run a network of a square canvas on frames and keep its outputs for their NV12 tensors.
+
+    Integers with a scale for each channel and boxes in strides for X5, float and boxes in pixels
+    for X3, as the vendor compiles.
+
+    :param facts: of the model file, times for example.
+    """
+    engine = load(onnx)
+    head = engine.info.head
+    spec = InputSpec('0', head.canvas, 'nv12')
+    model = fcos(onnx.stem, board, head.canvas.width, first_name=1, step=3,
+                 classes=head.num_classes, dtype='float32' if board == 'x3' else 'int32', **facts)
+    tensors = [Preprocessor(spec)(frame)[0] for frame in frames]
+    return model.answering(*(Answer(_outputs(engine, tensor, board), tensor)
+                             for tensor in tensors))
+
+
+def _outputs(engine: Backend, tensor: NDArray[Any], board: str) -> list[NDArray[np.float32]]:
+    """Show the network the pixels that the tensor has, and sort its outputs."""
+    head = engine.info.head
+    frame = Frame.wrap(tensor, head.canvas, 'nv12')
+    raw = engine.infer(Preprocessor(engine.info.input)(frame)[0])
+    target = {'x3': 'pixel', 'x5': 'stride'}[board]
+
+    def last(index: int, factor: float = 1.0) -> NDArray[np.float32]:
+        nhwc = head.levels[0].layout == 'NHWC'
+        values = raw[index] if nhwc else raw[index].transpose(0, 2, 3, 1)
+        return (values * factor).astype(np.float32)
+
+    factors = [{('stride', 'pixel'): level.stride, ('pixel', 'stride'): 1 / level.stride}.get(
+        (head.box_unit, target), 1.0) for level in head.levels]
+    return [*(last(level.class_output) for level in head.levels),
+            *(last(level.box_output, factor) for level, factor in zip(head.levels, factors)),
+            *(last(level.centerness_output) for level in head.levels)]

@@ -1,0 +1,8 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""As the package index has it for RDK X5."""
+
+from pathlib import Path
+import sys
+
+sys.path.append(str(Path(__file__).parents[4]))

@@ -1,0 +1,214 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The backend `hbm_runtime`, on the boards that have it."""
+
+from dataclasses import replace
+from threading import Thread
+
+from model_file import PUBLISHED, RGB, Thing, paint
+import numpy as np
+import pytest
+from tiny_models import BYTES, SIZE, padded, tensor, tiny, with_output, write
+
+from fcos_ros.backends import BACKENDS, EngineError, InferenceError, ModelError, load
+from fcos_ros.core.decode import Criteria, Decoder
+from fcos_ros.core.head import Head, OutputSpec
+from fcos_ros.core.labels import COCO
+from fcos_ros.core.resize import Size
+
+BOARDS = {'X5': ('x5', '.bin'), 'S100': ('s100', '.hbm')}
+
+every_board = pytest.mark.parametrize(('image', 'suffix'), BOARDS.values(), ids=BOARDS)
+
+
+def open_model(tmp_path, model, suffix='.bin'):
+    return load(write(tmp_path, model, suffix), 'hbm_runtime')
+
+
+@every_board
+def test_outputs_and_detections_are_those_of_the_model_to_the_last_bit(
+        plug_in, tmp_path, image, suffix):
+    plug_in(image)
+    model = tiny(image)
+    backend = open_model(tmp_path, model, suffix)
+    head = Head.recognise(
+        [OutputSpec(output.name, output.shape, np.dtype(output.dtype), output.scale)
+         for output in model.outputs], Size(SIZE, SIZE))
+    for answer, seen in zip(model.answers, ('car', 'dog')):
+        outputs = backend.infer(answer.tensor)
+        for array, expected in zip(outputs, answer.outputs):
+            assert array.dtype == expected.dtype
+            np.testing.assert_array_equal(array, expected)
+        found = Decoder(backend.info.head)(outputs, Criteria())
+        own = Decoder(head)(answer.outputs, Criteria())
+        assert [backend.info.labels.name(i) for i in found.class_ids] == [seen]
+        for part in ('boxes', 'scores', 'class_ids'):
+            np.testing.assert_array_equal(getattr(found, part), getattr(own, part))
+
+
+@every_board
+def test_outputs_hold_when_the_next_frame_is_inferred(plug_in, tmp_path, image, suffix):
+    plug_in(image)
+    model = tiny(image)
+    backend = open_model(tmp_path, model, suffix)
+    first = backend.infer(tensor(1))
+    backend.infer(tensor(2))
+    for array, expected in zip(first, model.answers[0].outputs):
+        np.testing.assert_array_equal(array, expected)
+
+
+@every_board
+def test_the_model_is_described_by_what_the_runtime_says_of_it(plug_in, tmp_path, image, suffix):
+    plug_in(image)
+    model = tiny(image)
+    info = open_model(tmp_path, model, suffix).info
+    assert (info.name, info.backend) == ('tiny', 'hbm_runtime')
+    assert (info.input.pixels, info.input.size) == ('nv12', (SIZE, SIZE))
+    assert [output.name for output in info.outputs] == [output.name for output in model.outputs]
+    assert (info.labels, info.criteria) == (COCO, Criteria())
+    assert info.head.box_unit == 'stride'
+
+
+def test_hbm_files_are_its_own(plug_in, tmp_path):
+    plug_in('s100')
+    assert load(write(tmp_path, tiny('s100'), '.hbm')).info.backend == 'hbm_runtime'
+
+
+def test_the_published_model_is_found_right(plug_in, tmp_path):
+    plug_in('x5')
+    model = PUBLISHED['b0']
+    thing = Thing(0, (30, 40, 200, 300))
+    backend = open_model(tmp_path, model.answering(paint(model, [thing])))
+    outputs = backend.infer(np.zeros(backend.info.input.shape, np.uint8))
+    found = Decoder(backend.info.head)(outputs, Criteria())
+    np.testing.assert_allclose(found.boxes, [thing.box], atol=1e-2)
+
+
+def test_float_outputs_have_no_scale(plug_in, tmp_path):
+    plug_in('x5')
+    info = open_model(tmp_path, tiny(dtype='float32')).info
+    assert all(spec.scale is None for spec in info.outputs)
+    assert info.head.box_unit == 'pixel'
+
+
+def test_what_is_not_quantised_has_no_scale_whatever_its_table_says(
+        plug_in, tmp_path, monkeypatch):
+    plug_in('x5')
+    from simulator.hbm import QuantParams, hbDNNQuantiType
+    monkeypatch.setattr(QuantParams, '__init__', lambda self, _: self.__dict__.update(
+        scale=np.ones(1), zero_point=np.zeros(1), quant_type=hbDNNQuantiType.NONE, axis=0))
+    info = open_model(tmp_path, tiny(dtype='float32')).info
+    assert all(spec.scale is None for spec in info.outputs)
+
+
+def test_zero_points_other_than_zero_are_refused(plug_in, tmp_path, monkeypatch):
+    plug_in('x5')
+    from simulator.hbm import QuantParams, hbDNNQuantiType
+    monkeypatch.setattr(QuantParams, '__init__', lambda self, output: self.__dict__.update(
+        scale=output.scale, zero_point=np.array([0, 3]), quant_type=hbDNNQuantiType.SCALE, axis=3))
+    with pytest.raises(ModelError, match='symmetric quantisation'):
+        open_model(tmp_path, tiny())
+
+
+def test_padding_is_taken_out(plug_in, tmp_path):
+    plug_in('x5')
+    model = padded(tiny())
+    outputs = open_model(tmp_path, model).infer(tensor(2))
+    for array, expected in zip(outputs, model.answers[1].outputs):
+        np.testing.assert_array_equal(array, expected)
+        assert array.flags.c_contiguous
+
+
+@every_board
+@pytest.mark.parametrize('wrong', [
+    pytest.param(tensor(1)[:-1], id='one byte short'),
+    pytest.param(tensor(1).reshape(-1, SIZE), id='the planes as rows'),
+    pytest.param(np.zeros(BYTES, np.float32), id='float'),
+    pytest.param(np.zeros(2 * BYTES, np.uint8)[::2], id='every other byte'),
+    pytest.param(None, id='nothing'),
+])
+def test_what_is_not_the_input_never_reaches_the_runtime(
+        plug_in, tmp_path, monkeypatch, image, suffix, wrong):
+    # The first inference is that of loading; the second one would fail in the runtime.
+    monkeypatch.setenv('FCOS_SIM_FAULT', 'raise:2')
+    plug_in(image)
+    backend = open_model(tmp_path, tiny(image, answers=False), suffix)
+    with pytest.raises(InferenceError) as caught:
+        backend.infer(wrong)
+    assert f'accepted: uint8[{BYTES}] without gaps' in str(caught.value)
+    with pytest.raises(EngineError, match='RuntimeError: raise fault'):
+        backend.infer(tensor(1))
+
+
+@pytest.mark.parametrize('fault', ['raise:2', 'none:2'])
+def test_a_failed_run_is_an_engine_error(plug_in, tmp_path, monkeypatch, fault):
+    monkeypatch.setenv('FCOS_SIM_FAULT', fault)
+    plug_in('x5')
+    backend = open_model(tmp_path, tiny())
+    with pytest.raises(EngineError, match='hbm_runtime failed'):
+        backend.infer(tensor(1))
+    assert len(backend.infer(tensor(1))) == 15
+
+
+@every_board
+@pytest.mark.parametrize('trouble', ['broken file', 'of another board'])
+def test_a_file_that_does_not_load_is_refused(plug_in, tmp_path, image, suffix, trouble):
+    plug_in(image)
+    path = write(tmp_path, tiny('x3', answers=False), suffix)
+    if trouble == 'broken file':
+        path.write_bytes(b'this is no model')
+    with pytest.raises(ModelError, match=r'cannot load .* for one kind of board'):
+        load(path, 'hbm_runtime')
+
+
+def test_a_missing_file_is_refused_by_its_path(plug_in, tmp_path):
+    plug_in('s100')
+    with pytest.raises(ModelError, match=r'nowhere\.hbm is not a file'):
+        load(tmp_path / 'nowhere.hbm')
+
+
+REFUSED = {
+    'RGB': (replace(tiny(answers=False), input_type=RGB), 'takes 0 RGB.*accepted: one input'),
+    'another canvas': (replace(tiny(answers=False), canvas=(256, 256)), 'not an FCOS'),
+    'an output missing': (
+        replace(tiny(answers=False), outputs=tiny(answers=False).outputs[:-1]), 'found 14'),
+    'scales along another axis': (with_output(tiny(answers=False), 0, axis=1), 'along its axis 1'),
+}
+
+
+@pytest.mark.parametrize(('model', 'complaint'), REFUSED.values(), ids=REFUSED)
+def test_what_is_not_an_fcos_is_refused_by_what_was_found(plug_in, tmp_path, model, complaint):
+    plug_in('x5')
+    with pytest.raises(ModelError, match=complaint):
+        open_model(tmp_path, model)
+
+
+def test_without_a_board_the_message_says_where_the_runtime_comes_from(tmp_path):
+    with pytest.raises(ModelError) as caught:
+        open_model(tmp_path, tiny(answers=False))
+    for hint in ("No module named 'hbm_runtime'", 'RDK OS 3.5', 'hobot-spdev',
+                 '--system-site-packages'):
+        assert hint in str(caught.value)
+
+
+def test_threads_take_turns(plug_in, tmp_path):
+    plug_in('x5')
+    backend = open_model(tmp_path, tiny())
+    counts = []
+
+    def work():
+        for _ in range(20):
+            counts.append(len(backend.infer(tensor(1))))
+
+    threads = [Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counts == [15] * 40
+
+
+def test_it_belongs_in_a_process_of_its_own():
+    backend = BACKENDS['hbm_runtime']
+    assert backend.holds_gil
+    assert not backend.concurrent

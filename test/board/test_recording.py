@@ -1,0 +1,40 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A network that was recorded sees on the simulated board what it sees in ONNX."""
+
+import numpy as np
+from onnx_models import white_square, write_fcos
+import pytest
+from recording import record
+from tiny_models import SIZE, write
+
+from fcos_ros.backends import load
+from fcos_ros.core.frame import Frame
+from fcos_ros.core.preprocess import InputSpec, Preprocessor
+from fcos_ros.core.resize import Size
+from fcos_ros.runtime.detector import Detector
+
+CANVAS = Size(SIZE, SIZE)
+
+
+@pytest.mark.parametrize('output_layout', ['NHWC', 'NCHW'])
+@pytest.mark.parametrize(('image', 'board'), [('x5', 'x5'), ('x3_jammy', 'x3')])
+def test_the_board_sees_what_the_network_sees(plug_in, tmp_path, image, board, output_layout):
+    plug_in(image)
+    onnx = write_fcos(tmp_path / 'squares.onnx', half_box=8.0, output_layout=output_layout)
+    frames = [nv12(white_square(SIZE, column, 4)) for column in (3, 9)]
+    model = record(onnx, frames, board)
+    network, simulated = Detector(load(onnx)), Detector(load(write(tmp_path, model)))
+    for frame in frames:
+        expected, found = (d.detect(frame).detections for d in (network, simulated))
+        assert len(expected) == 1
+        np.testing.assert_array_equal(found.class_ids, expected.class_ids)
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-3)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+
+
+def nv12(image):
+    """Turn a picture of canvas size into an NV12 frame."""
+    tensor, _ = Preprocessor(InputSpec('0', CANVAS, 'nv12'))(
+        Frame.wrap(image.tobytes(), CANVAS, 'bgr8'))
+    return Frame.wrap(tensor.copy(), CANVAS, 'nv12')
