@@ -22,7 +22,7 @@ from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 CONFIG = Path(__file__).parent.parent / 'config'
 
 OVERRIDES = {
-    'model': str, 'backend': str, 'workers': int, 'threads': int, 'fit': str,
+    'model': str, 'backend': str, 'workers': int, 'deadline': float, 'threads': int, 'fit': str,
     'score_threshold': float, 'nms_threshold': float, 'max_detections': int,
     'classes': List[str], 'autostart': bool, 'use_sim_time': bool}  # noqa: UP006
 """
@@ -56,13 +56,17 @@ def generate_launch_description() -> LaunchDescription:
             description='Parameter file; substitutions such as $(env HOME) are allowed.'),
         DeclareLaunchArgument(
             'model', default_value='',
-            description='Model file: a path, or package://NAME/PATH below a share folder.'),
+            description='Model file: a path, or package://NAME/PATH below a share folder; auto '
+                        'takes that of the board, elsewhere the network of the demo.'),
         DeclareLaunchArgument(
             'backend', default_value='',
             description='Inference engine, such as onnx; auto goes by the model file.'),
         DeclareLaunchArgument(
             'workers', default_value='',
-            description='Frames worked on at a time; 0 lets the node choose.'),
+            description='Frames worked on at a time; 0 takes as many as the board needs.'),
+        DeclareLaunchArgument(
+            'deadline', default_value='',
+            description='Seconds a worker process may spend on one frame before it is replaced.'),
         DeclareLaunchArgument(
             'threads', default_value='',
             description='CPU threads of one inference.'),

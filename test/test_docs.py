@@ -25,7 +25,7 @@ def test_the_parameter_file_holds_every_parameter_with_its_default():
     assert written == defaults
 
 
-@pytest.mark.parametrize('argument', [name for name in Settings.options()])
+@pytest.mark.parametrize('argument', list(Settings.options()))
 def test_every_parameter_is_a_launch_argument(argument):
     launch = (ROOT / 'launch' / 'fcos.launch.py').read_text(encoding='utf-8')
     assert f"'{argument}'" in launch

@@ -30,7 +30,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from fcos_ros.backends import Backend, load
+from fcos_ros.backends import ModelInfo
 from fcos_ros.core.annotate import annotate
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import Frame, FrameError
@@ -39,10 +39,11 @@ from fcos_ros.node.messages import to_detection_array, to_frame, to_image, to_la
 from fcos_ros.node.parameters import Parameters
 from fcos_ros.node.qos import every, latched, mismatch, newest, on_mismatch
 from fcos_ros.node.settings import Settings, to_criteria
-from fcos_ros.runtime.detector import Detector
 from fcos_ros.runtime.model_path import find
 from fcos_ros.runtime.pool import Outcome, Pool
+from fcos_ros.runtime.protocol import Recipe
 from fcos_ros.runtime.statistics import Latencies, Ledger
+from fcos_ros.runtime.worker import Worker, default_workers, open_workers
 
 try:
     from rclpy.clock_type import ClockType
@@ -80,7 +81,7 @@ class FcosNode(LifecycleNode):
 
     def __init__(self, **node_arguments: Any) -> None:
         super().__init__('fcos', **node_arguments)
-        self._backend: Backend | None = None
+        self._workers: list[Worker] = []
         self._pool: Pool[Header] | None = None
         self._subscription: Subscription[Image] | None = None
         self._outlets: list[Any] = []
@@ -104,9 +105,10 @@ class FcosNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and check the model, and make the publishers."""
         settings = self._declared.settings
-        backend = load(find(settings.model), settings.backend, settings.threads)
-        to_criteria(settings, backend.info)
-        self._backend = backend
+        recipe = Recipe(find(settings.model), settings.backend, settings.threads, settings.fit)
+        count = settings.workers or default_workers(recipe)
+        self._workers = open_workers(recipe, count, settings.deadline)
+        to_criteria(settings, self._model)
         overriding = QoSOverridingOptions.with_default_policies()
         self._array_publisher = self.create_lifecycle_publisher(
             Detection2DArray, '~/detections', every(), qos_overriding_options=overriding)
@@ -115,18 +117,14 @@ class FcosNode(LifecycleNode):
         self._label_publisher = self.create_lifecycle_publisher(
             LabelInfo, '~/label_info', latched())
         self._outlets += [self._array_publisher, self._image_publisher, self._label_publisher]
-        self.get_logger().info(f'loaded {backend.info.path}')
+        self.get_logger().info(f'loaded {recipe.path} for {count} frames at a time')
         return self._enter('inactive')
 
     @_explained
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the workers and subscribe to the images."""
-        assert self._backend is not None
         super().on_activate(state)
-        settings = self._declared.settings
-        # One worker keeps a CPU engine busy; more only share the same cores.
-        workers = [Detector(self._backend, settings.fit) for _ in range(settings.workers or 1)]
-        self._pool = Pool(workers, self._deliver, self._ledger, self._latencies)
+        self._pool = Pool(self._workers, self._deliver, self._ledger, self._latencies)
         self._apply()
         self._last_image = monotonic()
         self._subscription = self.create_subscription(
@@ -162,6 +160,10 @@ class FcosNode(LifecycleNode):
         self._release()
         super().destroy_node()
 
+    @property
+    def _model(self) -> ModelInfo:
+        return self._workers[0].info
+
     def _start(self) -> None:
         if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
@@ -187,36 +189,34 @@ class FcosNode(LifecycleNode):
 
     def _release(self) -> None:
         self._halt()
-        if self._backend is None:
-            return
         for publisher in self._outlets:
             self.destroy_publisher(publisher)
         self._outlets.clear()
-        self._backend.close()
-        self._backend = None
+        for worker in self._workers:
+            worker.close()
+        self._workers = []
 
     # Parameters
 
     def _check(self, old: Settings, new: Settings) -> None:
         """Refuse changes that the present state cannot take; see `Parameters`."""
-        if self._backend is None:
+        if not self._workers:
             return
         for entry in fields(Settings):
             name = entry.name
             if not Settings.options()[name].live and getattr(old, name) != getattr(new, name):
                 raise ValueError(f'{name} cannot change while a model is loaded: '
                                  'deactivate and clean up the node first')
-        to_criteria(new, self._backend.info)
+        to_criteria(new, self._model)
 
     def _apply(self) -> None:
         """Let the frames to come be judged by the present settings."""
-        if self._pool is None or self._backend is None:
+        if self._pool is None:
             return
-        info = self._backend.info
-        self._pool.criteria = criteria = to_criteria(self._declared.settings, info)
+        self._pool.criteria = criteria = to_criteria(self._declared.settings, self._model)
         header = Header(stamp=self.get_clock().now().to_msg())
         self._label_publisher.publish(
-            to_label_info(info.labels, criteria.score_threshold, header))
+            to_label_info(self._model.labels, criteria.score_threshold, header))
 
     # Frames
 
@@ -242,9 +242,8 @@ class FcosNode(LifecycleNode):
             self._draw(outcome.job.frame, detections, header)
 
     def _draw(self, frame: Frame, detections: Detections, header: Header) -> None:
-        assert self._backend is not None
         canvas = np.array(frame.bgr())
-        annotate(canvas, detections, self._backend.info.labels)
+        annotate(canvas, detections, self._model.labels)
         self._image_publisher.publish(to_image(canvas, header))
 
     def _lose(self, error: Exception | None) -> None:
@@ -266,7 +265,7 @@ class FcosNode(LifecycleNode):
             mismatch=mismatch(self, subscription) if subscription is not None else '',
             silence=monotonic() - self._last_image, before=self._reported, account=account,
             latencies=self._latencies.percentiles(),
-            model=self._backend.info if self._backend else None)
+            model=self._model if self._workers else None)
         self._reported = account
         stamp = self.get_clock().now().to_msg()
         name = self.get_fully_qualified_name().lstrip('/')

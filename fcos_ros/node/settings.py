@@ -15,8 +15,6 @@ from typing import Any
 from fcos_ros.backends import BACKENDS, ModelInfo
 from fcos_ros.core.decode import Criteria
 
-DEFAULT_MODEL = 'package://fcos_ros/models/fcos_demo.onnx'
-
 
 @dataclass(frozen=True)
 class Option:
@@ -56,11 +54,16 @@ class Settings:
     autostart: bool = _setting(
         True, 'Configure and activate the node as soon as it starts.')
     model: str = _setting(
-        DEFAULT_MODEL, 'Model file: a path, or package://NAME/PATH below a share folder.')
+        'auto', 'Model file: a path, or package://NAME/PATH below a share folder; auto takes that '
+        'of the board, elsewhere the network of the demo.')
     backend: str = _setting(
         'auto', 'Inference engine; auto goes by the model file.', choices=('auto', *BACKENDS))
     workers: int = _setting(
-        0, 'Frames worked on at a time; 0 lets the node choose.', limits=(0, 32))
+        0, 'Frames worked on at a time; 0 takes as many as the board needs, elsewhere 1.',
+        limits=(0, 32))
+    deadline: float = _setting(
+        1.0, 'Seconds a worker process may spend on one frame before it is replaced.',
+        limits=(0.05, 60.0))
     threads: int = _setting(
         1, 'CPU threads of one inference (ONNX models).', limits=(1, 64))
     fit: str = _setting(

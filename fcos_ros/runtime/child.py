@@ -17,7 +17,7 @@ import sys
 
 import numpy as np
 
-from fcos_ros.backends import load
+from fcos_ros.backends import EngineError, load
 from fcos_ros.core.frame import Frame
 from fcos_ros.runtime.detector import Detector
 from fcos_ros.runtime.protocol import Failure, Recipe, Reply, Task
@@ -29,7 +29,7 @@ def main(connection: Connection, memory: int) -> None:
     try:
         backend = load(recipe.path, recipe.backend, recipe.threads)
     except Exception as error:  # noqa: BLE001 - the parent has to learn of whatever it is
-        connection.send(Failure(str(error) or repr(error)))
+        connection.send(Failure(str(error) or repr(error), fatal=True))
         return
     detector = Detector(backend, recipe.fit)
     connection.send(detector.info)
@@ -48,7 +48,7 @@ def _reply(detector: Detector, task: Task, pixels: mmap | bytes) -> Reply:
     try:
         return detector.detect(_frame(task, pixels), task.criteria)
     except Exception as error:  # noqa: BLE001 - one bad frame must not end the process
-        return Failure(f'{type(error).__name__}: {error}')
+        return Failure(f'{type(error).__name__}: {error}', isinstance(error, EngineError))
 
 
 def _mapped(memory: int, pixels: mmap | bytes, task: Task) -> mmap | bytes:

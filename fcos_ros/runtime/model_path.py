@@ -7,28 +7,42 @@ from __future__ import annotations
 from pathlib import Path
 
 from fcos_ros.backends.base import ModelError
+from fcos_ros.runtime.board import this_board
 
 SCHEME = 'package://'
 
+DEMO = 'package://fcos_ros/models/fcos_demo.onnx'
+"""What `auto` means where there is no board."""
 
-def find(model: str) -> Path:
+DOWNLOADS = 'the model zoo of D-Robotics (rdk_model_zoo, samples/vision/fcos) offers them'
+
+
+def find(model: str, root: Path = Path('/')) -> Path:
     """
     Find a model file.
 
-    :param model: `package://NAME/PATH` below a ROS package's share folder, an absolute path, or a
-        path relative to the working folder or else to this package's share folder.
+    :param model: `auto` for the model that the board's image brings, or the network of the demo
+        on any other machine; `package://NAME/PATH` below a ROS package's share folder; an absolute
+        path; or a path relative to the working folder or else to this package's share folder.
+    :param root: of the file system, to which the known places of a board belong.
     :raises ModelError: with every place that was tried.
     """
     if not model:
-        raise ModelError('no model is named: give a path or package://NAME/PATH')
-    tried = _candidates(model)
+        raise ModelError('no model is named: give auto, a path or package://NAME/PATH')
+    tried = _candidates(model, root)
     for path in tried:
         if path.is_file():
             return path
-    raise ModelError(f'model {model!r} was not found; tried: {", ".join(map(str, tried))}')
+    advice = f'; {DOWNLOADS}' if model == 'auto' else ''
+    raise ModelError(f'model {model!r} was not found; tried: {", ".join(map(str, tried))}{advice}')
 
 
-def _candidates(model: str) -> list[Path]:
+def _candidates(model: str, root: Path) -> list[Path]:
+    if model == 'auto':
+        board = this_board(root)
+        if board is not None:
+            return [root / place.lstrip('/') for place in board.models]
+        model = DEMO
     if model.startswith(SCHEME):
         package, _, rest = model[len(SCHEME):].partition('/')
         return [_share(package) / rest]

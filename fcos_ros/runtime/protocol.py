@@ -45,9 +45,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong in the child, in words: exceptions of vendors' modules may not travel."""
+    """
+    What went wrong in the child, in words: exceptions of vendors' modules may not travel.
+
+    :ivar fatal: the child is of no more use.
+    """
 
     reason: str
+    fatal: bool = False
 
 
 Reply = ModelInfo | Result | Failure

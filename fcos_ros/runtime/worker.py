@@ -10,6 +10,7 @@ anonymous shared memory, which cannot outlive the processes, and only detections
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from mmap import mmap
 from multiprocessing.connection import Connection
@@ -23,9 +24,10 @@ from typing import Protocol
 
 import numpy as np
 
-from fcos_ros.backends import ModelError, ModelInfo, choose
+from fcos_ros.backends import Backend, EngineError, ModelError, ModelInfo, choose, load
 from fcos_ros.core.decode import Criteria
 from fcos_ros.core.frame import Frame
+from fcos_ros.runtime.board import this_board
 from fcos_ros.runtime.detector import Detector, Result
 from fcos_ros.runtime.protocol import Failure, Recipe, Reply, Task
 
@@ -81,12 +83,66 @@ def open_workers(recipe: Recipe, count: int, deadline: float) -> list[Worker]:
     return list(children)
 
 
+def default_workers(recipe: Recipe) -> int:
+    """
+    Say how many frames at a time keep the engine busy.
+
+    More than one on a CPU would only share the same cores.
+    """
+    board = this_board()
+    return board.workers if board and recipe.path.suffix != '.onnx' else 1
+
+
 def _local_workers(recipe: Recipe, count: int) -> list[Worker]:
-    engine = choose(recipe.path, recipe.backend)
-    first = engine(recipe.path, recipe.threads)
-    others = [first if first.concurrent else engine(recipe.path, recipe.threads)
-              for _ in range(count - 1)]
-    return [Detector(backend, recipe.fit) for backend in (first, *others)]
+    first = load(recipe.path, recipe.backend, recipe.threads)
+    backends = [first]
+    while len(backends) < count:
+        backends.append(first if first.concurrent else _another(recipe, backends))
+    return [LocalWorker(recipe, backend) for backend in backends]
+
+
+def _another(recipe: Recipe, backends: Sequence[Backend]) -> Backend:
+    try:
+        return load(recipe.path, recipe.backend, recipe.threads)
+    except ModelError:
+        for backend in backends:
+            backend.close()
+        raise
+
+
+class LocalWorker:
+    """
+    A detector in this process, with its model loaded anew when the engine gives up.
+
+    :param backend: a loaded model, which several workers share when it is concurrent.
+    """
+
+    def __init__(self, recipe: Recipe, backend: Backend) -> None:
+        self.info = backend.info
+        self._recipe = recipe
+        self._detector: Detector | None = Detector(backend, recipe.fit)
+
+    def detect(self, frame: Frame, criteria: Criteria | None = None) -> Result:
+        """
+        Find the objects in a frame.
+
+        :raises InferenceError: when the engine failed on it.
+        :raises ModelError: when it failed before, and its model could not be loaded again.
+        """
+        if self._detector is None:
+            backend = load(self._recipe.path, self._recipe.backend, self._recipe.threads)
+            self._detector = Detector(backend, self._recipe.fit)
+        try:
+            return self._detector.detect(frame, criteria)
+        except EngineError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give back the model; of workers that share it, each may be told."""
+        if self._detector is not None:
+            self._detector.close()
+            self._detector = None
 
 
 class ProcessWorker:
@@ -160,9 +216,7 @@ class ProcessWorker:
         except (EOFError, OSError):
             raise self._given_up(f'the worker died: {child.end(FAREWELL)}') from None
         if isinstance(reply, Failure):
-            if not child.ready:
-                raise self._given_up(reply.reason)
-            raise WorkerError(reply.reason)
+            raise self._given_up(reply.reason) if reply.fatal else WorkerError(reply.reason)
         return reply
 
     def _given_up(self, reason: str) -> WorkerError:
