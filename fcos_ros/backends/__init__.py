@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fcos_ros.backends.base import Backend, InferenceError, ModelError, ModelInfo
+from fcos_ros.backends.libdnn import LibdnnBackend
 from fcos_ros.backends.onnx import OnnxBackend
 
 __all__ = ['BACKENDS', 'Backend', 'InferenceError', 'ModelError', 'ModelInfo', 'load']
 
 BACKENDS: Mapping[str, Callable[[Path, int], Backend]] = {
     'onnx': OnnxBackend,
+    'libdnn': LibdnnBackend,
 }
 """Every engine by name: a callable from (path, threads) to a loaded model."""
 
