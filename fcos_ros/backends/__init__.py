@@ -10,6 +10,7 @@ from pathlib import Path
 from fcos_ros.backends.base import Backend, EngineError, InferenceError, ModelError, ModelInfo
 from fcos_ros.backends.hbm_runtime import HbmRuntimeBackend
 from fcos_ros.backends.hobot_dnn import HobotDnnBackend
+from fcos_ros.backends.libdnn import LibdnnBackend
 from fcos_ros.backends.onnx import OnnxBackend
 
 __all__ = ['BACKENDS', 'Backend', 'EngineError', 'InferenceError', 'ModelError', 'ModelInfo',
@@ -19,6 +20,7 @@ BACKENDS: Mapping[str, type[Backend]] = {
     'onnx': OnnxBackend,
     'hobot_dnn': HobotDnnBackend,
     'hbm_runtime': HbmRuntimeBackend,
+    'libdnn': LibdnnBackend,
 }
 """Every engine by name."""
 

@@ -1,0 +1,569 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Models of RDK X3 and X5 (`.bin`) by the vendor's C runtime, `libdnn.so`, through ctypes.
+
+Unlike the vendor's Python binding, this lets other Python threads run during an inference, works
+with any numpy, writes the frame straight into the BPU's memory and reads the outputs where the
+BPU wrote them. The structures below are those of libdnn 1.18 to 1.24; any other libdnn is
+refused, as it would read and write past them.
+
+The environment variable `FCOS_LIBDNN` may name the library; else it is looked for in `PLACES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+import ctypes
+from ctypes import POINTER, byref, c_char_p, c_int32, c_uint8, c_void_p
+from dataclasses import dataclass
+from itertools import accumulate
+import operator
+import os
+from pathlib import Path
+import re
+from threading import Lock, get_ident
+from typing import Any
+import weakref
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcos_ros.backends.base import InferenceError, ModelError, ModelInfo
+from fcos_ros.core.decode import Criteria
+from fcos_ros.core.head import Head, OutputSpec
+from fcos_ros.core.labels import COCO, Labels
+from fcos_ros.core.preprocess import InputSpec
+from fcos_ros.core.resize import Size
+
+Array = NDArray[Any]
+
+VARIABLE = 'FCOS_LIBDNN'
+
+PLACES = ('libdnn.so', '/usr/hobot/lib/libdnn.so', '/usr/lib/hbbpu/libdnn.so')
+"""Where the system's loader looks, then where the boards' images keep it."""
+
+VERSIONS = ((1, 18), (2, 0))
+"""The first libdnn with the structures below, and the first that may have others."""
+
+TIME_LIMIT = 1.0
+"""Seconds; the slowest of the published models takes 0.03."""
+
+
+class LibdnnBackend:
+    """
+    A model on the BPU; `infer` releases the GIL and may run concurrently.
+
+    Each thread that calls `infer` has memory of its own for one inference, and so has each array
+    that `new_input` gives. `close` frees what no array shows; the rest is freed with the last
+    array that shows it, so that no array ever shows freed memory.
+
+    While an inference takes longer than allowed, its memory can neither be used again nor freed:
+    the BPU may still write there. The next `infer` with that memory waits for it once more, and
+    goes on when it has ended. What a BPU never ends keeps its memory, and the model, until the
+    process ends.
+
+    :param path: the `.bin` file; of several models in it, the first is taken.
+    :param threads: without meaning here.
+    :param time_limit: seconds for one inference, time spent waiting for a core included.
+    :raises ModelError: libdnn is not here or has other structures, it refuses the file, or the
+        model is not an FCOS that takes NV12.
+    """
+
+    concurrent = True
+    holds_gil = False
+
+    def __init__(self, path: Path, threads: int = 1, time_limit: float = TIME_LIMIT) -> None:
+        # Zero would mean for ever.
+        self._milliseconds = max(1, round(time_limit * 1000))
+        self._lock = Lock()
+        self._seats: dict[tuple[str, int], _Seat] = {}
+        self._library = _open_library()
+        self._packed: c_void_p | None = _load(self._library, path)
+        try:
+            self._network = _Network.first(self._library, self._packed)
+            self.info = _describe(path, self._network)
+        except (InferenceError, ValueError) as error:
+            self.close()
+            raise ModelError(f'{path} is not an FCOS for libdnn: {error}') from error
+
+    def new_input(self) -> Array:
+        """
+        Allocate an input that need not be copied: write into it, and give it to `infer`.
+
+        :returns: an array as `infer` wants it, in memory that the BPU reads.
+        :raises InferenceError: there is no memory left.
+        """
+        with self._lock:
+            seat = self._new_seat()
+            self._seats['input', _address(seat.input)] = seat
+            return seat.input
+
+    def infer(self, tensor: Array) -> Sequence[Array]:
+        """
+        Run the model once; see `Backend.infer`.
+
+        :returns: read-only views of the BPU's memory, which it may have padded.
+        """
+        spec = self.info.input
+        if tensor.shape != spec.shape or tensor.dtype != spec.dtype:
+            raise InferenceError(f'the input is {tensor.dtype}{list(tensor.shape)}: '
+                                 f'the model takes {spec.dtype}{list(spec.shape)}')
+        return self._seat_for(tensor).infer(tensor, self._milliseconds)
+
+    def close(self) -> None:
+        """Free the model and its memory, after the inferences under way."""
+        with self._lock:
+            packed, self._packed = self._packed, None
+            seats = list(self._seats.values())
+            self._seats.clear()
+        ended = [seat.close(self._milliseconds) for seat in seats]
+        if packed and all(ended):
+            self._library.hbDNNRelease(packed)
+
+    def _seat_for(self, tensor: Array) -> _Seat:
+        """Find the memory that the tensor is part of, else that of the calling thread."""
+        own = 'thread', get_ident()
+        with self._lock:
+            seat = self._seats.get(('input', _address(tensor))) or self._seats.get(own)
+            if seat is None:
+                seat = self._seats[own] = self._new_seat()
+            return seat
+
+    def _new_seat(self) -> _Seat:
+        if self._packed is None:
+            raise InferenceError(f'{self.info.path} was closed: load it again')
+        return _Seat(self._library, self._network)
+
+
+class _Seat:
+    """Memory for one inference at a time; `input` is part of it."""
+
+    def __init__(self, library: ctypes.CDLL, network: _Network) -> None:
+        self._library = library
+        self._network = network
+        self._busy = Lock()
+        self._task = c_void_p()
+        self._control = _Control()
+        self._inputs = (_Tensor * 1)()
+        self._outputs = (_Tensor * len(network.outputs))()
+        self._first_output = ctypes.cast(self._outputs, POINTER(_Tensor))
+        self._frees: list[weakref.finalize[..., Any]] = []
+        try:
+            self.input = self._allocate(self._inputs[0], network.input)
+            self._views = tuple(
+                self._allocate(*pair) for pair in zip(self._outputs, network.outputs))
+        except InferenceError:
+            for free in self._frees:
+                free()
+            raise
+        for view in self._views:
+            view.flags.writeable = False
+
+    def infer(self, tensor: Array, milliseconds: int) -> Sequence[Array]:
+        with self._busy:
+            if not self._frees:
+                raise InferenceError('the model was closed meanwhile: load it again')
+            if self._task:
+                # Whether the late one failed is no matter of this input's.
+                with suppress(_Failure):
+                    self._complete(milliseconds)
+            if _address(tensor) != _address(self.input):
+                np.copyto(self.input, tensor)
+            self._flush(self._inputs, CLEAN)
+            self._library.hbDNNInfer(
+                byref(self._task), byref(self._first_output), self._inputs,
+                self._network.handle, byref(self._control))
+            self._complete(milliseconds)
+            return self._views
+
+    def close(self, milliseconds: int) -> bool:
+        """Let go of the memory; tell whether the BPU has, too."""
+        with self._busy:
+            try:
+                if self._task:
+                    self._complete(milliseconds)
+            except _Late:
+                self._release()
+                for free in self._frees:
+                    free.detach()
+                return False
+            except _Failure:
+                pass  # It has ended, which is all that is asked.
+            finally:
+                self._frees.clear()
+                self._views = ()
+                self.input = np.empty(0, np.uint8)
+            return True
+
+    def _allocate(self, tensor: _Tensor, layout: _Layout) -> Array:
+        """Give a tensor memory, which is freed with the last array that shows it."""
+        memory = tensor.sysMem[0]
+        self._library.hbSysAllocCachedMem(byref(memory), layout.size)
+        buffer: Any = (c_uint8 * layout.size).from_address(memory.virAddr)
+        free = weakref.finalize(
+            buffer, self._library.hbSysFreeMem, byref(_Memory.from_buffer_copy(memory)))
+        # At exit the system frees it all, and threads may still be at work.
+        free.atexit = False
+        self._frees.append(free)
+        tensor.properties = layout.properties
+        array: Array = np.ndarray(layout.shape, layout.dtype, buffer, strides=layout.strides)
+        return array
+
+    def _complete(self, milliseconds: int) -> None:
+        """
+        Wait for the task, make its outputs visible and release it.
+
+        :raises _Late: it has not ended, and is not released.
+        :raises _Failure: it has ended badly.
+        """
+        try:
+            self._library.hbDNNWaitTaskDone(self._task, milliseconds)
+            self._flush(self._outputs, INVALIDATE)
+        except _Failure:
+            self._release()
+            raise
+        self._release()
+
+    def _release(self) -> None:
+        task, self._task = self._task, c_void_p()
+        self._library.hbDNNReleaseTask(task)
+
+    def _flush(self, tensors: ctypes.Array[_Tensor], direction: int) -> None:
+        for tensor in tensors:
+            self._library.hbSysFlushMem(byref(tensor.sysMem[0]), direction)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """
+    A tensor, and how it lies in memory.
+
+    :ivar size: bytes of memory.
+    """
+
+    name: str
+    properties: _Properties
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    size: int
+
+    @classmethod
+    def of_output(cls, name: str, properties: _Properties) -> _Layout:
+        """Read where values lie; in newer libraries strides tell, else the aligned shape."""
+        if properties.tensorType not in DTYPES:
+            raise ValueError(f'output {name} is of type {properties.tensorType}; accepted: '
+                             + ', '.join(f'{number} ({np.dtype(dtype)})'
+                                         for number, dtype in DTYPES.items()))
+        dtype: np.dtype[Any] = np.dtype(DTYPES[properties.tensorType])
+        shape = tuple(properties.validShape)
+        strides = tuple(properties.stride[:len(shape)])
+        if not all(strides):
+            steps = accumulate(
+                reversed(list(properties.alignedShape)[1:]), operator.mul, initial=dtype.itemsize)
+            strides = tuple(reversed(list(steps)))
+        size = properties.alignedByteSize
+        reach = dtype.itemsize + sum((n - 1) * step for n, step in zip(shape, strides))
+        sane = shape and len(strides) == len(shape) and min(*shape, *strides) > 0
+        # Strides that count anything but bytes are caught by the last one.
+        if not sane or reach > size or any(step % dtype.itemsize for step in strides):
+            raise ValueError(f'output {name} of {dtype}, shape {shape} and strides of {strides} '
+                             f'bytes does not fit its {size} bytes')
+        return cls(name, properties, dtype, shape, strides, size)
+
+    @classmethod
+    def of_input(cls, name: str, properties: _Properties) -> _Layout:
+        """Read the size of an NV12 picture, which lies in one piece without padding."""
+        shape = tuple(properties.validShape)
+        picture = len(shape) == 4 and shape[:2] == (1, 3)
+        if properties.tensorType not in (NV12, NV12_SEPARATE) or not picture:
+            raise ValueError(
+                f'input {name} is of type {properties.tensorType} and shape {shape}; '
+                f'accepted: type {NV12} or {NV12_SEPARATE} (NV12), shape (1, 3, height, width)')
+        size = 3 * shape[2] * shape[3] // 2
+        plain = _Properties.from_buffer_copy(properties)
+        # This is how the library is told that there is one piece and no padding.
+        plain.tensorType = NV12
+        plain.alignedShape = properties.validShape
+        return cls(name, plain, np.dtype(np.uint8), (size,), (1,),
+                   max(size, properties.alignedByteSize))
+
+    @property
+    def canvas(self) -> Size:
+        """Width and height of an input."""
+        _, _, height, width = self.properties.validShape
+        return Size(width, height)
+
+    @property
+    def spec(self) -> OutputSpec:
+        """An output, for those who read its values."""
+        scale = self.properties.scale
+        if any(scale.zeroPointData[:scale.zeroPointLen]):
+            raise ValueError(f'output {self.name} has zero points: only scales are accepted')
+        return OutputSpec(self.name, self.shape, self.dtype,
+                          np.array(scale.scaleData[:scale.scaleLen], np.float32))
+
+
+@dataclass(frozen=True)
+class _Network:
+    """A model in the library."""
+
+    handle: c_void_p
+    name: str
+    inputs: tuple[_Layout, ...]
+    outputs: tuple[_Layout, ...]
+
+    @property
+    def input(self) -> _Layout:
+        """The only input."""
+        return self.inputs[0]
+
+    @classmethod
+    def first(cls, library: ctypes.CDLL, packed: c_void_p) -> _Network:
+        """Describe the first model of a file."""
+        names, count, handle = POINTER(c_char_p)(), c_int32(), c_void_p()
+        library.hbDNNGetModelNameList(byref(names), byref(count), packed)
+        if count.value < 1:
+            raise ValueError('there is no model in it')
+        library.hbDNNGetModelHandle(byref(handle), packed, names[0])
+        return cls(
+            handle, _text(names[0]),
+            tuple(_Layout.of_input(*tensor) for tensor in _tensors(library, handle, 'Input')),
+            tuple(_Layout.of_output(*tensor) for tensor in _tensors(library, handle, 'Output')))
+
+
+class _Memory(ctypes.Structure):
+    """Fields and their order, here and below, as in the vendor's header."""
+
+    _fields_ = (
+        ('phyAddr', ctypes.c_uint64),
+        ('virAddr', c_void_p),
+        ('memSize', ctypes.c_uint32),
+    )
+
+
+class _Shape(ctypes.Structure):
+    _fields_ = (
+        ('dimensionSize', c_int32 * 8),
+        ('numDimensions', c_int32),
+    )
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.dimensionSize[:self.numDimensions])
+
+
+class _Shift(ctypes.Structure):
+    _fields_ = (
+        ('shiftLen', c_int32),
+        ('shiftData', POINTER(c_uint8)),
+    )
+
+
+class _Scale(ctypes.Structure):
+    _fields_ = (
+        ('scaleLen', c_int32),
+        ('scaleData', POINTER(ctypes.c_float)),
+        ('zeroPointLen', c_int32),
+        ('zeroPointData', POINTER(ctypes.c_int8)),
+    )
+
+
+class _Properties(ctypes.Structure):
+    _fields_ = (
+        ('validShape', _Shape),
+        ('alignedShape', _Shape),
+        ('tensorLayout', c_int32),
+        ('tensorType', c_int32),
+        ('shift', _Shift),
+        ('scale', _Scale),
+        ('quantiType', c_int32),
+        ('quantizeAxis', c_int32),
+        ('alignedByteSize', c_int32),
+        ('stride', c_int32 * 8),
+    )
+
+
+class _Tensor(ctypes.Structure):
+    _fields_ = (
+        ('sysMem', _Memory * 4),
+        ('properties', _Properties),
+    )
+
+
+class _Control(ctypes.Structure):
+    """All zeros: any core, lowest priority."""
+
+    _fields_ = (
+        ('bpuCoreId', c_int32),
+        ('dspCoreId', c_int32),
+        ('priority', c_int32),
+        ('more', c_int32),
+        ('customId', ctypes.c_int64),
+        ('reserved1', c_int32),
+        ('reserved2', c_int32),
+    )
+
+
+NV12, NV12_SEPARATE = 1, 2
+"""Types of an input."""
+
+DTYPES: Mapping[int, type[np.generic]] = {
+    8: np.int8, 9: np.uint8, 10: np.float16, 11: np.int16, 12: np.uint16, 13: np.float32,
+    14: np.int32, 15: np.uint32,
+}
+"""Types of an output."""
+
+INVALIDATE, CLEAN = 1, 2
+"""Directions of a flush: before the CPU reads, after it has written."""
+
+TIMEOUT = -6000008
+
+MEANINGS: Mapping[int, str] = {
+    -6000001: 'invalid argument',
+    -6000002: 'invalid model',
+    -6000003: 'too many models',
+    -6000004: 'invalid packed handle',
+    -6000005: 'invalid handle',
+    -6000006: 'the file cannot be opened',
+    -6000007: 'out of memory',
+    TIMEOUT: 'not done in time: the BPU hangs, or other programs keep it busy',
+    -6000009: 'too many tasks',
+    -6000010: 'batch too large',
+    -6000011: 'invalid task',
+    -6000012: 'running failed',
+    -6000013: 'the model is still running',
+    -6000014: 'incompatible model',
+    -6000015: 'API misuse',
+    -6000016: 'conflict with another process',
+    -6000129: 'invalid argument for memory',
+    -6000130: 'out of BPU memory',
+    -6000131: 'memory cannot be registered',
+}
+"""What the library's return codes say."""
+
+_CHECKED: Mapping[str, tuple[Any, ...]] = {
+    'hbDNNInitializeFromFiles': (POINTER(c_void_p), POINTER(c_char_p), c_int32),
+    'hbDNNGetModelNameList': (POINTER(POINTER(c_char_p)), POINTER(c_int32), c_void_p),
+    'hbDNNGetModelHandle': (POINTER(c_void_p), c_void_p, c_char_p),
+    'hbDNNGetInputCount': (POINTER(c_int32), c_void_p),
+    'hbDNNGetInputName': (POINTER(c_char_p), c_void_p, c_int32),
+    'hbDNNGetInputTensorProperties': (POINTER(_Properties), c_void_p, c_int32),
+    'hbDNNGetOutputCount': (POINTER(c_int32), c_void_p),
+    'hbDNNGetOutputName': (POINTER(c_char_p), c_void_p, c_int32),
+    'hbDNNGetOutputTensorProperties': (POINTER(_Properties), c_void_p, c_int32),
+    'hbDNNInfer': (POINTER(c_void_p), POINTER(POINTER(_Tensor)), POINTER(_Tensor), c_void_p,
+                   POINTER(_Control)),
+    'hbDNNWaitTaskDone': (c_void_p, c_int32),
+    'hbSysAllocCachedMem': (POINTER(_Memory), ctypes.c_uint32),
+    'hbSysFlushMem': (POINTER(_Memory), c_int32),
+}
+"""Functions that return a code, and what they take."""
+
+_UNCHECKED: Mapping[str, tuple[Any, ...]] = {
+    'hbDNNRelease': (c_void_p,),
+    'hbDNNReleaseTask': (c_void_p,),
+    'hbSysFreeMem': (POINTER(_Memory),),
+}
+"""Functions that give something back; there is nothing to be done when one fails."""
+
+
+class _Failure(InferenceError):
+    """A function of the library returned a code other than 0."""
+
+
+class _Late(InferenceError):
+    """The BPU has not ended in time."""
+
+
+def _check(code: Any, function: Any, _: object) -> Any:
+    """Raise what a return code stands for."""
+    if code:
+        error = _Late if code == TIMEOUT else _Failure
+        raise error(f'{function.__name__} returned {code} ({MEANINGS.get(code, "unknown code")})')
+    return code
+
+
+def _open_library() -> ctypes.CDLL:
+    named = os.environ.get(VARIABLE)
+    complaints = []
+    for place in [named] if named else PLACES:
+        try:
+            return _prepared(ctypes.CDLL(place), place)
+        except OSError as error:
+            complaints.append(str(error))
+    raise ModelError(
+        'libdnn, the C runtime of RDK X3 and X5, cannot be loaded. Tried:\n  '
+        + '\n  '.join(complaints)
+        + f'\nSet {VARIABLE} to the path of libdnn.so, or choose another backend')
+
+
+def _prepared(library: ctypes.CDLL, place: str) -> ctypes.CDLL:
+    """Declare the functions, once it is known that they are those we mean."""
+    try:
+        library.hbDNNGetVersion.restype = c_char_p
+        version = _text(library.hbDNNGetVersion())
+        for name, arguments in {**_CHECKED, **_UNCHECKED}.items():
+            function = getattr(library, name)
+            function.argtypes = arguments
+            function.restype = c_int32
+            if name in _CHECKED:
+                function.errcheck = _check
+    except AttributeError as error:
+        raise ModelError(f'{place} is not the libdnn of RDK X3 and X5: {error}') from error
+    numbers = re.search(r'(\d+)\.(\d+)', version)
+    least, beyond = VERSIONS
+    if not numbers or not least <= tuple(map(int, numbers.groups())) < beyond:
+        raise ModelError(f'{place} is libdnn {version}; accepted: from {least[0]}.{least[1]} to '
+                         f'below {beyond[0]}.{beyond[1]}, others may lay out memory differently: '
+                         'choose another backend')
+    return library
+
+
+def _load(library: ctypes.CDLL, path: Path) -> c_void_p:
+    if not path.is_file():
+        raise ModelError(f'{path} is not a file: give the path of a .bin file')
+    packed = c_void_p()
+    try:
+        library.hbDNNInitializeFromFiles(byref(packed), (c_char_p * 1)(os.fsencode(path)), 1)
+    except _Failure as failure:
+        raise ModelError(f'{path} cannot be loaded: {failure}; accepted: a model compiled for '
+                         'this board, those for RDK X3 and X5 differ') from failure
+    return packed
+
+
+def _tensors(
+    library: ctypes.CDLL, handle: c_void_p, side: str,
+) -> Iterator[tuple[str, _Properties]]:
+    """Name and describe the tensors of one side, 'Input' or 'Output'."""
+    count, name = c_int32(), c_char_p()
+    getattr(library, f'hbDNNGet{side}Count')(byref(count), handle)
+    for index in range(count.value):
+        properties = _Properties()
+        getattr(library, f'hbDNNGet{side}Name')(byref(name), handle, index)
+        getattr(library, f'hbDNNGet{side}TensorProperties')(byref(properties), handle, index)
+        yield _text(name.value), properties
+
+
+def _describe(path: Path, network: _Network) -> ModelInfo:
+    if len(network.inputs) != 1:
+        names = ', '.join(layout.name for layout in network.inputs)
+        raise ValueError(f'it takes {len(network.inputs)} inputs ({names}); accepted: 1')
+    outputs = tuple(layout.spec for layout in network.outputs)
+    spec = InputSpec(network.input.name, network.input.canvas, pixels='nv12')
+    head = Head.recognise(outputs, spec.size)
+    known = head.num_classes == len(COCO)
+    return ModelInfo(
+        name=network.name, path=path, backend='libdnn', input=spec, outputs=outputs, head=head,
+        labels=COCO if known else Labels(tuple(map(str, range(head.num_classes)))),
+        criteria=Criteria())
+
+
+def _address(array: Array) -> int:
+    address: int = array.__array_interface__['data'][0]
+    return address
+
+
+def _text(name: bytes | None) -> str:
+    return (name or b'').decode(errors='replace')

@@ -1,0 +1,501 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The C runtime through ctypes, on a simulated board whose memory shows every mistake.
+
+There CPU and BPU see each other's bytes only through a flush, freed memory cannot be read, and
+all that is in use is counted: what a test takes it must give back.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import replace
+import fcntl
+import shutil
+from threading import Event, Thread
+from time import monotonic, sleep
+
+from board.libdnn.build import build, compiler
+from model_file import PUBLISHED, RGB, Answer, Thing, fcos, paint, write_model
+import numpy as np
+import pytest
+
+from fcos_ros.backends import InferenceError, ModelError, libdnn, load
+from fcos_ros.backends.libdnn import LibdnnBackend
+from fcos_ros.core.decode import Criteria, Decoder
+from fcos_ros.core.frame import Frame
+from fcos_ros.core.labels import COCO
+from fcos_ros.core.resize import Size
+from fcos_ros.runtime.detector import Detector
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason='there is no C compiler `cc`')
+
+SMALL = {
+    'x5': fcos('small_x5', 'x5', 128, first_name=10, step=3),
+    'x3': fcos('small_x3', 'x3', 128, first_name=10, step=3, dtype='float32', cores=2),
+}
+THINGS = (Thing(0, (10, 20, 60, 90)), Thing(16, (70, 30, 120, 100), 2.0))
+BYTES = 128 * 128 * 3 // 2
+
+
+class Board:
+    """The simulator in this process, and the environment in which it is found."""
+
+    def __init__(self, library, folder, environment):
+        self.folder = folder
+        self._simulator = ctypes.CDLL(str(library))
+        self._environment = environment
+        self.set(FCOS_LIBDNN=library, FCOS_SIM_DIR=folder)
+
+    def set(self, **values):
+        for name, value in values.items():
+            self._environment.setenv(name, str(value))
+
+    def count(self, what):
+        return self._simulator.fcos_sim_count(what.encode())
+
+    def in_use(self):
+        return {what: self.count(what) for what in ('models', 'memories', 'tasks')}
+
+    def wait(self):
+        """Wait for the BPU to end all that it does."""
+        while self.count('running'):
+            sleep(0.001)
+
+    def go_on(self):
+        """End what hangs."""
+        self._simulator.fcos_sim_go_on()
+        self.wait()
+
+    def write(self, model, *answers):
+        model = model.answering(*answers) if answers else model
+        return write_model(self.folder / f'{model.name}.bin', model), model
+
+    def load(self, model, *answers, time_limit=5.0):
+        path, model = self.write(model, *(answers or (paint(model, THINGS),)))
+        return LibdnnBackend(path, time_limit=time_limit), model
+
+
+NOTHING = {'models': 0, 'memories': 0, 'tasks': 0}
+
+
+@pytest.fixture(scope='session')
+def compiled(tmp_path_factory):
+    return build(tmp_path_factory.mktemp('libdnn'))
+
+
+@pytest.fixture
+def lasting_board(compiled, tmp_path, monkeypatch):
+    """A board of its own for each test: a copy of the library has a state of its own."""
+    monkeypatch.delenv('FCOS_SIM_FAULT', raising=False)
+    board = Board(shutil.copy(compiled, tmp_path), tmp_path, monkeypatch)
+    yield board
+    assert board.count('violations') == 0
+
+
+@pytest.fixture
+def board(lasting_board):
+    """A board that must have everything back in the end."""
+    yield lasting_board
+    assert lasting_board.in_use() == NOTHING
+
+
+def tensor(value=0, size=BYTES):
+    return np.full(size, value, np.uint8)
+
+
+def decoded(info, outputs):
+    return Decoder(info.head)(outputs, Criteria())
+
+
+def assert_same(found, expected):
+    for name in ('boxes', 'scores', 'class_ids'):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize(('structure', 'size'), [
+    (libdnn._Memory, 24), (libdnn._Shape, 36), (libdnn._Shift, 16), (libdnn._Scale, 32),
+    (libdnn._Properties, 176), (libdnn._Tensor, 272), (libdnn._Control, 32),
+])
+def test_structures_are_as_large_as_the_vendors(structure, size):
+    assert ctypes.sizeof(structure) == size
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_the_published_models_give_their_outputs_to_the_bit(board, name):
+    model = PUBLISHED[name]
+    side = model.canvas[0]
+    backend, model = board.load(model, paint(model, [Thing(5, (100, 100, 300, 400))]))
+    assert backend.info.name == model.name
+    assert backend.info.backend == 'libdnn'
+    assert (backend.info.input.name, backend.info.input.size) == (model.input_name, model.canvas)
+    assert backend.info.labels == COCO
+    assert backend.info.head.box_unit == {'x5': 'stride', 'x3': 'pixel'}[model.board]
+    outputs = backend.infer(tensor(0, side * side * 3 // 2))
+    for output, recorded in zip(outputs, model.answers[0].outputs):
+        assert output.dtype == recorded.dtype
+        np.testing.assert_array_equal(output, recorded)
+    found = decoded(backend.info, outputs)
+    assert_same(found, decoded(backend.info, model.answers[0].outputs))
+    assert found.class_ids.tolist() == [5]
+    np.testing.assert_allclose(found.boxes, [[100, 100, 300, 400]], atol=0.01)
+    del outputs
+    backend.close()
+
+
+def test_the_backend_is_found_by_its_name(board):
+    path, _ = board.write(SMALL['x5'], paint(SMALL['x5'], THINGS))
+    backend = load(path, 'libdnn')
+    assert (backend.holds_gil, backend.concurrent) == (False, True)
+    backend.close()
+
+
+def test_a_frame_becomes_detections(board):
+    backend, _ = board.load(SMALL['x5'])
+    frame = Frame.wrap(bytes(256 * 256 * 3), Size(256, 256), 'bgr8')
+    found = Detector(backend).detect(frame).detections
+    np.testing.assert_allclose(sorted(found.boxes.tolist()), [
+        [20, 40, 120, 180], [140, 60, 240, 200]], atol=0.1)
+    backend.close()
+
+
+@pytest.mark.parametrize('board_name', SMALL)
+def test_each_input_reaches_the_bpu_and_its_own_outputs_come_back(board, board_name):
+    model = SMALL[board_name]
+    backend, model = board.load(model, *(
+        Answer(paint(model, THINGS, noise=value).outputs, tensor(value)) for value in range(3)))
+    for value in (2, 0, 1, 1, 2):
+        for output, recorded in zip(
+                backend.infer(tensor(value)), model.answers[value].outputs):
+            np.testing.assert_array_equal(output, recorded)
+    backend.close()
+
+
+def test_an_input_in_the_bpus_memory_needs_no_copy(board):
+    model = SMALL['x5']
+    backend, model = board.load(
+        model, paint(model, []), Answer(paint(model, THINGS).outputs, tensor(7)))
+    place = backend.new_input()
+    assert (place.shape, place.dtype) == (backend.info.input.shape, np.uint8)
+    in_use = board.in_use()
+    place[:] = 7
+    assert len(decoded(backend.info, backend.infer(place))) == 2
+    assert board.in_use() == in_use
+    backend.close()
+    del place
+
+
+@pytest.mark.parametrize('board_name', SMALL)
+@pytest.mark.parametrize('padding', [
+    pytest.param(lambda shape: (*shape[:3], -shape[3] % 4 + shape[3]), id='channels to 16 bytes'),
+    pytest.param(lambda shape: (*shape[:3], -shape[3] % 32 + shape[3]), id='to 128 bytes'),
+    pytest.param(lambda shape: (1, *(side + 3 for side in shape[1:])), id='all sides'),
+])
+def test_padding_is_read_around(board, board_name, padding):
+    model = SMALL[board_name]
+    model = replace(model, outputs=tuple(
+        replace(output, aligned=padding(output.shape)) for output in model.outputs))
+    backend, model = board.load(model)
+    outputs = backend.infer(tensor())
+    for output, recorded in zip(outputs, model.answers[0].outputs):
+        np.testing.assert_array_equal(output, recorded)
+    found = decoded(backend.info, outputs)
+    assert len(found) == 2
+    assert_same(found, decoded(backend.info, model.answers[0].outputs))
+    del outputs, output
+    backend.close()
+
+
+@pytest.mark.parametrize('direction', [libdnn.CLEAN, libdnn.INVALIDATE])
+def test_a_flush_left_out_would_be_noticed(board, monkeypatch, direction):
+    """A test of the simulator: it is of use only if it is as unforgiving as a board."""
+    model = SMALL['x5']
+    backend, model = board.load(
+        model, paint(model, [], noise=1), Answer(paint(model, THINGS).outputs, tensor(7)))
+    flush = libdnn._Seat._flush
+    monkeypatch.setattr(libdnn._Seat, '_flush', lambda seat, tensors, way: (
+        None if way == direction else flush(seat, tensors, way)))
+    for output, recorded in zip(backend.infer(tensor(7)), model.answers[1].outputs):
+        assert (output != recorded).any()
+    backend.close()
+
+
+def test_python_goes_on_during_an_inference(board):
+    backend, _ = board.load(replace(SMALL['x5'], service_us=300_000))
+    done = Event()
+    thread = Thread(target=lambda: (backend.infer(tensor()), done.set()))
+    thread.start()
+    ticks = 0
+    while not done.is_set():
+        sleep(0.005)
+        ticks += 1
+    thread.join()
+    assert ticks > 10
+    backend.close()
+
+
+@pytest.mark.parametrize(('board_name', 'in_turn'), [('x5', True), ('x3', False)])
+def test_inferences_take_turns_on_the_cores_there_are(board, board_name, in_turn):
+    service = 0.3
+    backend, _ = board.load(replace(SMALL[board_name], service_us=int(service * 1e6)))
+    threads = [Thread(target=backend.infer, args=(tensor(),)) for _ in range(2)]
+    start = monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (monotonic() - start >= 2 * service) == in_turn
+    backend.close()
+
+
+def test_threads_do_not_see_each_others_outputs(board):
+    model = replace(SMALL['x3'], service_us=1000)
+    answers = [paint(model, THINGS, noise=value).outputs for value in range(4)]
+    backend, model = board.load(model, *(
+        Answer(outputs, tensor(value)) for value, outputs in enumerate(answers)))
+    wrong = []
+
+    def work(value):
+        for _ in range(20):
+            outputs = backend.infer(tensor(value))
+            sleep(0.001)
+            wrong.extend(
+                value for output, recorded in zip(outputs, answers[value])
+                if (output != recorded).any())
+
+    threads = [Thread(target=work, args=(value,)) for value in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    backend.close()
+
+
+@pytest.mark.parametrize('fault', [
+    'raise:1', 'wait:1', 'flush:1', 'flush:2', 'flush:9', 'alloc:1', 'alloc:2', 'alloc:16'])
+def test_after_a_failure_the_next_frame_is_fine_and_nothing_is_lost(board, fault):
+    board.set(FCOS_SIM_FAULT=fault)
+    backend, model = board.load(SMALL['x5'])
+    with pytest.raises(InferenceError, match=r'hb\w+ returned -6000\d+ \([a-z]') as failure:
+        backend.infer(tensor())
+    assert board.count('tasks') == 0
+    if 'hbSysAllocCachedMem' in str(failure.value):
+        assert board.count('memories') == 0
+    del failure  # Its traceback would hold the memory beyond the end of this test.
+    for output, recorded in zip(backend.infer(tensor()), model.answers[0].outputs):
+        np.testing.assert_array_equal(output, recorded)
+    backend.close()
+
+
+def test_a_lasting_failure_loses_nothing_either(board):
+    board.set(FCOS_SIM_FAULT='wait')
+    backend, _ = board.load(SMALL['x5'])
+    for _ in range(40):  # More than the tasks that the library allows.
+        with pytest.raises(InferenceError, match=r'-6000012 \(running failed\)'):
+            backend.infer(tensor())
+    backend.close()
+
+
+def test_not_a_number_is_no_detection(board):
+    board.set(FCOS_SIM_FAULT='nan:1')
+    backend, _ = board.load(SMALL['x3'])
+    assert len(decoded(backend.info, backend.infer(tensor()))) == 0
+    assert len(decoded(backend.info, backend.infer(tensor()))) == 2
+    backend.close()
+
+
+def test_waiting_ends_and_goes_on_once_the_bpu_is_free(board):
+    backend, _ = board.load(SMALL['x5'], time_limit=0.3)
+    with (board.folder / 'core0').open('w') as core:
+        fcntl.flock(core, fcntl.LOCK_EX)
+        for _ in range(2):
+            start = monotonic()
+            with pytest.raises(InferenceError, match='not done in time'):
+                backend.infer(tensor())
+            assert 0.3 <= monotonic() - start < 3
+        assert board.count('tasks') == 1
+    board.wait()
+    assert len(decoded(backend.info, backend.infer(tensor()))) == 2
+    backend.close()
+
+
+def test_while_one_thread_waits_in_vain_others_infer(board):
+    board.set(FCOS_SIM_FAULT='hang:1')
+    backend, _ = board.load(SMALL['x5'], time_limit=0.3)
+    with pytest.raises(InferenceError):
+        backend.infer(tensor())
+    found = []
+    thread = Thread(target=lambda: found.append(
+        len(decoded(backend.info, backend.infer(tensor())))))
+    thread.start()
+    thread.join()
+    assert found == [2]
+    board.go_on()
+    backend.close()
+
+
+def test_memory_of_a_bpu_that_never_ends_is_left_to_it(lasting_board):
+    board = lasting_board
+    board.set(FCOS_SIM_FAULT='hang')
+    backend, model = board.load(SMALL['x5'], time_limit=0.05)
+    with pytest.raises(InferenceError):
+        backend.infer(tensor())
+    backend.close()
+    assert board.in_use() == {'models': 1, 'memories': 1 + len(model.outputs), 'tasks': 0}
+    board.go_on()
+
+
+@pytest.mark.parametrize('wrong', [
+    pytest.param(tensor()[:-1], id='too short'),
+    pytest.param(tensor(0, BYTES + 1), id='too long'),
+    pytest.param(tensor().reshape(192, 128), id='not flat'),
+    pytest.param(tensor().astype(np.float32), id='float'),
+    pytest.param(tensor().view(np.int8), id='signed'),
+])
+def test_another_input_is_refused(board, wrong):
+    backend, _ = board.load(SMALL['x5'])
+    with pytest.raises(InferenceError, match=r'the model takes uint8\[24576\]'):
+        backend.infer(wrong)
+    backend.close()
+
+
+def test_bytes_that_are_not_contiguous_are_read_as_numpy_reads_them(board):
+    model = SMALL['x5']
+    spread = np.zeros(2 * BYTES, np.uint8)
+    spread[::2] = 7
+    backend, _ = board.load(
+        model, paint(model, []), Answer(paint(model, THINGS).outputs, tensor(7)))
+    assert len(decoded(backend.info, backend.infer(spread[::2]))) == 2
+    backend.close()
+
+
+def test_outputs_cannot_be_written_to(board):
+    backend, _ = board.load(SMALL['x5'])
+    with pytest.raises(ValueError, match='read-only'):
+        backend.infer(tensor())[0][:] = 0
+    backend.close()
+
+
+def test_outputs_outlive_the_model(board):
+    backend, model = board.load(SMALL['x5'])
+    outputs = list(backend.infer(tensor()))
+    backend.close()
+    assert board.in_use() == {'models': 0, 'memories': len(outputs), 'tasks': 0}
+    part = outputs.pop()[0, :, 0]
+    outputs.clear()
+    assert board.count('memories') == 1
+    np.testing.assert_array_equal(part, model.answers[0].outputs[-1][0, :, 0])
+    del part
+
+
+def test_a_closed_model_says_so_and_may_be_closed_again(board):
+    backend, _ = board.load(SMALL['x5'])
+    backend.infer(tensor())
+    backend.close()
+    backend.close()
+    for use in (lambda: backend.infer(tensor()), backend.new_input):
+        with pytest.raises(InferenceError, match='was closed: load it again'):
+            use()
+
+
+def test_closing_waits_for_what_is_under_way(board):
+    backend, _ = board.load(replace(SMALL['x5'], service_us=200_000))
+    counted = []
+    thread = Thread(target=lambda: counted.append(
+        len(decoded(backend.info, backend.infer(tensor())))))
+    thread.start()
+    while not board.count('running'):
+        sleep(0.001)
+    backend.close()
+    thread.join()
+    assert counted == [2]
+
+
+def test_of_several_models_the_first_is_taken(board):
+    path, _ = board.write(SMALL['x5'], paint(SMALL['x5'], THINGS))
+    content = path.read_bytes()
+    # The header is followed by zeros, of which a longer header leaves fewer.
+    more = b'name another\n'
+    path.write_bytes(content.replace(b'\nboard', b'\n' + more + b'board', 1)
+                     .replace(b'\nend\n' + bytes(len(more)), b'\nend\n', 1))
+    backend = LibdnnBackend(path)
+    assert backend.info.name == 'small_x5'
+    backend.close()
+
+
+@pytest.mark.parametrize(('model', 'environment', 'complaint'), [
+    pytest.param(SMALL['x3'], {'FCOS_SIM_BOARD': 'x5'}, r'-6000014 \(incompatible model\).*X3',
+                 id='of the other board'),
+    pytest.param(SMALL['x5'], {'FCOS_SIM_FAULT': 'load'}, r'-6000002 \(invalid model\)',
+                 id='refused'),
+    pytest.param(replace(SMALL['x5'], input_type=RGB), {}, 'input 0 is of type 4.*NV12',
+                 id='not NV12'),
+    pytest.param(replace(SMALL['x5'], outputs=SMALL['x5'].outputs[:6]), {}, 'found 6',
+                 id='six outputs'),
+    pytest.param(replace(SMALL['x5'], canvas=(127, 128)), {}, 'both sides must be even',
+                 id='odd canvas'),
+])
+def test_a_file_that_is_no_fcos_for_this_board_is_refused(board, model, environment, complaint):
+    path, _ = board.write(model)
+    board.set(**environment)
+    with pytest.raises(ModelError, match=complaint) as refusal:
+        LibdnnBackend(path)
+    assert str(path) in str(refusal.value)
+
+
+@pytest.mark.parametrize(('facts', 'complaint'), [
+    pytest.param({'stride': (40, 20, 5, 1)}, 'does not fit', id='strides in items'),
+    pytest.param({'stride': (160, 80, 16, 4)}, 'does not fit', id='strides beyond the memory'),
+    pytest.param({'alignedByteSize': 36}, 'does not fit', id='too little memory'),
+    pytest.param({'validShape': ()}, 'does not fit', id='no dimension'),
+    pytest.param({'validShape': (1, 2, 5)}, 'does not fit', id='other dimensions'),
+    pytest.param({'validShape': (1, 2, 0, 1)}, 'does not fit', id='nothing in it'),
+    pytest.param({'tensorType': 17}, r'of type 17; accepted: 8 \(int8\)', id='64 bits'),
+])
+def test_an_output_that_cannot_be_so_is_refused(facts, complaint):
+    described = {'tensorType': 14, 'alignedByteSize': 40, 'validShape': (1, 2, 5, 1),
+                 'alignedShape': (1, 2, 5, 1), **facts}
+    properties = libdnn._Properties()
+    for name, value in described.items():
+        if name.endswith('Shape'):
+            shape = getattr(properties, name)
+            shape.dimensionSize[:len(value)], shape.numDimensions = value, len(value)
+        elif name == 'stride':
+            properties.stride[:4] = value
+        else:
+            setattr(properties, name, value)
+    with pytest.raises(ValueError, match=complaint):
+        libdnn._Layout.of_output('score', properties)
+
+
+def test_what_is_no_model_is_refused(board):
+    path = board.folder / 'broken.bin'
+    with pytest.raises(ModelError, match=r'broken\.bin is not a file'):
+        LibdnnBackend(path)
+    path.write_bytes(b'this is no model')
+    with pytest.raises(ModelError, match=r'broken\.bin cannot be loaded'):
+        LibdnnBackend(path)
+
+
+def test_without_the_library_all_places_are_told(board, monkeypatch):
+    monkeypatch.setattr(libdnn, 'PLACES', ('libdnn_of_no_board.so', '/nowhere/libdnn.so'))
+    monkeypatch.delenv('FCOS_LIBDNN')
+    with pytest.raises(ModelError) as refusal:
+        LibdnnBackend(board.folder / 'model.bin')
+    for word in ('libdnn_of_no_board.so', '/nowhere/libdnn.so', 'FCOS_LIBDNN'):
+        assert word in str(refusal.value)
+
+
+def test_another_library_is_refused(board):
+    board.set(FCOS_LIBDNN='libc.so.6')
+    with pytest.raises(ModelError, match=r'libc\.so\.6 is not the libdnn.*hbDNNGetVersion'):
+        LibdnnBackend(board.folder / 'model.bin')
+
+
+@pytest.mark.parametrize('version', ['1.9.7_(3.14.5 HBRT)', '3.0.1', 'unknown'])
+def test_a_libdnn_with_other_structures_is_refused(board, version):
+    board.set(FCOS_SIM_VERSION=version)
+    with pytest.raises(ModelError, match=r'accepted: from 1\.18 to below 2\.0'):
+        LibdnnBackend(board.folder / 'model.bin')
