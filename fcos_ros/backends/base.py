@@ -81,6 +81,14 @@ class Backend(Protocol):
         """
         ...
 
+    def new_input(self) -> NDArray[Any]:
+        """
+        Allocate an array to write inputs into, where the engine can read it without a copy.
+
+        :raises InferenceError: when there is no memory left.
+        """
+        ...
+
     def infer(self, tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
         """
         Run the model on one input of exactly `info.input`'s shape and dtype.

@@ -89,12 +89,7 @@ class LibdnnBackend:
             raise ModelError(f'{path} is not an FCOS for libdnn: {error}') from error
 
     def new_input(self) -> Array:
-        """
-        Allocate an input that need not be copied: write into it, and give it to `infer`.
-
-        :returns: an array as `infer` wants it, in memory that the BPU reads.
-        :raises InferenceError: there is no memory left.
-        """
+        """Allocate an array in memory that the BPU reads; see `Backend.new_input`."""
         with self._lock:
             seat = self._new_seat()
             self._seats['input', _address(seat.input)] = seat

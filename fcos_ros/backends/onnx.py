@@ -60,6 +60,10 @@ class OnnxBackend:
         self._feed = spec.name
         self.info = self._describe(path, spec, metadata)
 
+    def new_input(self) -> NDArray[Any]:
+        """Allocate an array to write inputs into."""
+        return np.empty(self.info.input.shape, self.info.input.dtype)
+
     def infer(self, tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
         """Run the model once; see `Backend.infer`."""
         try:

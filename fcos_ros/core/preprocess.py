@@ -78,13 +78,21 @@ class Preprocessor:
     Brings frames of any size and encoding into one network's input.
 
     Owns its canvas: give each thread a preprocessor of its own.
+
+    :param tensor: where the inputs are written, of the spec's shape and dtype and C-contiguous;
+        some engines read their own memory only. None for memory of its own.
     """
 
-    def __init__(self, spec: InputSpec, fit: str = 'letterbox') -> None:
+    def __init__(
+        self, spec: InputSpec, fit: str = 'letterbox', tensor: Tensor | None = None,
+    ) -> None:
         _require('fit', fit, tuple(FITS))
         self._spec = spec
         self._fit = FITS[fit]
-        self._canvas: _Canvas = _Nv12Canvas(spec) if spec.pixels == 'nv12' else _RgbCanvas(spec)
+        if tensor is None:
+            tensor = np.empty(spec.shape, spec.dtype)
+        canvas = _Nv12Canvas if spec.pixels == 'nv12' else _RgbCanvas
+        self._canvas: _Canvas = canvas(spec, tensor)
         self._resize: Resize | None = None
 
     def __call__(self, frame: Frame) -> tuple[Tensor, Resize]:
@@ -117,8 +125,8 @@ class _Canvas(Protocol):
 class _Nv12Canvas:
     """Y plane, then interleaved UV plane, in one flat array."""
 
-    def __init__(self, spec: InputSpec) -> None:
-        self.tensor = np.empty(spec.shape, np.uint8)
+    def __init__(self, spec: InputSpec, tensor: Tensor) -> None:
+        self.tensor = tensor
         self._luma, self._chroma = _nv12_planes(self.tensor, spec.size)
 
     def clear(self) -> None:
@@ -145,16 +153,16 @@ class _Nv12Canvas:
 class _RgbCanvas:
     """Interleaved pixels, reordered and normalised into the tensor if that is anything else."""
 
-    def __init__(self, spec: InputSpec) -> None:
+    def __init__(self, spec: InputSpec, tensor: Tensor) -> None:
         width, height = spec.size
-        self._pixels = np.empty((height, width, 3), np.uint8)
+        self.tensor = tensor
         self._codes = {
             encoding: code
             for (encoding, pixels), code in _TO_RGB.items() if pixels == spec.pixels}
         self._table = _normalisation(spec)
         self._planar = spec.layout == 'NCHW'
-        self.tensor = (self._pixels[None] if self._table is None and not self._planar
-                       else np.empty(spec.shape, spec.dtype))
+        self._pixels = (tensor[0] if self._table is None and not self._planar
+                        else np.empty((height, width, 3), np.uint8))
 
     def clear(self) -> None:
         self._pixels.fill(0)

@@ -43,7 +43,7 @@ class Detector:
 
     def __init__(self, backend: Backend, fit: str = 'letterbox') -> None:
         self._backend = backend
-        self._preprocess = Preprocessor(backend.info.input, fit)
+        self._preprocess = Preprocessor(backend.info.input, fit, backend.new_input())
         self._decode = Decoder(backend.info.head)
 
     @property

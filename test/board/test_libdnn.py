@@ -154,9 +154,13 @@ def test_the_backend_is_found_by_its_name(board):
 def test_a_frame_becomes_detections(board):
     backend, _ = board.load(SMALL['x5'])
     frame = Frame.wrap(bytes(256 * 256 * 3), Size(256, 256), 'bgr8')
-    found = Detector(backend).detect(frame).detections
+    detector = Detector(backend)
+    in_use = board.in_use()
+    found = detector.detect(frame).detections
+    assert board.in_use() == in_use
     np.testing.assert_allclose(sorted(found.boxes.tolist()), [
         [20, 40, 120, 180], [140, 60, 240, 200]], atol=0.1)
+    del detector
     backend.close()
 
 

@@ -86,6 +86,15 @@ def test_nothing_of_earlier_frames_remains(spec, fit, arrivals):
         assert resize == fresh
 
 
+@given(SPECS, st.sampled_from(ENCODINGS))
+def test_inputs_are_written_where_the_caller_wants_them(spec, encoding):
+    place = np.empty(spec.shape, spec.dtype)
+    frame = frame_of(encoding, Size(30, 20))
+    tensor, _ = Preprocessor(spec, tensor=place)(frame)
+    assert tensor is place
+    np.testing.assert_array_equal(place, Preprocessor(spec)(frame)[0])
+
+
 @given(SPECS, st.sampled_from(ENCODINGS), SIZES,
        st.sampled_from([(0, 0, 0), (255, 255, 255), (40, 40, 40), (200, 60, 30), (0, 0, 250)]))
 def test_a_flat_colour_stays_that_colour(spec, encoding, size, bgr):
