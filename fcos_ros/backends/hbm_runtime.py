@@ -50,6 +50,10 @@ class HbmRuntimeBackend:
         spec, self._feed = _input(path, self._runtime, self._model)
         self.info = describe(path, NAME, self._model, spec, self._probe(path, spec))
 
+    def new_input(self) -> NDArray[Any]:
+        """Allocate an array to write inputs into, which the runtime will copy."""
+        return np.empty(self.info.input.shape, self.info.input.dtype)
+
     def infer(self, tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
         """Run the model once; see `Backend.infer`."""
         require_tensor(tensor, self.info.input)
@@ -57,7 +61,7 @@ class HbmRuntimeBackend:
 
     def close(self) -> None:
         """Free the model."""
-        del self._runtime
+        self._runtime = None
 
     def _run(self, tensor: NDArray[Any]) -> list[NDArray[Any]]:
         feed = {self._model: self._feed(tensor)}

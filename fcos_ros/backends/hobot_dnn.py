@@ -74,6 +74,10 @@ class HobotDnnBackend:
         self.info = describe(path, NAME, model.name, spec, specs)
         self._probe()
 
+    def new_input(self) -> NDArray[Any]:
+        """Allocate an array to write inputs into, which the binding will copy."""
+        return np.empty(self.info.input.shape, self.info.input.dtype)
+
     def infer(self, tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
         """
         Run the model once; see `Backend.infer`.
@@ -89,8 +93,7 @@ class HobotDnnBackend:
         return [_restored(array, spec) for array, spec in zip(arrays, self.info.outputs)]
 
     def close(self) -> None:
-        """Let go of the model, which stays in memory: the binding frees none."""
-        del self._network
+        """Do nothing: the binding frees no model before the process ends."""
 
     def _probe(self) -> None:
         """See on a dark image that the arrays are what the model's description says."""
