@@ -25,6 +25,16 @@ def test_the_parameter_file_holds_every_parameter_with_its_default():
     assert written == defaults
 
 
+@pytest.mark.parametrize('file', sorted((ROOT / 'config').glob('fcos_*.yaml')),
+                         ids=lambda file: file.stem)
+def test_the_file_of_a_published_model_names_a_place_where_it_may_be(file):
+    written = yaml.safe_load(file.read_text(encoding='utf-8'))['/**']['ros__parameters']
+    settings = Settings(**written)
+    assert settings.complaints() == []
+    assert settings.model.startswith('/opt/hobot/model/')
+    assert file.name in file.read_text(encoding='utf-8'), 'the command to launch with it'
+
+
 @pytest.mark.parametrize('argument', list(Settings.options()))
 def test_every_parameter_is_a_launch_argument(argument):
     launch = (ROOT / 'launch' / 'fcos.launch.py').read_text(encoding='utf-8')

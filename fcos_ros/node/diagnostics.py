@@ -60,7 +60,8 @@ def to_diagnostics(node: str, stamp: Time, health: Health) -> DiagnosticArray:
 
 def _frames(health: Health) -> DiagnosticStatus:
     account, before = health.account, health.before
-    level, message = next(_troubles(health), (OK, 'publishing'))
+    fine = 'publishing' if account.published > before.published else 'waiting for images'
+    level, message = next(_troubles(health), (OK, fine))
     values = {
         'received': account.received, 'published': account.published,
         'superseded': account.superseded, 'failed': account.failed,
