@@ -21,9 +21,7 @@ demo: setup-demo
 	@$(RUN) -m fcos_ros.demo
 
 test: lint types
-	@for venv in $$(cat .cache/environments); do \
-	  echo "== tests in $$venv"; $$venv/bin/python -m pytest || exit 1; \
-	done
+	@$(PYTHON) -m tools.test
 
 lint: setup
 	@$(RUN) -m ruff check

@@ -31,7 +31,7 @@ def recipe(tmp_path_factory):
 
 @pytest.fixture
 def worker(recipe):
-    made = ProcessWorker(recipe, deadline=0.5)
+    made = ProcessWorker(recipe, deadline=2.0)
     made.wait()
     yield made
     made.close()
@@ -115,7 +115,7 @@ def test_criteria_that_do_not_fit_the_model_fail_the_frame_alone(worker):
 @pytest.mark.parametrize(('blow', 'complaint'), [
     pytest.param(signal.SIGKILL, 'died: SIGKILL', id='killed'),
     pytest.param(signal.SIGSEGV, 'died: SIGSEGV', id='crashed'),
-    pytest.param(signal.SIGSTOP, 'did not answer in 0.5 s', id='hanging'),
+    pytest.param(signal.SIGSTOP, 'did not answer in 2 s', id='hanging'),
 ])
 def test_a_lost_child_costs_one_frame_and_is_replaced(worker, blow, complaint):
     victim, = children()
