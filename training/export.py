@@ -22,7 +22,7 @@ OPSET = 17
 
 METADATA = {
     'labels': json.dumps(CLASS_NAMES), 'strides': json.dumps(STRIDES), 'box_unit': 'stride',
-    'point_offset': '0.5', 'pixels': 'rgb', 'score_threshold': '0.4', 'nms_threshold': '0.6'}
+    'point_offset': '0.5', 'pixels': 'rgb', 'score_threshold': '0.5', 'nms_threshold': '0.6'}
 """What shapes cannot tell."""
 
 OUTPUTS = [f'{kind}_{stride}' for kind in ('class', 'box', 'centerness') for stride in STRIDES]

@@ -98,7 +98,8 @@ def main(arguments: list[str] | None = None) -> None:
     evaluate_file(options.output, {
         'seed': options.seed, 'hours': round(state.seconds / 3600, 2), 'steps': state.steps,
         'batch': options.batch, 'crop': str(CROP), 'scenes': len(list(scenes.glob('*.npz'))),
-        'learning_rate': options.rate})
+        'learning_rate': options.rate, 'threads': options.threads,
+        'torch': torch.__version__})
 
 
 def _options(arguments: list[str] | None) -> Namespace:

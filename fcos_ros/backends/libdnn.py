@@ -31,9 +31,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcos_ros.backends.base import InferenceError, ModelError, ModelInfo
-from fcos_ros.core.decode import Criteria
-from fcos_ros.core.head import Head, OutputSpec
-from fcos_ros.core.labels import COCO, Labels
+from fcos_ros.backends.compiled import describe
+from fcos_ros.core.head import OutputSpec
 from fcos_ros.core.preprocess import InputSpec
 from fcos_ros.core.resize import Size
 
@@ -86,6 +85,8 @@ class LibdnnBackend:
             self.info = _describe(path, self._network)
         except (InferenceError, ValueError) as error:
             self.close()
+            if isinstance(error, ModelError):
+                raise
             raise ModelError(f'{path} is not an FCOS for libdnn: {error}') from error
 
     def new_input(self) -> Array:
@@ -547,12 +548,7 @@ def _describe(path: Path, network: _Network) -> ModelInfo:
         raise ValueError(f'it takes {len(network.inputs)} inputs ({names}); accepted: 1')
     outputs = tuple(layout.spec for layout in network.outputs)
     spec = InputSpec(network.input.name, network.input.canvas, pixels='nv12')
-    head = Head.recognise(outputs, spec.size)
-    known = head.num_classes == len(COCO)
-    return ModelInfo(
-        name=network.name, path=path, backend='libdnn', input=spec, outputs=outputs, head=head,
-        labels=COCO if known else Labels(tuple(map(str, range(head.num_classes)))),
-        criteria=Criteria())
+    return describe(path, 'libdnn', network.name, spec, outputs)
 
 
 def _address(array: Array) -> int:
