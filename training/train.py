@@ -105,10 +105,10 @@ def main(arguments: list[str] | None = None) -> None:
 def _options(arguments: list[str] | None) -> Namespace:
     parser = ArgumentParser(description=__doc__.split('\n')[1],
                             formatter_class=ArgumentDefaultsHelpFormatter)
-    parser.add_argument('--hours', type=float, default=2.0, help='length of the training')
+    parser.add_argument('--hours', type=float, default=1.0, help='length of the training')
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--scenes', type=int, default=6000, help='how many to render')
-    parser.add_argument('--batch', type=int, default=12, help='crops in a step')
+    parser.add_argument('--batch', type=int, default=16, help='crops in a step')
     parser.add_argument('--rate', type=float, default=2e-3, help='highest learning rate')
     parser.add_argument('--threads', type=int, default=os.cpu_count())
     parser.add_argument('--cache', type=Path, default=Path('.cache/training'),
