@@ -30,9 +30,15 @@ import weakref
 import numpy as np
 from numpy.typing import NDArray
 
-from fcos_ros.backends.base import InferenceError, ModelError, ModelInfo
+from fcos_ros.backends.base import (
+    InferenceError,
+    ModelError,
+    ModelInfo,
+    TensorFacts,
+    UnfitModelError,
+)
 from fcos_ros.core.decode import Criteria
-from fcos_ros.core.head import Head, OutputSpec
+from fcos_ros.core.head import Head, HeadError, OutputSpec
 from fcos_ros.core.labels import COCO, Labels
 from fcos_ros.core.preprocess import InputSpec
 from fcos_ros.core.resize import Size
@@ -84,6 +90,9 @@ class LibdnnBackend:
         try:
             self._network = _Network.first(self._library, self._packed)
             self.info = _describe(path, self._network)
+        except UnfitModelError:
+            self.close()
+            raise
         except (InferenceError, ValueError) as error:
             self.close()
             raise ModelError(f'{path} is not an FCOS for libdnn: {error}') from error
@@ -547,7 +556,11 @@ def _describe(path: Path, network: _Network) -> ModelInfo:
         raise ValueError(f'it takes {len(network.inputs)} inputs ({names}); accepted: 1')
     outputs = tuple(layout.spec for layout in network.outputs)
     spec = InputSpec(network.input.name, network.input.canvas, pixels='nv12')
-    head = Head.recognise(outputs, spec.size)
+    try:
+        head = Head.recognise(outputs, spec.size)
+    except HeadError as error:
+        raise UnfitModelError(f'{path} is not an FCOS for libdnn: {error}', [TensorFacts.of(spec)],
+                              list(map(TensorFacts.of, outputs))) from error
     known = head.num_classes == len(COCO)
     return ModelInfo(
         name=network.name, path=path, backend='libdnn', input=spec, outputs=outputs, head=head,
