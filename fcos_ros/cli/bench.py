@@ -132,6 +132,8 @@ def gather(setup: Setup, recipes: Sequence[Recipe], workers: Sequence[int],
                 for number in workers:
                     measured.append(_measure(setup.count, recipe, number, frames, progress))
             except (InferenceError, ModelError, WorkerError) as error:
+                if _interrupted(error):
+                    raise KeyboardInterrupt from error
                 failures.append(f'{recipe.path} was not measured: {error}')
     finally:
         progress.end()
@@ -176,6 +178,13 @@ def _measure(count: int, recipe: Recipe, workers: int, frames: Sequence[Frame],
     progress.begin(f'{crew}: whole pipeline')
     pipeline = measure_pipeline(recipe, workers, count, frames, progress.advance)
     return Measured(name, str(recipe.path), workers, inference, pipeline)
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Tell whether Ctrl-C is behind an error: a native module may fail to load because of it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _table(report: Report) -> list[tuple[str, ...]]:

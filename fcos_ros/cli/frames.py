@@ -36,9 +36,13 @@ def make_frames(size: Size, encoding: str, picture: Path | None = None) -> tuple
 
 
 def _read(picture: Path, size: Size) -> Pixels:
-    image = cv2.imread(str(picture), cv2.IMREAD_COLOR)
+    try:
+        content = np.fromfile(picture, np.uint8)
+    except OSError as error:
+        raise FrameError(f'{picture} cannot be read: {error.strerror}') from error
+    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
     if image is None:
-        raise FrameError(f'{picture} cannot be read as an image')
+        raise FrameError(f'{picture} is not an image that OpenCV reads')
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 

@@ -229,11 +229,12 @@ def _processes(recipe: Recipe, count: int) -> Iterator[list[Connection]]:
             theirs.close()
         yield [ours for ours, _ in lines]
     finally:
+        for child in children:
+            if child.pid is not None:  # it was started
+                child.kill()  # whatever it is at; what counts has been said
+                child.join()
         for ours, _ in lines:
             ours.close()
-        for child in children:
-            child.kill()  # whatever it is at; what counts has been said
-            child.join()
 
 
 @contextmanager
@@ -265,7 +266,8 @@ def _serve_alone(line: Connection, recipe: Recipe) -> None:
     try:
         backend = load(recipe.path, recipe.backend, recipe.threads)
     except Exception as error:  # noqa: BLE001 - the parent has to learn of whatever it is
-        line.send(Failure(str(error) or repr(error), fatal=True))
+        with suppress(OSError):  # the parent has gone
+            line.send(Failure(str(error) or repr(error), fatal=True))
         return
     _serve(line, backend)
 
