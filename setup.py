@@ -35,6 +35,7 @@ setup(
     extras_require={'onnx': ['onnxruntime'], 'test': ['hypothesis', 'pytest']},
     zip_safe=False,
     entry_points={'console_scripts': [
+        'fcos = fcos_ros.cli.main:main',
         'fcos_demo = fcos_ros.demo.__main__:main',
         'fcos_demo_camera = fcos_ros.demo.camera:main',
         'fcos_node = fcos_ros.node.fcos_node:main',

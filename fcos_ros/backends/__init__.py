@@ -7,14 +7,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from fcos_ros.backends.base import Backend, EngineError, InferenceError, ModelError, ModelInfo
+from fcos_ros.backends.base import (
+    Backend,
+    EngineError,
+    InferenceError,
+    ModelError,
+    ModelInfo,
+    TensorFacts,
+    UnfitModelError,
+)
 from fcos_ros.backends.hbm_runtime import HbmRuntimeBackend
 from fcos_ros.backends.hobot_dnn import HobotDnnBackend
 from fcos_ros.backends.libdnn import LibdnnBackend
 from fcos_ros.backends.onnx import OnnxBackend
 
 __all__ = ['BACKENDS', 'Backend', 'EngineError', 'InferenceError', 'ModelError', 'ModelInfo',
-           'choose', 'load']
+           'TensorFacts', 'UnfitModelError', 'choose', 'load']
 
 BACKENDS: Mapping[str, type[Backend]] = {
     'onnx': OnnxBackend,

@@ -21,6 +21,43 @@ class ModelError(ValueError):
     """The file cannot be used as a model: what was found, what is accepted, what to do."""
 
 
+@dataclass(frozen=True)
+class TensorFacts:
+    """
+    What a file says of one of its inputs or outputs, whatever it is for.
+
+    :ivar dtype: its name.
+    :ivar shape: a side that is left open is a word.
+    :ivar scale: of a quantised tensor, one for each channel or one for all.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+    scale: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, spec: InputSpec | OutputSpec) -> TensorFacts:
+        """See an input or an output of an FCOS as any tensor."""
+        scale = getattr(spec, 'scale', None)
+        return cls(spec.name, spec.dtype.name, spec.shape,
+                   () if scale is None else tuple(map(float, scale)))
+
+
+class UnfitModelError(ModelError):
+    """
+    The file was read, but it is not an FCOS that can be used.
+
+    :ivar inputs: what it takes; likewise `outputs`.
+    """
+
+    def __init__(self, complaint: str, inputs: Sequence[TensorFacts],
+                 outputs: Sequence[TensorFacts]) -> None:
+        super().__init__(complaint)
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+
+
 class InferenceError(RuntimeError):
     """The engine failed on one input; the next input may succeed."""
 

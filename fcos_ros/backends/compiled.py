@@ -16,7 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcos_ros.backends.base import InferenceError, ModelError, ModelInfo
+from fcos_ros.backends.base import (
+    InferenceError,
+    ModelError,
+    ModelInfo,
+    TensorFacts,
+    UnfitModelError,
+)
 from fcos_ros.core.decode import Criteria
 from fcos_ros.core.head import Head, HeadError, OutputSpec
 from fcos_ros.core.labels import COCO, Labels
@@ -64,12 +70,13 @@ def describe(
     Boxes are in strides where outputs are integers, else in pixels; 80 classes are those of COCO.
 
     :param name: the model's own name; the file's, when empty.
-    :raises ModelError: the outputs are not those of an FCOS.
+    :raises UnfitModelError: the outputs are not those of an FCOS.
     """
     try:
         head = Head.recognise(outputs, spec.size)
     except HeadError as error:
-        raise ModelError(f'{path} is not an FCOS: {error}') from error
+        raise UnfitModelError(f'{path} is not an FCOS: {error}', [TensorFacts.of(spec)],
+                              list(map(TensorFacts.of, outputs))) from error
     classes = head.num_classes
     labels = COCO if classes == len(COCO) else Labels(tuple(map(str, range(classes))))
     return ModelInfo(name or path.stem, path, backend, spec, tuple(outputs), head, labels,

@@ -31,7 +31,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcos_ros.backends.base import InferenceError, ModelError, ModelInfo
+from fcos_ros.backends.base import (
+    InferenceError,
+    ModelError,
+    ModelInfo,
+    TensorFacts,
+    UnfitModelError,
+)
 from fcos_ros.core.decode import Criteria
 from fcos_ros.core.head import Head, HeadError, OutputSpec
 from fcos_ros.core.labels import COCO, Labels
@@ -47,7 +53,8 @@ class OnnxBackend:
 
     :param path: the `.onnx` file.
     :param threads: threads of one inference; they sleep while there is nothing to do.
-    :raises ModelError: when onnxruntime cannot be imported or the file is not an FCOS.
+    :raises UnfitModelError: when the file is not an FCOS.
+    :raises ModelError: when onnxruntime cannot be imported or the file cannot be read.
     """
 
     concurrent = True
@@ -55,10 +62,18 @@ class OnnxBackend:
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         self._session = _open(path, threads)
-        metadata = _read_metadata(self._session.get_modelmeta().custom_metadata_map)
-        spec = _input_spec(self._session.get_inputs(), metadata)
-        self._feed = spec.name
-        self.info = self._describe(path, spec, metadata)
+        inputs = self._session.get_inputs()
+        outputs = list(map(_declared, self._session.get_outputs()))
+        try:
+            metadata = _read_metadata(self._session.get_modelmeta().custom_metadata_map)
+            spec = _input_spec(inputs, metadata)
+            self._feed = spec.name
+            probed = self._probe(spec)
+            outputs = list(map(TensorFacts.of, probed))
+            self.info = _describe(path, spec, probed, metadata)
+        except (HeadError, InferenceError, ModelError) as error:
+            raise UnfitModelError(f'{path} is not an FCOS that can be used: {error}',
+                                  list(map(_declared, inputs)), outputs) from error
 
     def new_input(self) -> NDArray[Any]:
         """Allocate an array to write inputs into."""
@@ -75,21 +90,6 @@ class OnnxBackend:
     def close(self) -> None:
         """Free the session."""
         self._session = None
-
-    def _describe(self, path: Path, spec: InputSpec, metadata: Metadata) -> ModelInfo:
-        try:
-            outputs = self._probe(spec)
-            head = Head.recognise(
-                outputs, spec.size, strides=metadata.strides, box_unit=metadata.box_unit,
-                point_offset=metadata.point_offset,
-                num_classes=len(metadata.labels) if metadata.labels else None)
-        except (HeadError, InferenceError) as error:
-            raise ModelError(f'{path} is not an FCOS: {error}') from error
-        return ModelInfo(
-            name=path.stem, path=path, backend='onnx', input=spec, outputs=outputs, head=head,
-            labels=_labels(metadata.labels, head.num_classes),
-            criteria=Criteria(score_threshold=metadata.score_threshold,
-                              nms_threshold=metadata.nms_threshold))
 
     def _probe(self, spec: InputSpec) -> tuple[OutputSpec, ...]:
         """Learn the outputs by running a black image: declared shapes may be symbolic."""
@@ -134,6 +134,27 @@ def _open(path: Path, threads: int) -> Any:
             str(path), options, providers=['CPUExecutionProvider'])
     except Exception as error:
         raise ModelError(f'{path} cannot be read as ONNX: {error}') from error
+
+
+def _declared(node: Any) -> TensorFacts:
+    """Say what the file says: sides may be left open, and any type is possible."""
+    dtype = node.type.removeprefix('tensor(').removesuffix(')')
+    shape = tuple('?' if side is None else side for side in node.shape or ())
+    return TensorFacts(node.name, {'float': 'float32', 'double': 'float64'}.get(dtype, dtype),
+                       shape)
+
+
+def _describe(path: Path, spec: InputSpec, outputs: tuple[OutputSpec, ...],
+              metadata: Metadata) -> ModelInfo:
+    head = Head.recognise(
+        outputs, spec.size, strides=metadata.strides, box_unit=metadata.box_unit,
+        point_offset=metadata.point_offset,
+        num_classes=len(metadata.labels) if metadata.labels else None)
+    return ModelInfo(
+        name=path.stem, path=path, backend='onnx', input=spec, outputs=outputs, head=head,
+        labels=_labels(metadata.labels, head.num_classes),
+        criteria=Criteria(score_threshold=metadata.score_threshold,
+                          nms_threshold=metadata.nms_threshold))
 
 
 def _one_of(*accepted: str) -> Callable[[str], str]:

@@ -12,7 +12,7 @@ import sys
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-COMMANDS = ['fcos_demo', 'fcos_demo_camera', 'fcos_node']
+COMMANDS = ['fcos', 'fcos_demo', 'fcos_demo_camera', 'fcos_node']
 
 LOAD_COMMANDS = """
 from importlib.metadata import distribution

@@ -1,0 +1,50 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The command `fcos`.
+
+Ends with 0, with 1 when a model turned out not to be an FCOS or failed, with 2 when the command or
+a file cannot be used at all, with 130 when interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+import os
+import sys
+
+from fcos_ros.backends import ModelError
+from fcos_ros.cli import bench, info
+from fcos_ros.core.frame import FrameError
+
+VERBS = {'info': info, 'bench': bench}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    # Where pip has put the share folder; a sourced ROS 2 knows better.
+    os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        code: int = VERBS[options.verb].run(options)
+    except (FrameError, ModelError) as error:
+        print(f'{parser.prog} {options.verb}: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('\nInterrupted.', file=sys.stderr)
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog='fcos', description='FCOS models, and this machine.')
+    verbs = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
+    for name, verb in VERBS.items():
+        verb.add_options(verbs.add_parser(name, help=verb.SUMMARY, description=verb.__doc__))
+    return parser
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,36 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command as a user calls it."""
+
+from collections.abc import Callable
+import sys
+from typing import NamedTuple
+
+import pytest
+
+from fcos_ros.cli.main import main
+
+
+class Said(NamedTuple):
+    """Exit code, stdout and stderr of a command."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def fcos(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+) -> Callable[..., Said]:
+    """Run `fcos` with arguments in this process; also native code's words are heard."""
+    monkeypatch.setenv('AMENT_PREFIX_PATH', sys.prefix)
+
+    def run(*arguments: object) -> Said:
+        capfd.readouterr()
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as end:  # argparse
+            code = int(end.code or 0)
+        return Said(code, *capfd.readouterr())
+    return run

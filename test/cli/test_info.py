@@ -1,0 +1,165 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`fcos info`: everything the node will know of a file, and of any other what it is instead."""
+
+import json
+from pathlib import Path
+import sys
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+from onnx_models import STRIDES, write_fcos
+import pytest
+
+from fcos_ros.core.labels import COCO
+
+BOARD = Path(__file__).parents[1] / 'board'
+
+
+def write_classifier(path, sides=(64, 64)):
+    """Write a network with one vector of class scores."""
+    nodes = [helper.make_node('Cast', ['image'], ['float'], to=TensorProto.FLOAT),
+             helper.make_node('ReduceMean', ['float'], ['scores'], axes=[1, 2], keepdims=0)]
+    graph = helper.make_graph(
+        nodes, 'classifier',
+        [helper.make_tensor_value_info('image', TensorProto.UINT8, [1, *sides, 3])],
+        [helper.make_tensor_value_info('scores', TensorProto.FLOAT, [1, 3])])
+    onnx.save(helper.make_model(
+        graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8), str(path))
+    return path
+
+
+def as_json(said):
+    return json.loads(said.out)
+
+
+def lines(said):
+    """Read what the text says, by the first word of each line, where it stands first."""
+    text = said.out.splitlines()
+    return {line.split()[0]: line.split(maxsplit=1)[-1] for line in reversed(text) if line}
+
+
+def test_the_text_says_what_each_output_is(fcos, tmp_path):
+    said = fcos('info', write_fcos(tmp_path / 'squares.onnx'))
+    assert (said.code, said.err) == (0, '')
+    facts = lines(said)
+    assert facts['model'] == 'squares'
+    assert facts['backend'] == 'onnx'
+    assert facts['input'] == 'image uint8 [1, 128, 128, 3]'
+    assert facts['canvas'] == '128x128 rgb, NHWC'
+    for stride in STRIDES:
+        for part, channels in (('class', 3), ('box', 4), ('centerness', 1)):
+            shape = f'[1, {128 // stride}, {128 // stride}, {channels}]'
+            words = facts[f'{part}_{stride}'].split()
+            assert words == ['float32', *shape.split(), '-', part, str(stride)]
+
+
+def test_json_says_the_same_and_how_it_is_read(fcos, tmp_path):
+    path = write_fcos(tmp_path / 'squares.onnx', layout='NCHW', dtype='float32', metadata={
+        'labels': '["cube", "ball", "cone"]', 'box_unit': 'stride', 'score_threshold': '0.25',
+        'nms_threshold': '0.45', 'point_offset': '0.0', 'pixels': 'bgr',
+        'mean': '[1, 2, 3]', 'std': '[4, 5, 6]'})
+    facts = as_json(fcos('info', path, '--json'))
+    assert (facts['name'], facts['path'], facts['complaint']) == ('squares', str(path), '')
+    assert facts['inputs'] == [
+        {'name': 'image', 'dtype': 'float32', 'shape': [1, 3, 128, 128], 'scale': []}]
+    assert facts['outputs'][6] == {
+        'name': 'box_16', 'dtype': 'float32', 'shape': [1, 8, 8, 4], 'scale': [], 'part': 'box',
+        'stride': 16}
+    assert facts['reading'] == {
+        'canvas': [128, 128], 'pixels': 'bgr', 'input_layout': 'NCHW', 'mean': [1, 2, 3],
+        'std': [4, 5, 6], 'layout': 'NHWC', 'box_unit': 'stride', 'point_offset': 0.0,
+        'score_threshold': 0.25, 'nms_threshold': 0.45, 'max_detections': 100, 'top_k': 500,
+        'labels': ['cube', 'ball', 'cone']}
+
+
+def test_memory_is_that_of_the_tensors(fcos, tmp_path):
+    path = write_fcos(tmp_path / 'squares.onnx')
+    facts = as_json(fcos('info', path, '--json'))
+    cells = sum((128 // stride) ** 2 for stride in STRIDES)
+    assert facts['memory']['file'] == path.stat().st_size
+    assert facts['memory']['inputs'] == 128 * 128 * 3
+    assert facts['memory']['outputs'] == cells * (3 + 4 + 1) * 4
+    assert facts['memory']['process'] >= 0
+
+
+@pytest.mark.parametrize(('made', 'complaint', 'outputs'), [
+    pytest.param({'outputs': 14}, 'not an FCOS', 14, id='an output is missing'),
+    pytest.param({'sides': ('height', 'width')}, 'fixed shape', 15, id='size left open'),
+    pytest.param({'metadata': {'strides': 'many'}}, "metadata 'strides'", 15, id='metadata'),
+])
+def test_what_is_nearly_an_fcos_is_shown_with_what_is_wrong(
+        fcos, tmp_path, made, complaint, outputs):
+    path = write_fcos(tmp_path / 'nearly.onnx', **made)
+    said = fcos('info', path)
+    assert (said.code, said.err) == (1, '')
+    assert complaint in said.out
+    facts = as_json(fcos('info', path, '--json'))
+    assert complaint in facts['complaint']
+    assert facts['reading'] is None
+    assert [tensor['name'] for tensor in facts['inputs']] == ['image']
+    assert len(facts['outputs']) == outputs
+
+
+def test_another_network_is_shown_with_what_is_wrong(fcos, tmp_path):
+    path = write_classifier(tmp_path / 'classifier.onnx')
+    said = fcos('info', path)
+    assert said.code == 1
+    facts = lines(said)
+    assert facts['input'] == 'image uint8 [1, 64, 64, 3]'
+    assert facts['scores'].split() == ['float32', '[1,', '3]', '-', '-', '-']
+    assert 'not an FCOS' in said.out
+
+
+def test_sides_left_open_are_named_as_the_file_does(fcos, tmp_path):
+    path = write_classifier(tmp_path / 'classifier.onnx', sides=('height', None))
+    facts = as_json(fcos('info', path, '--json'))
+    assert facts['inputs'][0]['shape'] == [1, 'height', '?', 3]
+    assert facts['memory']['inputs'] is None
+
+
+def test_a_file_that_is_no_model_ends_with_2(fcos, tmp_path):
+    path = tmp_path / 'broken.onnx'
+    path.write_bytes(b'this is no model')
+    said = fcos('info', path)
+    assert (said.code, said.out) == (2, '')
+    assert 'cannot be read as ONNX' in said.err
+
+
+@pytest.fixture
+def tiny_models(monkeypatch, tmp_path):
+    """Plug in a simulated RDK X5; returns what writes models for it."""
+    monkeypatch.syspath_prepend(str(BOARD))
+    monkeypatch.syspath_prepend(str(BOARD / 'simulator' / 'images' / 'x5'))
+    monkeypatch.setenv('FCOS_SIM_DIR', str(tmp_path / 'cores'))
+    import tiny_models
+    yield tiny_models
+    for name in list(sys.modules):
+        if name.split('.')[0] == 'hobot_dnn':
+            del sys.modules[name]
+
+
+def test_a_compiled_model_is_shown_with_its_scales(fcos, tmp_path, tiny_models):
+    model = tiny_models.tiny()
+    path = tiny_models.write(tmp_path, model)
+    facts = as_json(fcos('info', path, '--json'))
+    assert (facts['name'], facts['backend']) == ('tiny', 'hobot_dnn')
+    assert facts['inputs'][0]['shape'] == [128 * 128 * 3 // 2]
+    assert facts['reading']['pixels'] == 'nv12'
+    assert facts['reading']['box_unit'] == 'stride'
+    assert facts['reading']['labels'] == list(COCO.names)
+    for output, expected in zip(facts['outputs'], model.outputs):
+        assert (output['name'], output['dtype']) == (expected.name, 'int32')
+        np.testing.assert_allclose(output['scale'], expected.scale)
+    assert '80: ' in fcos('info', path).out
+
+
+def test_a_compiled_model_of_another_kind_is_shown_with_what_is_wrong(
+        fcos, tmp_path, tiny_models):
+    model = tiny_models.with_output(tiny_models.tiny(answers=False), 3, shape=(1, 2, 2, 7))
+    said = fcos('info', tiny_models.write(tmp_path, model), '--json')
+    assert said.code == 1
+    facts = as_json(said)
+    assert facts['outputs'][3]['shape'] == [1, 2, 2, 7]
+    assert 'not an FCOS' in facts['complaint']
