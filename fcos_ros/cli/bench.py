@@ -28,10 +28,11 @@ from fcos_ros.cli.measure import (
     measure_inference,
     measure_pipeline,
 )
-from fcos_ros.cli.options import MODEL_HELP, add_settings, locate, whole_number
+from fcos_ros.cli.options import MODEL_HELP, add_settings, whole_number
 from fcos_ros.cli.output import Progress, markdown, plain, undisturbed
 from fcos_ros.core.frame import ENCODINGS, Frame
 from fcos_ros.core.resize import Size
+from fcos_ros.runtime.model_path import find
 from fcos_ros.runtime.protocol import Recipe
 from fcos_ros.runtime.worker import WorkerError
 
@@ -106,7 +107,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure and show; returns 1 when a model could not be measured."""
-    paths = [locate(model) for model in options.models]
+    paths = [find(model) for model in options.models]
     frames = make_frames(options.size, options.encoding, options.image)
     setup = Setup(Machine.look(), options.frames, options.size, options.encoding, options.fit,
                   options.threads, str(options.image or ''))

@@ -23,10 +23,11 @@ from fcos_ros.backends import (
     choose,
     load,
 )
-from fcos_ros.cli.options import MODEL_HELP, add_settings, locate
+from fcos_ros.cli.options import MODEL_HELP, add_settings
 from fcos_ros.cli.output import plain, undisturbed
 from fcos_ros.core.head import Head
 from fcos_ros.core.resize import Size
+from fcos_ros.runtime.model_path import find
 
 SUMMARY = 'say what a model file is'
 
@@ -111,7 +112,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Show the facts; returns 1 when the file is not an FCOS."""
-    path = locate(options.model)
+    path = find(options.model)
     with undisturbed():
         facts = gather(path, options.backend)
     print(as_json(facts) if options.json else as_text(facts))

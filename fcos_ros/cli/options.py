@@ -6,17 +6,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 
-from fcos_ros.backends import ModelError
 from fcos_ros.node.settings import Settings
-from fcos_ros.runtime.model_path import find
 
 MODEL_HELP = ('model file: a path, package://NAME/PATH below a share folder, or auto for that of '
               'the board, elsewhere the network of the demo')
-
-CHECKOUT_MODEL = Path(__file__).parents[2] / 'models' / 'fcos_demo.onnx'
-"""What `auto` means where the package is not installed but used from its checkout."""
 
 
 def add_settings(parser: argparse.ArgumentParser, *names: str) -> None:
@@ -39,24 +33,3 @@ def whole_number(least: float = 1, greatest: float = 1_000_000) -> Callable[[str
         return int(text)
     return read
 
-
-def locate(model: str) -> Path:
-    """
-    Find a model file; a path needs no ROS 2.
-
-    :raises ModelError: with every place that was tried.
-    """
-    path = Path(model).expanduser()
-    if path.is_file():
-        return path
-    try:
-        return find(model)
-    except (ImportError, OSError) as error:
-        complaint: Exception = ModelError(
-            f'{model!r} is not a file, and ROS 2 cannot be asked for it ({error}): '
-            'give the path of a model, or source the setup.bash of your ROS 2')
-    except ModelError as error:
-        complaint = error
-    if model == 'auto' and CHECKOUT_MODEL.is_file():
-        return CHECKOUT_MODEL
-    raise complaint

@@ -27,6 +27,7 @@ from fcos_ros.demo.listener import Listener
 from fcos_ros.demo.processes import ProcessEnded, Processes
 from fcos_ros.demo.report import Run, judge, table
 from fcos_ros.demo.watch import DemoFailed, Watch
+from fcos_ros.runtime.model_path import DEMO
 
 ENCODINGS = ('bgr8', 'nv12')
 START = 180.0
@@ -40,7 +41,6 @@ PICTURES = 5
 DOMAINS = range(1, 102)
 """ROS domains whose ports no operating system hands out otherwise, without the default one."""
 
-CHECKOUT_MODEL = Path(__file__).parents[2] / 'models' / 'fcos_demo.onnx'
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -144,8 +144,8 @@ def _observe(encoding: str, options: argparse.Namespace, listener: Listener,
 
 
 def _detector_parameters(options: argparse.Namespace) -> dict[str, object]:
-    model = options.model or (str(CHECKOUT_MODEL) if CHECKOUT_MODEL.is_file() else '')
-    return {'model': model} if model else {}
+    # Not `auto`, which on a board is a network that knows nothing of these scenes.
+    return {'model': options.model or DEMO}
 
 
 def _camera_parameters(encoding: str, options: argparse.Namespace) -> dict[str, object]:

@@ -25,7 +25,10 @@ from fcos_ros.runtime.protocol import Failure, Recipe, Reply, Task
 
 def main(connection: Connection, memory: int) -> None:
     """Load the model that the first message names, then serve frames until the parent hangs up."""
-    recipe: Recipe = connection.recv()
+    try:
+        recipe: Recipe = connection.recv()
+    except EOFError:  # the parent ended before it could say what to load
+        return
     try:
         backend = load(recipe.path, recipe.backend, recipe.threads)
     except Exception as error:  # noqa: BLE001 - the parent has to learn of whatever it is

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from fcos_ros.backends.base import ModelError
 from fcos_ros.runtime.board import this_board
 
 SCHEME = 'package://'
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 DEMO = 'package://fcos_ros/models/fcos_demo.onnx'
 """What `auto` means where there is no board."""
@@ -29,33 +32,41 @@ def find(model: str, root: Path = Path('/')) -> Path:
     """
     if not model:
         raise ModelError('no model is named: give auto, a path or package://NAME/PATH')
-    tried = _candidates(model, root)
-    for path in tried:
+    tried = []
+    for path in _candidates(model, root):
         if path.is_file():
             return path
+        tried.append(str(path))
     advice = f'; {DOWNLOADS}' if model == 'auto' else ''
-    raise ModelError(f'model {model!r} was not found; tried: {", ".join(map(str, tried))}{advice}')
+    raise ModelError(f'model {model!r} was not found; tried: {", ".join(tried)}{advice}')
 
 
-def _candidates(model: str, root: Path) -> list[Path]:
+def _candidates(model: str, root: Path) -> Iterator[Path]:
     if model == 'auto':
         board = this_board(root)
         if board is not None:
-            return [root / place.lstrip('/') for place in board.models]
+            yield from (root / place.lstrip('/') for place in board.models)
+            return
         model = DEMO
+    path = Path(model).expanduser()
     if model.startswith(SCHEME):
         package, _, rest = model[len(SCHEME):].partition('/')
-        return [_share(package) / rest]
-    path = Path(model).expanduser()
-    if path.is_absolute():
-        return [path]
-    return [Path.cwd() / path, _share('fcos_ros') / path]
+        yield _share(package) / rest
+    elif path.is_absolute():
+        yield path
+    else:
+        # The package is asked for only then: a file that is here needs no ROS 2.
+        yield Path.cwd() / path
+        yield _share('fcos_ros') / path
 
 
 def _share(package: str) -> Path:
-    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+    """Find the share folder of a ROS package; our own may also be that of the source tree."""
     try:
+        from ament_index_python.packages import get_package_share_directory
         return Path(get_package_share_directory(package))
-    except PackageNotFoundError as error:
+    except (ImportError, LookupError, OSError) as error:
+        if package == 'fcos_ros' and (CHECKOUT / 'package.xml').is_file():
+            return CHECKOUT
         raise ModelError(f'the ROS package {package!r} is not installed or not sourced: {error}; '
-                         'source its setup.bash, or give an absolute path') from error
+                         'source its setup.bash, or give the path of the model') from error
