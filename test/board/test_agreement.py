@@ -1,0 +1,145 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The same tensors give the same detections, whichever engine hands them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from board.libdnn.build import build, compiler
+from model_file import Answer, fcos
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+import pytest
+from tiny_models import SIZE, write
+
+from fcos_ros.backends import load
+from fcos_ros.core.decode import Criteria, Decoder
+from fcos_ros.core.frame import Frame
+from fcos_ros.core.head import STRIDES, Head, OutputSpec
+from fcos_ros.core.resize import Size
+from fcos_ros.runtime.detector import Detector
+
+CANVAS = Size(SIZE, SIZE)
+FRAME = Frame.wrap(np.full(SIZE * SIZE * 3 // 2, 100, np.uint8), CANVAS, 'nv12')
+LEVELS = len(STRIDES)
+CRITERIA = Criteria(score_threshold=0.4)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A backend, the image of the board that it needs, and the board whose models it loads."""
+
+    backend: str
+    board: str
+    image: str = ''
+
+
+ENGINES = {
+    'hobot_dnn A': Engine('hobot_dnn', 'x3', 'x3_focal'),
+    'hobot_dnn B': Engine('hobot_dnn', 'x5', 'x5'),
+    'hobot_dnn B of the index': Engine('hobot_dnn', 'x5', 'x5_index'),
+    'hobot_dnn C': Engine('hobot_dnn', 'x3', 'x3_jammy'),
+    'hbm_runtime X5': Engine('hbm_runtime', 'x5', 'x5'),
+    'hbm_runtime S100': Engine('hbm_runtime', 's100', 's100'),
+    'libdnn X3': Engine('libdnn', 'x3'),
+    'libdnn X5': Engine('libdnn', 'x5'),
+}
+
+
+@pytest.fixture(scope='module')
+def library(tmp_path_factory):
+    if compiler() is None:
+        pytest.skip('there is no C compiler `cc`')
+    return build(tmp_path_factory.mktemp('libdnn'))
+
+
+@pytest.fixture(scope='module')
+def integers():
+    """A model for X5 that sees dozens of things, a good part of which NMS takes away."""
+    rng = np.random.default_rng(5)
+    model = fcos('busy', 'x5', SIZE, first_name=1, step=3)
+    parts = (lambda shape: rng.normal(-6, 2.5, shape), lambda shape: rng.uniform(-0.2, 4, shape),
+             lambda shape: rng.normal(0, 1.5, shape))
+    return model.answering(Answer([parts[index // LEVELS](output.shape).astype(np.float32)
+                                   for index, output in enumerate(model.outputs)]))
+
+
+@pytest.fixture(scope='module')
+def reals(integers):
+    """The same numbers in float32, boxes in strides."""
+    return [(values * output.scale).astype(np.float32)
+            for values, output in zip(integers.answers[0].outputs, integers.outputs)]
+
+
+def model_for(board, integers, reals):
+    if board != 'x3':
+        return replace(integers, board=board)
+    model = fcos('busy', 'x3', SIZE, first_name=1, step=3, dtype='float32')
+    return model.answering(Answer(pixels(reals)))
+
+
+def pixels(reals):
+    """Tell boxes in pixels; strides are powers of two, so this rounds nothing."""
+    factors = [1] * LEVELS + list(STRIDES) + [1] * LEVELS
+    return [values * np.float32(factor) for values, factor in zip(reals, factors)]
+
+
+def write_onnx(path, reals):
+    """Write a network that answers these arrays whatever it is shown."""
+    nodes, outputs = [], []
+    for index, values in enumerate(reals):
+        tensor = numpy_helper.from_array(values, f'value_{index}')
+        nodes.append(helper.make_node('Constant', [], [f'output_{index}'], value=tensor))
+        outputs.append(helper.make_tensor_value_info(
+            f'output_{index}', TensorProto.FLOAT, values.shape))
+    image = helper.make_tensor_value_info('image', TensorProto.UINT8, [1, SIZE, SIZE, 3])
+    model = helper.make_model(
+        helper.make_graph(nodes, 'busy', [image], outputs),
+        opset_imports=[helper.make_opsetid('', 13)], ir_version=8)
+    helper.set_model_props(model, {'box_unit': 'stride'})
+    onnx.save(model, str(path))
+    return path
+
+
+def decoded(model):
+    """Decode the arrays of a file as no engine has touched them."""
+    specs = [OutputSpec(output.name, output.shape, np.dtype(output.dtype), output.scale)
+             for output in model.outputs]
+    return Decoder(Head.recognise(specs, CANVAS))(model.answers[0].outputs, CRITERIA)
+
+
+def require_equal(found: Any, expected: Any, pixels: float = 0, score: float = 0) -> None:
+    assert len(expected) > 20
+    np.testing.assert_array_equal(found.class_ids, expected.class_ids)
+    np.testing.assert_allclose(found.boxes, expected.boxes, rtol=0, atol=pixels)
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=score)
+
+
+@pytest.mark.parametrize('engine', ENGINES.values(), ids=ENGINES)
+def test_every_engine_gives_the_files_detections_bit_for_bit(
+        plug_in, tmp_path, monkeypatch, request, integers, reals, engine):
+    if engine.backend == 'libdnn':
+        monkeypatch.setenv('FCOS_LIBDNN', str(request.getfixturevalue('library')))
+    plug_in(engine.image)
+    model = model_for(engine.board, integers, reals)
+    backend = load(write(tmp_path, model), engine.backend)
+    found = Detector(backend).detect(FRAME, CRITERIA).detections
+    expected = decoded(model)
+    require_equal(found, expected.with_boxes(np.clip(expected.boxes, 0, SIZE)))
+    backend.close()
+
+
+def test_integers_in_strides_and_reals_in_pixels_agree(integers, reals):
+    require_equal(decoded(model_for('x3', integers, reals)), decoded(integers),
+                  pixels=1e-4, score=1e-6)
+
+
+def test_onnx_agrees_with_the_boards(tmp_path, integers, reals):
+    backend = load(write_onnx(tmp_path / 'busy.onnx', reals))
+    found = Detector(backend).detect(FRAME, CRITERIA).detections
+    expected = decoded(integers)
+    require_equal(found, expected.with_boxes(np.clip(expected.boxes, 0, SIZE)),
+                  pixels=1e-4, score=1e-6)
