@@ -65,6 +65,25 @@ OBJECTS = 8
 """In each image; among noise as in `decode.py`."""
 HEADROOM = 1.05
 """The camera sends this much more than the board can take."""
+FAST_DDS = """<?xml version="1.0" encoding="UTF-8"?>
+<profiles xmlns="http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles">
+  <transport_descriptors>
+    <transport_descriptor>
+      <transport_id>memory</transport_id>
+      <type>SHM</type>
+      <segment_size>33554432</segment_size>
+      <maxMessageSize>4194304</maxMessageSize>
+    </transport_descriptor>
+  </transport_descriptors>
+  <participant profile_name="large images" is_default_profile="true">
+    <rtps>
+      <userTransports><transport_id>memory</transport_id></userTransports>
+      <useBuiltinTransports>false</useBuiltinTransports>
+    </rtps>
+  </participant>
+</profiles>
+"""
+"""Shared memory for several images: by default it holds 512 KiB, less than one of 768 x 768."""
 NUMBERS = 10**6
 """Images of the camera are numbered in their stamps, so many a second."""
 BACKEND = {'children': 'hobot_dnn', 'threads': 'hobot_dnn', 'libdnn': 'libdnn'}
@@ -141,7 +160,11 @@ class Bench:
                         'ROS_DOMAIN_ID': str(1 + os.getpid() % 101),
                         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
                         'AMENT_PREFIX_PATH': os.environ.get('AMENT_PREFIX_PATH', sys.prefix)}
-        if surroundings.get('ROS_DISTRO') == 'humble':
+        profile = self._folder / 'fast_dds.xml'
+        profile.write_text(FAST_DDS)
+        humble = os.environ.get('ROS_DISTRO') == 'humble'
+        surroundings[f'FAST{"RTPS" if humble else "DDS"}_DEFAULT_PROFILES_FILE'] = str(profile)
+        if humble:
             surroundings['ROS_LOCALHOST_ONLY'] = '1'
         if self.libdnn:
             surroundings['FCOS_LIBDNN'] = str(self.libdnn)
@@ -273,7 +296,7 @@ def node_table(bench: Bench, rows: Sequence[Row], backends: Sequence[str]) -> No
                 'camera', 'executor', 'pool', 'Fast DDS', 'children', 'listener'))
             print(f'| {row.key} | {backend} | {row.published} | {found["sent"]:.1f} | '
                   f'{found["received"]:.1f} | {found["rate"]:.1f} | '
-                  f'{found["rate"] / row.published:.1%} | {found["latency"]} | '
+                  f'{found["rate"] / row.published:.1%} | {found["stages"]["total"]} | '
                   f'{_all([found], "ordered")} | {_all([found], "accounted")} | {loads} |',
                   flush=True)
     print()
@@ -283,7 +306,10 @@ def node_profile(bench: Bench, row: Row) -> None:
     """Print where the executor's thread of the node spends its time."""
     print(f'The thread of the executor in the node, {row.key}, under cProfile:\n')
     found = bench.ask(row, 'graph', bench.model(row), 'hobot_dnn', bench.seconds, 'profile')
-    print(found['profile'])
+    print(found['profile'].rstrip())
+    print('\nMedian milliseconds of a frame, and seconds of CPU a second:')
+    print(', '.join(f'{stage} {median}' for stage, median in found['stages'].items()))
+    print(', '.join(f'{part} {load:.2f}' for part, load in found['loads'].items()))
 
 
 def play_graph(row: Row, path: str, backend: str, seconds: str, profile: str = '') -> None:
@@ -327,7 +353,7 @@ def play_graph(row: Row, path: str, backend: str, seconds: str, profile: str = '
     print(json.dumps({
         'sent': sent / spent,
         'received': (new - old) / (last - first),
-        'rate': count / spent, 'latency': listener.latency,
+        'rate': count / spent, 'stages': listener.stages,
         'ordered': listener.stamps == sorted(set(listener.stamps)), 'accounted': accounted,
         'loads': {part: (after[part] - before[part]) / spent for part in after},
         'profile': report}))
@@ -342,7 +368,7 @@ class Listener:
         from vision_msgs.msg import Detection2DArray
         self.node = Node('listener')
         self.stamps: list[tuple[int, int]] = []
-        self.latency = ''
+        self.stages: dict[str, str] = {}
         self.received: list[tuple[float, int]] = []
         self._frames: dict[str, str] = {}
         self.node.create_subscription(
@@ -365,7 +391,8 @@ class Listener:
         self._frames = frames
         moment = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
         self.received.append((moment, int(frames['received'])))
-        self.latency = latency.get('total p50/p95/p99 ms', '').split(' ')[0]
+        self.stages = {key.split(' ')[0]: spread.split(' / ')[0]
+                       for key, spread in latency.items()}
 
 
 def play_node(row: Row, profile: str, *arguments: str) -> None:
