@@ -24,6 +24,7 @@ from ctypes import byref, c_long
 from dataclasses import dataclass
 import fcntl
 from functools import partial
+from itertools import cycle
 from math import prod
 from operator import methodcaller
 import os
@@ -43,6 +44,9 @@ LIBC = ctypes.PyDLL(None)
 
 CLOCK_MONOTONIC, PR_SET_TIMERSLACK = 1, 29
 CALL = methodcaller('__call__')
+
+LOOK = 30
+"""Microseconds between two looks for a free core."""
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM)
 """Signals that Python programs have handlers for."""
@@ -201,17 +205,30 @@ def _occupy(cores: list[Path], before: int, service: int) -> None:
     """
     Work for some microseconds anywhere and then for some on a core, as one call of C.
 
-    A free core is taken, or else the first one waited for. Python may pass the GIL on
-    between any two steps of a function, so there are none here: `map`, `all` and `partial` are C.
+    Whoever came first gets the first core that is free. Waiting for a lock would not do for that:
+    Linux likes to wake the next process on the CPU of the one that gives the lock back, and there
+    it waits for that one's copying; a BPU begins the next inference by itself. Hence the looking.
+    Python may pass the GIL on between any two steps of a function, so there are none here: `map`,
+    `all` and `partial` are C.
     """
     # Linux wakes a thread up to 50 microseconds late unless told that it matters.
     LIBC.prctl(PR_SET_TIMERSLACK, c_long(1))
-    with _opened(cores) as files, _signals_later():
+    queue = cores[0].with_name(f'queue_{"_".join(sorted(core.name for core in cores))}')
+    with _opened([queue, *cores]) as (line, *files), _signals_later():
         # flock returns 0, false, when it has the lock: `all` goes on until then.
-        takes = [partial(LIBC.flock, file, fcntl.LOCK_EX | fcntl.LOCK_NB) for file in files]
-        takes.append(partial(LIBC.flock, files[0], fcntl.LOCK_EX))
-        steps = [_waiting(before), partial(all, map(CALL, takes)), _waiting(service)]
+        looks = [*(partial(LIBC.flock, file, fcntl.LOCK_EX | fcntl.LOCK_NB) for file in files),
+                 _nap(LOOK)]
+        unlocks = [partial(LIBC.flock, file, fcntl.LOCK_UN) for file in files]
+        steps = [_waiting(before), partial(LIBC.flock, line, fcntl.LOCK_EX),
+                 partial(all, map(CALL, cycle(looks))), partial(LIBC.flock, line, fcntl.LOCK_UN),
+                 _waiting(service), *unlocks]
         list(map(CALL, steps))
+
+
+def _nap(microseconds: int) -> partial[int]:
+    """Sleep like `_waiting`, and return what is true: an error, as no signal came."""
+    time = _Timespec(0, microseconds * 1000)
+    return partial(LIBC.sigtimedwait, (c_long * 16)(), None, byref(time))
 
 
 def _waiting(microseconds: int) -> partial[int]:
