@@ -173,7 +173,9 @@ class FcosNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def refuse(self, reason: str) -> TransitionCallbackReturn:
-        """Fail the transition under way, and show why in the log and in the diagnostics."""
+        """Undo the transition under way, and show why in the log and in the diagnostics."""
+        undo = self._release if self._state == 'unconfigured' else self._halt
+        undo()
         self._fault = reason
         self.get_logger().error(reason)
         return TransitionCallbackReturn.FAILURE
@@ -239,12 +241,15 @@ class FcosNode(LifecycleNode):
         detections, header = outcome.result.detections, outcome.job.ticket
         self._array_publisher.publish(to_detection_array(detections, header))
         if self._image_publisher.get_subscription_count():
-            self._draw(outcome.job.frame, detections, header)
+            self._show(outcome.job.frame, detections, header)
 
-    def _draw(self, frame: Frame, detections: Detections, header: Header) -> None:
-        canvas = np.array(frame.bgr())
-        annotate(canvas, detections, self._model.labels)
-        self._image_publisher.publish(to_image(canvas, header))
+    def _show(self, frame: Frame, detections: Detections, header: Header) -> None:
+        try:
+            canvas = np.array(frame.bgr())
+            annotate(canvas, detections, self._model.labels)
+            self._image_publisher.publish(to_image(canvas, header))
+        except Exception as error:  # noqa: BLE001 - the detections are out: the frame is not lost
+            self.get_logger().error(f'no annotated image: {error}', throttle_duration_sec=1.0)
 
     def _lose(self, error: Exception | None) -> None:
         self.get_logger().error(f'a frame is lost: {error}', throttle_duration_sec=1.0)

@@ -189,6 +189,11 @@ def test_a_missing_model_leaves_the_node_unconfigured_with_the_reason(model):
 def test_a_class_the_model_lacks_is_refused_at_configure(model):
     with Graph(model=model, classes=['zebra']) as running:
         assert 'zebra' in running.status('frames', lambda status: status.level == b'\x02').message
+        # Nothing of the refused model is left, so anything may change before the next attempt.
+        assert running.set(classes=['cube'], workers=2) == ''
+        running.node.trigger_configure()
+        running.node.trigger_activate()
+        assert len(running.ready().detect(image_message(SCENE)).detections) == 1
 
 
 def test_without_autostart_the_lifecycle_is_in_the_users_hands(model):
