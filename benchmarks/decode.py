@@ -11,18 +11,18 @@ get the same outputs in turn, and must find the same objects.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import math
 from pathlib import Path
 import statistics
 import sys
-import time
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common.timing import ROUNDS, interleaved_medians
 
 from fcos_ros.core.decode import Criteria, Decoder
 from fcos_ros.core.detections import Detections
@@ -36,7 +36,6 @@ NOISE = (-5.0, -3.0, -1.2, 0.0)
 """Means of the centerness logit where there is no object; no training tells it what to be."""
 USUAL_NOISE = 0.0  # the demo network's
 CLASSES = 80
-ROUNDS = 41
 
 Array = NDArray[Any]
 
@@ -79,7 +78,7 @@ def measured(size: int, objects: int, dtype: str, noise: float) -> Times:
     criteria = Criteria()
     found, expected = decoder(outputs, criteria), plain_decode(specs, outputs, criteria)
     _require_equal(found, expected)
-    plain, ours = _interleaved_medians(
+    plain, ours = interleaved_medians(
         lambda: plain_decode(specs, outputs, criteria), lambda: decoder(outputs, criteria))
     return Times(plain, ours, len(found))
 
@@ -191,17 +190,6 @@ def _require_equal(found: Detections, expected: Detections) -> None:
     np.testing.assert_array_equal(found.class_ids, expected.class_ids)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
     np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.05)
-
-
-def _interleaved_medians(*jobs: Callable[[], object]) -> list[float]:
-    """Median milliseconds of each job; taken in turn, so that all meet the same machine."""
-    times: list[list[float]] = [[] for _ in jobs]
-    for _ in range(ROUNDS):
-        for job, spent in zip(jobs, times):
-            start = time.perf_counter()
-            job()
-            spent.append(1000 * (time.perf_counter() - start))
-    return [statistics.median(spent) for spent in times]
 
 
 if __name__ == '__main__':

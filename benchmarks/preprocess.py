@@ -10,11 +10,8 @@ turn, and must make the same picture.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-import statistics
 import sys
-import time
 from typing import Any
 
 import cv2
@@ -22,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common.timing import ROUNDS, interleaved_medians
 
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.preprocess import InputSpec, Preprocessor
@@ -32,7 +31,6 @@ CASES = (
     ('nv12', 'nv12', 512), ('nv12', 'nv12', 896), ('bgr8', 'nv12', 512), ('nv12', 'rgb', 512),
     ('bgr8', 'rgb', 512), ('rgb8', 'rgb', 512),
 )
-ROUNDS = 41
 
 Array = NDArray[Any]
 
@@ -52,7 +50,7 @@ def _row(size: Size, encoding: str, pixels: str, canvas: Size) -> str:
     frame = _frame(size, encoding)
     preprocess = Preprocessor(InputSpec('image', canvas, pixels))
     _require_alike(preprocess(frame)[0], through_bgr(frame, pixels, canvas))
-    other, ours = _interleaved_medians(
+    other, ours = interleaved_medians(
         lambda: through_bgr(frame, pixels, canvas), lambda: preprocess(frame))
     return (f'| {size} | {encoding} | {pixels} {canvas} | {other:.2f} | {ours:.2f} '
             f'| {other / ours:.1f} |')
@@ -89,17 +87,6 @@ def _require_alike(tensor: Array, expected: Array) -> None:
     difference = np.abs(tensor.astype(int) - expected)
     if difference.mean() > 2:
         raise AssertionError(f'the tensors differ by {difference.mean():.1f} levels on average')
-
-
-def _interleaved_medians(*jobs: Callable[[], object]) -> list[float]:
-    """Median milliseconds of each job; taken in turn, so that all meet the same machine."""
-    times: list[list[float]] = [[] for _ in jobs]
-    for _ in range(ROUNDS):
-        for job, spent in zip(jobs, times):
-            start = time.perf_counter()
-            job()
-            spent.append(1000 * (time.perf_counter() - start))
-    return [statistics.median(spent) for spent in times]
 
 
 if __name__ == '__main__':
