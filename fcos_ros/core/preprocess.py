@@ -146,7 +146,7 @@ class _Nv12Canvas:
             pixels = np.asarray(cv2.cvtColor(pixels, code), np.uint8)
         np.copyto(luma, pixels[:height])
         # The I420 image ends with the U plane, then the V plane, each of a quarter of its pixels.
-        # OpenCV interleaves them 30 times faster than numpy.
+        # OpenCV interleaves them faster than a strided copy of numpy.
         cv2.merge(list(pixels[height:].reshape(2, height // 2, width // 2)), dst=chroma)
 
 
