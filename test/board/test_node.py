@@ -20,6 +20,7 @@ from time import monotonic
 
 from board.conftest import IMAGES
 from board.libdnn.build import build, compiler
+from child_processes import children
 from model_file import Answer
 from node.graph import Graph, image_message, wait_for
 import numpy as np
@@ -157,11 +158,6 @@ def require_account(graph):
     return values
 
 
-def children():
-    listing = Path(f'/proc/{os.getpid()}/task').glob('*/children')
-    return {int(word) for file in listing for word in file.read_text().split()}
-
-
 def fault(image, backend, kind, *words, patience=0.0):
     return pytest.param(image, backend, kind, words, patience, id=f'{backend} {image} {kind}')
 
@@ -221,7 +217,7 @@ def test_killed_children_are_replaced_within_a_second(board, second, workers, ki
             assert camera.outage() < second
         assert require_account(graph)['failed'] == str(killed)
         assert len(children() - before - victims) == workers
-    assert children() == before
+    wait_for(lambda: children() == before)
 
 
 @pytest.mark.parametrize('kind', ['load', 'other board'])

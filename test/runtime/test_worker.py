@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+from child_processes import children
 import numpy as np
 from onnx_models import white_square, write_fcos
 import pytest
@@ -45,12 +46,6 @@ def square(column=5, size=128, encoding='bgr8'):
     else:
         data = image.ravel()
     return Frame.wrap(data.tobytes(), Size(size, size), encoding)
-
-
-def children():
-    """List the process ids of this process's children."""
-    listing = Path(f'/proc/{os.getpid()}/task').glob('*/children')
-    return {int(word) for file in listing for word in file.read_text().split()}
 
 
 def shared_memory():
@@ -175,8 +170,7 @@ def test_no_child_outlives_its_parent_however_that_ends(recipe, end, busy):
     memory = shared_memory()
     parent = subprocess.Popen([sys.executable, '-c', script], stdout=subprocess.PIPE)
     assert parent.stdout.readline() == b'ready\n'
-    listing = Path(f'/proc/{parent.pid}/task/{parent.pid}/children').read_text()
-    child, = map(int, listing.split())
+    child, = children(parent.pid)
     if busy:
         os.kill(child, signal.SIGSTOP)
     parent.send_signal(end)
