@@ -50,9 +50,9 @@ from fcos_ros.core.frame import Frame
 from fcos_ros.core.head import STRIDES
 from fcos_ros.core.resize import Size
 from fcos_ros.runtime.detector import Result
-from fcos_ros.runtime.pool import Outcome, Pool
+from fcos_ros.runtime.lane import Books, Outcome
+from fcos_ros.runtime.pool import Pool
 from fcos_ros.runtime.protocol import Recipe
-from fcos_ros.runtime.statistics import Latencies, Ledger
 from fcos_ros.runtime.worker import LocalWorker, Worker, load, open_workers
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -219,32 +219,32 @@ def play_pool(row: Row, path: str, kind: str, seconds: str) -> None:
         [LocalWorker(recipe, load(recipe.path, recipe.backend)) for _ in range(row.workers)]
         if kind == 'threads' else open_workers(recipe, row.workers, deadline=5.0))
     spread(children(os.getpid()))
-    taken, ledger, latencies = Semaphore(), Ledger(), Latencies()
+    taken, books = Semaphore(), Books()
     arrivals: list[tuple[int, float]] = []
 
     def deliver(outcome: Outcome[int]) -> None:
         arrivals.append((outcome.job.ticket, time.perf_counter()))
 
-    pool: Pool[int] = Pool([Hungry(worker, taken) for worker in workers], deliver, ledger,
-                           latencies)
+    pool = Pool([Hungry(worker, taken) for worker in workers])
+    lane = pool.lane(deliver, books)
     begin = time.perf_counter() + WARM_UP
     end, count = begin + float(seconds), 0
     for count, frame in enumerate(cycle(_frames(row.size)), 1):
         taken.acquire()
         if time.perf_counter() > end:
             break
-        ledger.enter()
-        pool.submit(frame, count)
+        books.ledger.enter()
+        pool.submit(lane, frame, count)
     stopped = pool.stop()
     for worker in workers:
         worker.close()
-    account = ledger.account()
+    account = books.ledger.account()
     times = [moment for _, moment in arrivals if begin <= moment < end]
     print(json.dumps({
         'rate': (len(times) - 1) / (times[-1] - times[0]),
         'ordered': [ticket for ticket, _ in arrivals] == list(range(1, count)),
         'accounted': stopped and account.received == account.published == count - 1,
-        'stages': {stage: spread.p50 for stage, spread in latencies.percentiles().items()}}))
+        'stages': {stage: spread.p50 for stage, spread in books.latencies.percentiles().items()}}))
 
 
 def spread(processes: Iterable[int]) -> None:

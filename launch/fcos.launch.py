@@ -1,9 +1,10 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The detector for one camera: `ros2 launch fcos_ros fcos.launch.py --show-args` lists every knob.
+The detector: `ros2 launch fcos_ros fcos.launch.py --show-args` lists every knob.
 
-An argument left empty keeps what the parameter file says.
+An argument left empty keeps what the parameter file says. Several cameras are set up in such a
+file, as are the parameters that one of them has for itself.
 """
 
 from __future__ import annotations
@@ -19,24 +20,19 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
+from fcos_ros.node.settings import Option, Settings
+
 CONFIG = Path(__file__).parent.parent / 'config'
 
-OVERRIDES = {
-    'model': str, 'backend': str, 'workers': int, 'deadline': float, 'threads': int, 'fit': str,
-    'score_threshold': float, 'nms_threshold': float, 'max_detections': int,
-    'classes': List[str], 'autostart': bool, 'use_sim_time': bool}  # noqa: UP006
-"""
-Parameters that are launch arguments, too; the types make `0` a float where one is meant.
-
-The launch library of ROS 2 knows `List[str]`, not `list[str]`.
-"""
-
-KINDS = {
-    str: ('any text', str), int: ('a whole number', int), float: ('a number', float),
-    bool: ('true or false', lambda text: {'true': True, 'false': False}[text]),
-    List[str]: ('names with commas between',  # noqa: UP006
-                lambda text: [name.strip() for name in text.strip('[]').split(',')])}
-"""How users call the types, and how what they write becomes one."""
+KINDS: dict[Any, tuple[str, Any, Any]] = {
+    str: ('any text', str, str), int: ('a whole number', int, int),
+    float: ('a number', float, float),
+    bool: ('true or false', bool, lambda text: {'true': True, 'false': False}[text]),
+    # The launch library of ROS 2 knows `List[str]`, not `list[str]`.
+    tuple: ('texts with commas between, or with semicolons', List[str],  # noqa: UP006
+            lambda text: [part.strip() for part in text.strip('[]').split(
+                ';' if ';' in text else ',')])}
+"""What users call each type, its name for ROS 2, and how what they write becomes one."""
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -54,42 +50,7 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'params_file', default_value=str(CONFIG / 'fcos.yaml'),
             description='Parameter file; substitutions such as $(env HOME) are allowed.'),
-        DeclareLaunchArgument(
-            'model', default_value='',
-            description='Model file: a path, or package://NAME/PATH below a share folder; auto '
-                        'takes that of the board, elsewhere the network of the demo.'),
-        DeclareLaunchArgument(
-            'backend', default_value='',
-            description='Inference engine, such as onnx; auto goes by the model file.'),
-        DeclareLaunchArgument(
-            'workers', default_value='',
-            description='Frames worked on at a time; 0 takes as many as the board needs.'),
-        DeclareLaunchArgument(
-            'deadline', default_value='',
-            description='Seconds a worker process may spend on one frame before it is replaced.'),
-        DeclareLaunchArgument(
-            'threads', default_value='',
-            description='CPU threads of one inference.'),
-        DeclareLaunchArgument(
-            'fit', default_value='', choices=['', 'letterbox', 'stretch'],
-            description='How an image is laid on the model canvas: aspect kept, or filled.'),
-        DeclareLaunchArgument(
-            'score_threshold', default_value='',
-            description='Least score of a detection, 0 to 1; 0 takes that of the model.'),
-        DeclareLaunchArgument(
-            'nms_threshold', default_value='',
-            description='IoU above which the lesser of two boxes of a class goes, 0 to 1; '
-                        '0 takes that of the model.'),
-        DeclareLaunchArgument(
-            'max_detections', default_value='',
-            description='Most detections of one image.'),
-        DeclareLaunchArgument(
-            'classes', default_value='',
-            description='Classes to report, by name or index, such as person,car.'),
-        DeclareLaunchArgument(
-            'autostart', default_value='', choices=['', 'true', 'false'],
-            description='Configure and activate the node as soon as it starts; with false, use '
-                        'ros2 lifecycle set.'),
+        *(_argument(name, option) for name, option in Settings.options().items()),
         DeclareLaunchArgument(
             'use_sim_time', default_value='', choices=['', 'true', 'false'],
             description='Take the time from /clock.'),
@@ -108,6 +69,13 @@ def generate_launch_description() -> LaunchDescription:
     ])
 
 
+def _argument(name: str, option: Option) -> DeclareLaunchArgument:
+    choices = ('true', 'false') if isinstance(option.default, bool) else option.choices
+    return DeclareLaunchArgument(
+        name, default_value='', description=option.description,
+        choices=['', *choices] if choices else None)
+
+
 def _detector(context: LaunchContext) -> list[Node]:
     return [Node(
         package='fcos_ros', executable='fcos_node',
@@ -121,14 +89,18 @@ def _detector(context: LaunchContext) -> list[Node]:
 
 
 def _overrides(context: LaunchContext) -> dict[str, ParameterValue]:
-    given = {name: LaunchConfiguration(name).perform(context) for name in OVERRIDES}
-    return {name: _value(name, text) for name, text in given.items() if text}
+    """Take the arguments that were given; their types make `0` a float where one is meant."""
+    defaults = {name: option.default for name, option in Settings.options().items()}
+    defaults['use_sim_time'] = False
+    given = {name: LaunchConfiguration(name).perform(context) for name in defaults}
+    return {name: _value(name, text, type(defaults[name]))
+            for name, text in given.items() if text}
 
 
-def _value(name: str, text: str) -> ParameterValue:
-    words, parse = KINDS[OVERRIDES[name]]
+def _value(name: str, text: str, kind: type) -> ParameterValue:
+    words, ros_type, parse = KINDS[kind]
     try:
-        return ParameterValue(parse(text), value_type=OVERRIDES[name])
+        return ParameterValue(parse(text), value_type=ros_type)
     except ValueError:
         raise ValueError(f'the launch argument {name}:={text} should be {words}') from None
 

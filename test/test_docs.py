@@ -33,9 +33,3 @@ def test_the_file_of_a_published_model_names_a_place_where_it_may_be(file):
     assert settings.complaints() == []
     assert settings.model.startswith('/opt/hobot/model/')
     assert file.name in file.read_text(encoding='utf-8'), 'the command to launch with it'
-
-
-@pytest.mark.parametrize('argument', list(Settings.options()))
-def test_every_parameter_is_a_launch_argument(argument):
-    launch = (ROOT / 'launch' / 'fcos.launch.py').read_text(encoding='utf-8')
-    assert f"'{argument}'" in launch

@@ -12,6 +12,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
 from fcos_ros.backends import ModelInfo
+from fcos_ros.node.inlet import Link
+from fcos_ros.node.stamps import REMEDIES
 from fcos_ros.runtime.statistics import Account, Percentiles
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -21,82 +23,114 @@ SILENCE = 2.0
 
 
 @dataclass(frozen=True)
+class CameraHealth:
+    """
+    All that is known of one camera at one moment.
+
+    :ivar name: empty for the only camera.
+    :ivar topic: the resolved name of the image topic.
+    :ivar link: how its inlet is connected; None while the node is not active.
+    :ivar silence: seconds since the last image, or since activation.
+    :ivar max_age: seconds after which an image expires, 0 for never.
+    :ivar before: the account at the last report.
+    :ivar account: the account now.
+    :ivar odd_before: as `oddities`, at the last report.
+    :ivar oddities: images so far by what is wrong with their stamps; see `stamps`.
+    :ivar latencies: percentiles a stage, in seconds.
+    """
+
+    name: str
+    topic: str
+    link: Link | None
+    silence: float
+    max_age: float
+    before: Account
+    account: Account
+    odd_before: Mapping[str, int]
+    oddities: Mapping[str, int]
+    latencies: Mapping[str, Percentiles]
+
+
+@dataclass(frozen=True)
 class Health:
     """
     All that the node knows of itself at one moment.
 
     :ivar state: label of the lifecycle state.
     :ivar fault: why it is not active, empty when nothing went wrong.
-    :ivar topic: the resolved name of the image topic.
-    :ivar publishers: how many publish there.
-    :ivar mismatch: publishers with an incompatible QoS, both sides named; else empty.
-    :ivar silence: seconds since the last image, or since activation.
-    :ivar before: the account at the last report.
-    :ivar account: the account now.
-    :ivar latencies: percentiles a stage, in seconds.
     :ivar model: the loaded model.
     """
 
     state: str
     fault: str
-    topic: str
-    publishers: int
-    mismatch: str
-    silence: float
-    before: Account
-    account: Account
-    latencies: Mapping[str, Percentiles]
     model: ModelInfo | None
+    cameras: tuple[CameraHealth, ...]
 
 
 def to_diagnostics(node: str, stamp: Time, health: Health) -> DiagnosticArray:
-    """Say a node's health as one status for its frames, its latencies and its model."""
-    parts = {'frames': _frames(health), 'latency': _latency(health), 'model': _model(health)}
+    """Say a node's health: for each camera its frames and its latencies, and then the model."""
+    parts = {}
+    for camera in health.cameras:
+        place = f'{camera.name} ' if camera.name else ''
+        parts[f'{place}frames'] = _frames(health, camera)
+        parts[f'{place}latency'] = _latency(camera)
+    parts['model'] = _model(health)
     for part, status in parts.items():
         status.name = f'{node}: {part}'
         status.hardware_id = health.model.backend if health.model else 'none'
     return DiagnosticArray(header=Header(stamp=stamp), status=list(parts.values()))
 
 
-def _frames(health: Health) -> DiagnosticStatus:
-    account, before = health.account, health.before
+def _frames(health: Health, camera: CameraHealth) -> DiagnosticStatus:
+    account, before = camera.account, camera.before
     fine = 'publishing' if account.published > before.published else 'waiting for images'
-    level, message = next(_troubles(health), (OK, fine))
+    level, message = next(_troubles(health, camera), (OK, fine))
     values = {
         'received': account.received, 'published': account.published,
-        'superseded': account.superseded, 'failed': account.failed,
+        'superseded': account.superseded, 'expired': account.expired, 'failed': account.failed,
         'in_flight': account.in_flight, 'last_error': account.last_error,
         'published since last report': account.published - before.published,
-        'topic': health.topic, 'publishers': health.publishers,
-        **{f'failed: {kind}': count for kind, count in account.errors.items()}}
+        'topic': camera.topic, 'publishers': camera.link.publishers if camera.link else 0,
+        **{f'failed: {kind}': count for kind, count in account.errors.items()},
+        **camera.oddities}
     return _status(level, message, values)
 
 
-def _troubles(health: Health) -> Iterator[tuple[bytes, str]]:
+def _troubles(health: Health, camera: CameraHealth) -> Iterator[tuple[bytes, str]]:
     """Tell what is wrong, the gravest first."""
-    account, before = health.account, health.before
+    account, before, link = camera.account, camera.before, camera.link
     failed = account.failed - before.failed
+    expired = account.expired - before.expired
+    level = WARN if account.published > before.published else ERROR
     if health.fault:
         yield ERROR, f'{health.state}: {health.fault}'
-    if health.state != 'active':
+    if link is None:
         yield WARN, f'{health.state}: no frames are taken'
+        return
     if failed:
-        level = WARN if account.published > before.published else ERROR
         yield level, f'{failed} frames failed since the last report: {account.last_error}'
-    if health.mismatch:
-        yield ERROR, health.mismatch
-    if not health.publishers:
-        yield WARN, f'nobody publishes {health.topic}: start the camera, or remap image'
-    if health.silence > SILENCE:
-        yield WARN, f'no image on {health.topic} for {health.silence:.0f} s'
+    if expired:
+        yield level, (f'{expired} images since the last report were older than the '
+                      f'{camera.max_age:g} s of max_age; if they are not, set the clocks, or '
+                      'use_sim_time for a recording')
+    if link.mismatch:
+        yield ERROR, link.mismatch
+    for oddity, remedy in REMEDIES.items():
+        count = camera.oddities.get(oddity, 0) - camera.odd_before.get(oddity, 0)
+        if count:
+            yield WARN, f'{count} images since the last report: {oddity}; {remedy}'
+    if not link.publishers:
+        yield WARN, f'nobody publishes {link.topic}: start the camera, or remap image'
+    if camera.silence > SILENCE:
+        yield WARN, f'no image on {link.topic} for {camera.silence:.0f} s'
 
 
-def _latency(health: Health) -> DiagnosticStatus:
+def _latency(camera: CameraHealth) -> DiagnosticStatus:
     values = {
         f'{stage} p50/p95/p99 ms': ' / '.join(
             f'{1000 * value:.2f}' for value in (spread.p50, spread.p95, spread.p99))
-        for stage, spread in health.latencies.items()}
-    total = health.latencies.get('total')
+        for stage, spread in camera.latencies.items()}
+    total = camera.latencies.get('total')
     message = f'{1000 * total.p50:.1f} ms from image to detections' if total else 'no frames yet'
     return _status(OK, message, values)
 

@@ -3,7 +3,8 @@
 """
 Everything a user can set, once: name, type, default, limits, meaning.
 
-The ROS parameters, the YAML file and the table in the documentation are made from `Settings`.
+The ROS parameters, the launch arguments and the table in the documentation are made from
+`Settings`; the YAML file is held to it by a test.
 """
 
 from __future__ import annotations
@@ -21,35 +22,60 @@ class Option:
     """
     What one setting means and accepts.
 
+    :ivar default: its value when nobody sets it; the value's type is the setting's.
     :ivar description: for the user, with the unit.
     :ivar limits: least and greatest value of a number.
     :ivar choices: the accepted words; empty when any text will do.
     :ivar live: whether it may change while frames flow; the others wait for `configure`.
+    :ivar camera: whether each of several cameras may have its own.
     """
 
+    default: Any
     description: str
     limits: tuple[float, float] | None = None
     choices: tuple[str, ...] = ()
     live: bool = False
+    camera: bool = False
 
     def complaint(self, value: object) -> str | None:
         """Say what is wrong with a value, None when it is accepted."""
+        if not self._right_kind(value):
+            return f'is {value!r}; accepted: {_KINDS[type(self.default)]}'
         if self.limits is not None:
             least, greatest = self.limits
-            if not (isinstance(value, (int, float)) and least <= value <= greatest):
+            assert isinstance(value, (int, float))
+            if not least <= value <= greatest:
                 return f'is {value!r}; accepted: {least} to {greatest}'
         if self.choices and value not in self.choices:
             return f'is {value!r}; accepted: {", ".join(self.choices)}'
         return None
 
+    def _right_kind(self, value: object) -> bool:
+        kind = type(self.default)
+        if kind is tuple:
+            return isinstance(value, tuple) and all(isinstance(entry, str) for entry in value)
+        if kind is bool or isinstance(value, bool):
+            return kind is bool and isinstance(value, bool)
+        return isinstance(value, (int, float) if kind is float else kind)
+
+
+_KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'text',
+          tuple: 'a list of texts'}
+
 
 def _setting(default: Any, description: str, **accepts: Any) -> Any:
-    return field(default=default, metadata={'option': Option(description, **accepts)})
+    option = Option(default, description, **accepts)
+    return field(default=default, metadata={'option': option})
+
+
+def _live(default: Any, description: str, **accepts: Any) -> Any:
+    """Describe what may change while frames flow, and for each camera apart."""
+    return _setting(default, description, live=True, camera=True, **accepts)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one detector node."""
+    """The settings of one detector node, or, with several cameras, those of one camera."""
 
     autostart: bool = _setting(
         True, 'Configure and activate the node as soon as it starts.')
@@ -69,16 +95,25 @@ class Settings:
     fit: str = _setting(
         'letterbox', 'How an image is laid on the model canvas: aspect kept, or filled.',
         choices=('letterbox', 'stretch'))
-    score_threshold: float = _setting(
-        0.0, 'Least score of a detection; 0 takes the threshold of the model.',
-        limits=(0.0, 1.0), live=True)
-    nms_threshold: float = _setting(
+    cameras: Sequence[str] = _setting(
+        ('',), 'Names of several cameras for one model; [""] is one camera without a name. Each '
+        'has the topics NAME/image and ~/NAME/detections, and parameters NAME.weight, ... of its '
+        'own for all that is marked "camera" here.')
+    weight: float = _live(
+        1.0, 'Share of the workers a camera gets, relative to the others, when there are too few.',
+        limits=(0.01, 100.0))
+    max_age: float = _live(
+        0.0, 'Seconds after its stamp when an image is too old to be worked on; 0 is never.',
+        limits=(0.0, 3600.0))
+    score_threshold: float = _live(
+        0.0, 'Least score of a detection; 0 takes the threshold of the model.', limits=(0.0, 1.0))
+    nms_threshold: float = _live(
         0.0, 'IoU above which the lesser of two boxes of a class goes; 0 takes that of the model.',
-        limits=(0.0, 1.0), live=True)
-    max_detections: int = _setting(
-        100, 'Most detections of one image, best first.', limits=(1, 500), live=True)
-    classes: Sequence[str] = _setting(
-        ('',), 'Classes to report, by name or index; [""] reports all.', live=True)
+        limits=(0.0, 1.0))
+    max_detections: int = _live(
+        100, 'Most detections of one image, best first.', limits=(1, 500))
+    classes: Sequence[str] = _live(
+        ('',), 'Classes to report, by name or index; [""] reports all.')
 
     @classmethod
     def options(cls) -> Mapping[str, Option]:
@@ -90,6 +125,11 @@ class Settings:
         checks = ((name, option.complaint(getattr(self, name)))
                   for name, option in self.options().items())
         return [f'{name} {complaint}' for name, complaint in checks if complaint]
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """The cameras; one without a name when none is named."""
+        return tuple(name for name in self.cameras if name) or ('',)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -114,11 +154,15 @@ def to_criteria(settings: Settings, model: ModelInfo) -> Criteria:
 
 def parameter_table() -> str:
     """Say all settings as a Markdown table."""
-    rows = [f'| `{entry.name}` | {_shown(entry.default)} | {_accepted(option)} '
-            f'| {"yes" if option.live else ""} | {option.description} |'
-            for entry, option in zip(fields(Settings), Settings.options().values())]
-    return '\n'.join(['| parameter | default | accepted | live | meaning |',
+    rows = [f'| `{name}` | {_shown(option.default)} | {_accepted(option)} | {_when(option)} '
+            f'| {option.description} |' for name, option in Settings.options().items()]
+    return '\n'.join(['| parameter | default | accepted | changes | meaning |',
                       '|---|---|---|---|---|', *rows])
+
+
+def _when(option: Option) -> str:
+    return ', '.join(word for word, holds in (('live', option.live), ('camera', option.camera))
+                     if holds)
 
 
 def _shown(default: object) -> str:

@@ -20,7 +20,11 @@ class Account:
     """
     How many frames came in since the start, and what became of them.
 
-    :ivar received: frames that came in; `received == published + superseded + failed + in_flight`.
+    :ivar received: frames that came in; the sum of the four fates and of `in_flight`.
+    :ivar published: their detections went out.
+    :ivar superseded: a newer one came before a worker was free.
+    :ivar expired: too old when a worker was free, or already on arrival.
+    :ivar failed: something was wrong with the frame, or went wrong.
     :ivar errors: failed frames by the kind of error.
     :ivar last_error: the newest failure's text, empty when there was none.
     """
@@ -28,6 +32,7 @@ class Account:
     received: int
     published: int
     superseded: int
+    expired: int
     failed: int
     errors: Mapping[str, int]
     last_error: str
@@ -35,7 +40,8 @@ class Account:
     @property
     def in_flight(self) -> int:
         """Frames that wait or are being worked on."""
-        return self.received - self.published - self.superseded - self.failed
+        settled = self.published + self.superseded + self.expired + self.failed
+        return self.received - settled
 
 
 class Ledger:
@@ -62,6 +68,11 @@ class Ledger:
         with self._lock:
             self._counts['superseded'] += 1
 
+    def expire(self) -> None:
+        """Write down that a frame was too old to be worth a worker."""
+        with self._lock:
+            self._counts['expired'] += 1
+
     def fail(self, error: Exception) -> None:
         """Write down that a frame was lost, and to what."""
         with self._lock:
@@ -74,7 +85,8 @@ class Ledger:
         with self._lock:
             return Account(
                 received=self._counts['received'], published=self._counts['published'],
-                superseded=self._counts['superseded'], failed=self._counts['failed'],
+                superseded=self._counts['superseded'], expired=self._counts['expired'],
+                failed=self._counts['failed'],
                 errors=dict(self._errors), last_error=self._last_error)
 
 

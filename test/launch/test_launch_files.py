@@ -22,10 +22,6 @@ def declarations(path):
             if isinstance(call.func, ast.Name) and call.func.id == 'DeclareLaunchArgument']
 
 
-def argument_names(path):
-    return {ast.literal_eval(call.args[0]) for call in declarations(path)}
-
-
 @pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
 def test_every_launch_argument_is_described_and_has_a_default(path):
     for call in declarations(path):
@@ -34,8 +30,14 @@ def test_every_launch_argument_is_described_and_has_a_default(path):
 
 
 def test_every_setting_of_the_node_is_a_launch_argument():
-    settings = {entry.name for entry in fields(Settings)}
-    assert settings <= argument_names(REPOSITORY / 'launch' / 'fcos.launch.py')
+    """By construction: the arguments and the overrides are made from the settings."""
+    text = (REPOSITORY / 'launch' / 'fcos.launch.py').read_text()
+    assert '*(_argument(name, option) for name, option in Settings.options().items())' in text
+    tree = ast.parse(text)
+    kinds = next(node.value for node in ast.walk(tree)
+                 if isinstance(node, ast.AnnAssign) and node.target.id == 'KINDS')
+    assert {type(option.default).__name__ for option in Settings.options().values()} <= {
+        key.id for key in kinds.keys}
 
 
 def test_the_parameter_file_says_the_defaults_of_every_setting():

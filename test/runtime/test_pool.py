@@ -12,8 +12,8 @@ from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
 from fcos_ros.runtime.detector import Result, StageTimes
+from fcos_ros.runtime.lane import Books
 from fcos_ros.runtime.pool import Pool
-from fcos_ros.runtime.statistics import Latencies, Ledger
 
 FRAME = Frame.wrap(bytes(3), Size(1, 1), 'bgr8')
 RESULT = Result(Detections.empty(), StageTimes(0.001, 0.002, 0.003))
@@ -50,33 +50,51 @@ class Broken:
         raise RuntimeError('the engine is on fire')
 
 
-class Run:
-    """A pool with its books, and the tickets it delivered in the order it did."""
+class Source:
+    """A lane of a pool with its books, and the tickets that were delivered, in that order."""
 
-    def __init__(self, *workers, deliver=None):
-        self.ledger, self.latencies = Ledger(), Latencies()
+    def __init__(self, pool, deliver=None, weight=1.0):
+        self.pool = pool
+        self.books = Books()
         self.outcomes = []
-        self.pool = Pool(workers, deliver or self.outcomes.append, self.ledger, self.latencies)
+        self.lane = pool.lane(deliver or self.outcomes.append, self.books)
+        self.lane.weight = weight
 
-    def submit(self, *tickets):
+    def submit(self, *tickets, **kind):
         for ticket in tickets:
-            self.ledger.enter()
-            self.pool.submit(FRAME, ticket)
+            self.books.ledger.enter()
+            self.pool.submit(self.lane, FRAME, ticket, **kind)
+
+    @property
+    def account(self):
+        return self.books.ledger.account()
 
     @property
     def tickets(self):
         return [outcome.job.ticket for outcome in self.outcomes]
 
+    def settle(self):
+        """Wait until nothing is in flight."""
+        deadline = time.monotonic() + 10
+        while self.account.in_flight:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+
+def alone(*workers, deliver=None):
+    """Give a pool one source."""
+    return Source(Pool(workers), deliver)
+
 
 @pytest.mark.parametrize('seed', range(5))
 def test_whatever_the_timing_order_holds_and_every_frame_is_accounted_for(seed):
     random = Random(seed)
-    run = Run(*(Napper(lambda: random.uniform(0, 0.004)) for _ in range(3)))
+    run = alone(*(Napper(lambda: random.uniform(0, 0.004)) for _ in range(3)))
     for ticket in range(200):
         run.submit(ticket)
         time.sleep(random.uniform(0, 0.002))
     assert run.pool.stop()
-    account = run.ledger.account()
+    account = run.account
     assert run.tickets == sorted(run.tickets)
     assert account.received == 200
     assert account.published == len(run.tickets) > 0
@@ -86,19 +104,19 @@ def test_whatever_the_timing_order_holds_and_every_frame_is_accounted_for(seed):
 
 def test_a_waiting_frame_gives_way_to_a_newer_one():
     gate = Gate()
-    run = Run(gate)
+    run = alone(gate)
     run.submit(0)
     assert gate.begun.acquire(timeout=10)
     run.submit(1, 2, 3, 4)
     gate.permits.release(2)
     assert run.pool.stop()
     assert run.tickets == [0, 4]
-    assert run.ledger.account().superseded == 3
+    assert run.account.superseded == 3
 
 
 def test_a_burst_is_not_superseded_while_workers_are_idle():
     gates = [Gate(), Gate(), Gate()]
-    run = Run(*gates)
+    run = alone(*gates)
     run.submit(0, 1, 2)
     for gate in gates:
         gate.permits.release(3)
@@ -108,10 +126,10 @@ def test_a_burst_is_not_superseded_while_workers_are_idle():
 
 def test_a_later_frame_that_is_done_first_waits_for_its_elders():
     slow, quick = Gate(), Napper(lambda: 0)
-    run = Run(slow, quick)
+    run = alone(slow, quick)
     run.submit(0)
     while not slow.begun.acquire(timeout=0.01):  # until the slow worker has got one
-        run.submit(run.ledger.account().received)
+        run.submit(run.account.received)
     time.sleep(0.05)
     held = len(run.tickets)
     run.submit(1000)
@@ -125,26 +143,26 @@ def test_a_later_frame_that_is_done_first_waits_for_its_elders():
 
 def test_the_others_run_only_so_far_ahead_of_a_slow_frame():
     slow, quick = Gate(), Napper(lambda: 0)
-    run = Run(slow, quick)
+    run = alone(slow, quick)
     run.submit(0)
     while not slow.begun.acquire(timeout=0.01):
         run.submit(0)
     for ticket in range(100):
         run.submit(ticket)
         time.sleep(0.001)
-    account = run.ledger.account()
+    account = run.account
     assert account.in_flight <= 6
     slow.permits.release(1000)
     assert run.pool.stop()
 
 
 def test_a_failing_worker_loses_its_frames_and_nothing_else():
-    run = Run(Broken())
+    run = alone(Broken())
     for ticket in range(3):
         run.submit(ticket)
-        time.sleep(0.02)
+        run.settle()
     assert run.pool.stop()
-    account = run.ledger.account()
+    account = run.account
     assert (account.published, account.failed) == (0, 3)
     assert account.errors == {'RuntimeError': 3}
     assert account.last_error == 'the engine is on fire'
@@ -155,17 +173,17 @@ def test_a_failing_worker_loses_its_frames_and_nothing_else():
 def test_a_frame_that_cannot_be_delivered_counts_as_failed():
     def deliver(outcome):
         raise OSError('no route')
-    run = Run(Napper(lambda: 0), deliver=deliver)
+    run = alone(Napper(lambda: 0), deliver=deliver)
     run.submit(0)
     assert run.pool.stop()
-    account = run.ledger.account()
+    account = run.account
     assert (account.published, account.failed, account.last_error) == (0, 1, 'no route')
-    assert run.latencies.percentiles() == {}
+    assert run.books.latencies.percentiles() == {}
 
 
 def test_stop_finishes_what_came_in_and_takes_no_more():
     gate = Gate()
-    run = Run(gate)
+    run = alone(gate)
     run.submit(0)
     assert gate.begun.acquire(timeout=10)
     run.submit(1)
@@ -173,12 +191,12 @@ def test_stop_finishes_what_came_in_and_takes_no_more():
     assert run.pool.stop()
     assert run.tickets == [0, 1]
     with pytest.raises(RuntimeError, match='stopped'):
-        run.pool.submit(FRAME, 2)
+        run.submit(2)
 
 
 def test_stop_tells_when_a_worker_hangs():
     gate = Gate()
-    run = Run(gate)
+    run = alone(gate)
     run.submit(0)
     assert gate.begun.acquire(timeout=10)
     assert not run.pool.stop(timeout=0.05)
@@ -194,8 +212,8 @@ def test_criteria_reach_the_frames_to_come():
             done.set()
             return RESULT
 
-    run = Run(Listener())
-    run.pool.criteria = criteria = object()
+    run = alone(Listener())
+    run.lane.criteria = criteria = object()
     run.submit(0)
     assert done.wait(10)
     run.pool.stop()
@@ -203,10 +221,10 @@ def test_criteria_reach_the_frames_to_come():
 
 
 def test_each_stage_of_a_published_frame_is_timed():
-    run = Run(Napper(lambda: 0.002))
+    run = alone(Napper(lambda: 0.002))
     run.submit(0)
     run.pool.stop()
-    spread = run.latencies.percentiles()
+    spread = run.books.latencies.percentiles()
     assert list(spread) == ['wait', 'preprocess', 'infer', 'decode', 'publish', 'total']
     assert spread['infer'].p50 == RESULT.times.infer
     assert spread['total'].p99 >= 0.002
@@ -214,4 +232,117 @@ def test_each_stage_of_a_published_frame_is_timed():
 
 def test_a_pool_needs_a_worker():
     with pytest.raises(ValueError, match='at least one worker'):
-        Run()
+        alone()
+
+
+def serve_all(gate, sources, turns):
+    """Let one worker do so many frames, with all sources having one more whenever it is free."""
+    order = []
+    for source in sources:
+        source.lane.deliver = lambda outcome: order.append(outcome.job.ticket)
+    for number in range(turns):
+        for name, source in enumerate(sources):
+            source.submit(name)
+        gate.permits.release()
+        deadline = time.monotonic() + 10
+        while len(order) <= number:
+            assert time.monotonic() < deadline
+            time.sleep(0.0005)
+    gate.permits.release(len(sources))
+    assert sources[0].pool.stop()
+    return order[:turns]
+
+
+@pytest.mark.parametrize('weights', [
+    pytest.param((1, 1), id='two'),
+    pytest.param((1, 1, 1, 1), id='four'),
+    pytest.param((2, 1), id='one counts twice'),
+    pytest.param((3, 1, 0.5), id='all different'),
+])
+def test_sources_get_their_shares_of_a_pool_that_is_too_small(weights):
+    gate = Gate()
+    pool = Pool([gate])
+    sources = [Source(pool, weight=weight) for weight in weights]
+    order = serve_all(gate, sources, turns=90)
+    for name, weight in enumerate(weights):
+        share = 90 * weight / sum(weights)
+        assert abs(order.count(name) - share) <= 2
+    assert all(source.account.in_flight == 0 for source in sources)
+
+
+def test_a_source_that_was_silent_saves_up_no_turns():
+    gate = Gate()
+    pool = Pool([gate])
+    steady, late = Source(pool), Source(pool)
+    for _ in range(20):
+        steady.submit('steady')
+        gate.permits.release()
+        steady.settle()
+    order = serve_all(gate, [steady, late], turns=12)
+    assert order[:4].count(0) >= 1, 'the steady source starves'
+    assert abs(order.count(0) - 6) <= 1
+
+
+def test_a_flood_from_one_source_supersedes_no_frame_of_another():
+    gate = Gate()
+    pool = Pool([gate])
+    quiet, flood = Source(pool), Source(pool)
+    quiet.submit(0)
+    assert gate.begun.acquire(timeout=10)
+    quiet.submit(1)
+    flood.submit(*range(50))
+    gate.permits.release(60)
+    assert pool.stop()
+    assert quiet.tickets == [0, 1]
+    assert flood.tickets[-1] == 49
+    assert flood.account.superseded == 49
+
+
+def test_a_slow_frame_holds_up_its_own_source_only():
+    slow, quick = Gate(), Napper(lambda: 0)
+    pool = Pool([slow, quick])
+    stuck, other = Source(pool), Source(pool)
+    stuck.submit(0)
+    while not slow.begun.acquire(timeout=0.01):
+        stuck.submit(stuck.account.received)
+    for ticket in range(20):
+        other.submit(ticket)
+        other.settle()
+    assert other.tickets == list(range(20))
+    slow.permits.release(1000)
+    assert pool.stop()
+    assert stuck.tickets == sorted(stuck.tickets)
+
+
+def test_a_frame_that_expired_while_it_waited_is_dropped_and_said_so():
+    gate = Gate()
+    run = alone(gate)
+    run.submit(0)
+    assert gate.begun.acquire(timeout=10)
+    old = Event()
+    run.submit(1, expired=old.is_set)
+    old.set()
+    gate.permits.release(2)
+    assert run.pool.stop()
+    account = run.account
+    assert run.tickets == [0]
+    assert (account.received, account.published, account.expired) == (2, 1, 1)
+    assert account.in_flight == 0
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_several_sources_keep_their_orders_and_their_accounts(seed):
+    random = Random(seed)
+    pool = Pool([Napper(lambda: random.uniform(0, 0.004)) for _ in range(3)])
+    sources = [Source(pool) for _ in range(4)]
+    for ticket in range(150):
+        for source in sources:
+            source.submit(ticket, expired=lambda: random.random() < 0.1)
+        time.sleep(random.uniform(0, 0.004))
+    assert pool.stop()
+    for source in sources:
+        account = source.account
+        assert source.tickets == sorted(source.tickets)
+        assert account.received == 150
+        assert account.published == len(source.tickets) > 0
+        assert account.in_flight == 0

@@ -29,13 +29,16 @@ def test_threads_lose_no_entry():
 
 def test_the_account_adds_up():
     ledger = Ledger()
-    for _ in range(5):
+    for _ in range(6):
         ledger.enter()
     ledger.publish()
     ledger.supersede()
+    ledger.expire()
     ledger.fail(ValueError('too small'))
     account = ledger.account()
-    assert account.in_flight == 2
+    assert (account.received, account.in_flight) == (6, 2)
+    assert (account.published, account.superseded) == (1, 1)
+    assert (account.expired, account.failed) == (1, 1)
     assert account.errors == {'ValueError': 1}
     assert account.last_error == 'too small'
 

@@ -1,0 +1,144 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One camera's way through the node: message, frame, pool, detections, messages."""
+
+from __future__ import annotations
+
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+from std_msgs.msg import Header
+
+from fcos_ros.backends import ModelInfo
+from fcos_ros.core.frame import FrameError
+from fcos_ros.node.diagnostics import CameraHealth
+from fcos_ros.node.inlet import Inlet
+from fcos_ros.node.messages import to_frame
+from fcos_ros.node.outlets import Outlets
+from fcos_ros.node.settings import Settings, to_criteria
+from fcos_ros.node.stamps import Stamps
+from fcos_ros.runtime.lane import Books, Lane, Outcome
+from fcos_ros.runtime.pool import Pool
+
+
+class Camera:
+    """
+    A camera of the node, whose account goes on however often the node is started and halted.
+
+    :param name: what its topics are below; empty for the only camera of a node.
+    """
+
+    def __init__(self, node: LifecycleNode, name: str, settings: Settings) -> None:
+        self._node = node
+        self._name = name
+        self._settings = settings
+        self._topic = f'{name}/image' if name else 'image'
+        self._books = Books()
+        self._reported = self._books.ledger.account()
+        self._stamps = Stamps(node.get_clock())
+        self._oddities = self._stamps.oddities
+        self._last_image = monotonic()
+        self._model: ModelInfo | None = None
+        self._outlets: Outlets | None = None
+        self._pool: Pool | None = None
+        self._lane: Lane[Header] | None = None
+        self._inlet: Inlet | None = None
+
+    def open(self, model: ModelInfo) -> None:
+        """
+        Make the publishers.
+
+        :raises ValueError: when the settings ask for what the model does not have.
+        """
+        to_criteria(self._settings, model)
+        prefix = f'~/{self._name}/' if self._name else '~/'
+        self._model, self._outlets = model, Outlets(self._node, prefix, model)
+
+    def start(self, pool: Pool) -> None:
+        """Subscribe, and work on what comes."""
+        self._pool, self._lane = pool, pool.lane(self._deliver, self._books)
+        self.apply(self._settings)
+        self._last_image = monotonic()
+        self._inlet = Inlet(self._node, self._topic, self._receive)
+
+    def apply(self, settings: Settings) -> None:
+        """Let the frames to come be judged by these settings."""
+        self._settings = settings
+        if self._lane is None:
+            return
+        assert self._model is not None
+        assert self._outlets is not None
+        criteria = to_criteria(settings, self._model)
+        self._lane.criteria, self._lane.weight = criteria, settings.weight
+        self._outlets.announce(criteria)
+
+    def halt(self) -> None:
+        """Unsubscribe; what is in the pool still comes out."""
+        if self._inlet is not None:
+            self._inlet.close()
+            self._inlet = None
+
+    def leave(self) -> None:
+        """Forget the pool, which has stopped."""
+        self._pool = self._lane = None
+
+    def close(self) -> None:
+        """Give back the publishers."""
+        if self._outlets is not None:
+            self._outlets.close()
+            self._outlets = self._model = None
+
+    def health(self) -> CameraHealth:
+        """Tell how it does, and what has happened since it was last asked."""
+        before, self._reported = self._reported, self._books.ledger.account()
+        odd_before, self._oddities = self._oddities, self._stamps.oddities
+        topic = self._node.resolve_topic_name(self._topic)
+        return CameraHealth(
+            name=self._name, link=self._inlet.link() if self._inlet else None, topic=topic,
+            silence=monotonic() - self._last_image, max_age=self._settings.max_age,
+            before=before, account=self._reported,
+            odd_before=odd_before, oddities=self._oddities,
+            latencies=self._books.latencies.percentiles())
+
+    def _receive(self, message: Any) -> None:
+        self._last_image = monotonic()
+        self._books.ledger.enter()
+        header = message.header
+        self._stamps.judge(header.stamp)
+        if self._expired(header):
+            self._books.ledger.expire()
+            return
+        try:
+            frame = to_frame(message)
+        except FrameError as error:
+            self._lose(error)
+            self._books.ledger.fail(error)
+            return
+        assert self._pool is not None
+        assert self._lane is not None
+        self._pool.submit(self._lane, frame, header, partial(self._expired, header))
+
+    def _expired(self, header: Header) -> bool:
+        limit = self._settings.max_age
+        if not limit:
+            return False
+        age = self._stamps.age(header.stamp)
+        return age is not None and age > limit
+
+    def _deliver(self, outcome: Outcome[Header]) -> None:
+        if outcome.result is None:
+            self._lose(outcome.error)
+            return
+        header = outcome.job.ticket
+        assert self._outlets is not None
+        self._outlets.publish(outcome.job.frame, outcome.result.detections, header)
+        age = self._stamps.age(header.stamp)
+        if age is not None and age >= 0:
+            self._books.latencies.add(age=age)
+
+    def _lose(self, error: Exception | None) -> None:
+        place = f' of {self._name}' if self._name else ''
+        self._node.get_logger().error(
+            f'a frame{place} is lost: {error}', throttle_duration_sec=1.0)
