@@ -240,5 +240,5 @@ def test_stage_times_are_reported(graph):
     graph.detect(image_message(SCENE))
     status = graph.status('latency', lambda status: len(status.values) == 7)
     keys = [entry.key for entry in status.values]
-    assert keys == [f'{stage} p50/p95/p99 ms'
-                    for stage in ('age', 'wait', 'preprocess', 'infer', 'decode', 'publish', 'total')]
+    stages = ('age', 'wait', 'preprocess', 'infer', 'decode', 'publish', 'total')
+    assert keys == [f'{stage} p50/p95/p99 ms' for stage in stages]
