@@ -1,0 +1,142 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Several cameras on one model: each has its topics, its account and what it wants for itself."""
+
+from graph import LATCHED, Graph, image_message, wait_for
+import numpy as np
+from onnx_models import white_square, write_fcos
+import pytest
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+from vision_msgs.msg import Detection2DArray, LabelInfo
+
+SIZE = 128
+SCENE = white_square(SIZE, 5, 3)
+EMPTY = np.zeros((SIZE, SIZE, 3), np.uint8)
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp('model') / 'squares.onnx'
+    return str(write_fcos(path, half_box=8.0, metadata={'labels': '["cube", "ball", "cone"]'}))
+
+
+class View:
+    """A camera of the graph, and the detections that come of it."""
+
+    def __init__(self, graph, name):
+        self.graph = graph
+        self.name = name
+        self.arrays = []
+        self.publisher = graph.peer.create_publisher(Image, f'{name}/image', 10)
+        graph.listen(Detection2DArray, f'fcos/{name}/detections', self.arrays)
+        wait_for(lambda: self.publisher.get_subscription_count()
+                 and graph.peer.count_publishers(f'fcos/{name}/detections'))
+
+    def show(self, pixels, stamp=(12, 345), encoding='bgr8'):
+        self.publisher.publish(image_message(pixels, encoding, stamp=stamp, frame_id=self.name))
+
+    def detect(self, pixels, **kind):
+        known = len(self.arrays)
+        self.show(pixels, **kind)
+        return wait_for(lambda: self.arrays[known:])[0]
+
+    def values(self, **expected):
+        def wanted(status):
+            found = {entry.key: entry.value for entry in status.values}
+            return all(found.get(key) == str(value) for key, value in expected.items())
+        status = self.graph.status(f'{self.name} frames', wanted)
+        return {entry.key: entry.value for entry in status.values}
+
+    def set(self, **parameters):
+        return self.graph.set(**{f'{self.name}.{key}': value for key, value in parameters.items()})
+
+
+@pytest.fixture
+def views(model):
+    with Graph(model=model, cameras=['front', 'rear']) as running:
+        yield View(running, 'front'), View(running, 'rear')
+
+
+def test_each_camera_gets_its_own_detections(views):
+    front, rear = views
+    assert len(front.detect(SCENE).detections) == 1
+    assert rear.detect(EMPTY).detections == []
+    assert (len(front.arrays), len(rear.arrays)) == (1, 1)
+    assert front.arrays[0].detections[0].header.frame_id == 'front'
+
+
+def test_each_camera_has_its_own_account(views):
+    front, rear = views
+    front.show(SCENE, encoding='yuv9')
+    assert 'yuv9' in front.values(failed=1)['last_error']
+    rear.detect(SCENE)
+    front.detect(SCENE)
+    assert rear.values(received=1, published=1)['failed'] == '0'
+    assert front.values(received=2, published=1)['failed'] == '1'
+
+
+def test_each_camera_tells_the_names_of_its_classes(views):
+    heard = []
+    views[1].graph.listen(LabelInfo, 'fcos/rear/label_info', heard, LATCHED)
+    assert [entry.class_name for entry in wait_for(lambda: heard)[0].class_map] == [
+        'cube', 'ball', 'cone']
+
+
+def test_a_camera_without_a_value_of_its_own_has_the_common_one(views):
+    front, rear = views
+    assert front.set(score_threshold=1.0) == ''
+    assert front.detect(SCENE).detections == []
+    assert len(rear.detect(SCENE).detections) == 1
+    assert front.graph.set(score_threshold=0.999) == ''
+    assert rear.detect(SCENE).detections == []
+    assert rear.set(score_threshold=0) == '', 'a whole number is one, too'
+    assert len(rear.detect(SCENE).detections) == 1
+    unset = front.graph.node.set_parameters([
+        Parameter(f'{view.name}.score_threshold', Parameter.Type.NOT_SET) for view in views])
+    assert all(result.successful for result in unset)
+    assert front.graph.set(score_threshold=0.3) == ''
+    assert [len(view.detect(SCENE).detections) for view in views] == [1, 1]
+
+
+def test_values_of_one_camera_can_be_given_at_the_start(model):
+    with Graph(model=model, cameras=['front', 'rear'], classes=['ball'],
+               **{'front.classes': ['cube']}) as running:
+        front, rear = View(running, 'front'), View(running, 'rear')
+        assert len(front.detect(SCENE).detections) == 1
+        assert rear.detect(SCENE).detections == []
+
+
+@pytest.mark.parametrize(('change', 'reason'), [
+    pytest.param({'rear.score_threshold': 1.5}, 'rear.score_threshold is 1.5', id='out of range'),
+    pytest.param({'rear.score_threshold': 'high'}, 'a number', id='not a number'),
+    pytest.param({'rear.classes': 'cube'}, 'a list of texts', id='not a list'),
+    pytest.param({'rear.classes': ['cubes']}, "did you mean 'cube'", id='unknown class'),
+    pytest.param({'rear.weight': 0.0}, 'rear.weight', id='no share at all'),
+    pytest.param({'front.weight': 2.0, 'rear.max_age': -1.0}, 'rear.max_age', id='half wrong'),
+    pytest.param({'cameras': ['front']}, 'cameras', id='another camera while it runs'),
+])
+def test_a_wrong_change_is_refused_whole_with_the_reason(views, change, reason):
+    graph = views[0].graph
+    assert reason in graph.set(**change) != ''
+    assert graph.node.get_parameter('front.weight').value is None
+    assert len(views[1].detect(SCENE).detections) == 1
+
+
+@pytest.mark.parametrize('names', [['1st'], ['a/b'], ['left', 'left']], ids=' '.join)
+def test_names_that_cannot_be_topics_are_refused(model, names):
+    with pytest.raises(ValueError, match='cameras is'), Graph(model=model, cameras=names):
+        pass
+
+
+def test_every_frame_of_every_camera_is_accounted_for_and_in_order(views):
+    for number in range(1, 41):
+        for view in views:
+            view.show(SCENE, stamp=(number, 0))
+    for view in views:
+        wait_for(lambda view=view: view.arrays and view.arrays[-1].header.stamp.sec == 40)
+        stamps = [array.header.stamp.sec for array in view.arrays]
+        assert stamps == sorted(set(stamps))
+        values = view.values(in_flight=0, published=len(stamps))
+        parts = [int(values[key]) for key in ('published', 'superseded', 'expired', 'failed')]
+        assert sum(parts) == int(values['received'])

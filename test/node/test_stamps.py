@@ -1,0 +1,76 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Old images expire; stamps that cannot be right are said, and cost nothing else."""
+
+from graph import Graph, image_message, wait_for
+from onnx_models import white_square, write_fcos
+import pytest
+from rosgraph_msgs.msg import Clock
+
+SCENE = white_square(128, 5, 3)
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+    return str(write_fcos(tmp_path_factory.mktemp('model') / 'squares.onnx', half_box=8.0))
+
+
+@pytest.fixture
+def graph(model):
+    with Graph(model=model) as running:
+        yield running.ready()
+
+
+def stamp(graph, age):
+    """Tell the stamp of an image that is so many seconds old; negative for the future."""
+    moment = graph.peer.get_clock().now().nanoseconds - round(age * 1e9)
+    return divmod(moment, 10**9)
+
+
+def test_images_older_than_max_age_are_not_worked_on(graph):
+    assert graph.set(max_age=60.0) == ''
+    graph.camera.publish(image_message(SCENE, stamp=stamp(graph, 70)))
+    status = graph.status('frames', lambda status: 'older than the 60 s' in status.message)
+    assert status.level == b'\x02'
+    assert len(graph.detect(image_message(SCENE, stamp=stamp(graph, 0))).detections) == 1
+    values = graph.counts(received=2, published=1, expired=1)
+    assert values['failed'] == values['superseded'] == values['in_flight'] == '0'
+    assert len(graph.arrays) == 1, 'an expired frame must not look like an empty scene'
+
+
+def test_without_max_age_old_images_are_as_good_as_new_ones(graph):
+    assert len(graph.detect(image_message(SCENE, stamp=stamp(graph, 7000))).detections) == 1
+    assert graph.counts(published=1)['expired'] == '0'
+
+
+@pytest.mark.parametrize(('moments', 'words'), [
+    pytest.param([(0, 0)], 'stamp is zero', id='zero'),
+    pytest.param([(2**31 - 1, 0)], 'stamp is in the future', id='future'),
+    pytest.param([(100, 0), (99, 0)], 'stamp is older than the one before', id='backwards'),
+])
+def test_odd_stamps_are_said_and_the_images_are_worked_on(graph, moments, words):
+    for moment in moments:
+        assert len(graph.detect(image_message(SCENE, stamp=moment)).detections) == 1
+    status = graph.status('frames', lambda status: words in status.message)
+    assert status.level == b'\x01'
+    assert graph.counts(published=len(moments))[words] == '1'
+
+
+def test_an_image_without_a_known_age_does_not_expire(graph):
+    assert graph.set(max_age=0.001) == ''
+    assert len(graph.detect(image_message(SCENE, stamp=(0, 0))).detections) == 1
+
+
+def test_simulated_time_tells_the_age(model):
+    with Graph(model=model, use_sim_time=True, max_age=60.0) as graph:
+        clock = graph.peer.create_publisher(Clock, '/clock', 10)
+        assert len(graph.ready().detect(image_message(SCENE, stamp=(5, 0))).detections) == 1
+        graph.status('frames', lambda status: 'no time on /clock yet' in status.message)
+        wait_for(clock.get_subscription_count)
+        message = Clock()
+        message.clock.sec = 1000
+        clock.publish(message)
+        wait_for(lambda: graph.node.get_clock().now().nanoseconds == 1000 * 10**9)
+        assert len(graph.detect(image_message(SCENE, stamp=(990, 0))).detections) == 1
+        graph.camera.publish(image_message(SCENE, stamp=(900, 0)))
+        graph.counts(published=2, expired=1)
