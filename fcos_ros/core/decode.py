@@ -11,18 +11,20 @@ the rest is dequantised, in float64. The result is the same as if all had been.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fcos_ros.core.detections import Detections
+from fcos_ros.core.detections import Alternatives, Detections
 from fcos_ros.core.head import Head
 from fcos_ros.core.level import Array, ClassGate, Hits, LevelReader, logit_floor
 from fcos_ros.core.nms import Floats, Indices, nms_sorted
+from fcos_ros.core.zones import EVERYWHERE, Zones
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,22 @@ class Criteria:
     """
     What counts as a detection.
 
+    A cell of the network votes for its best class only: one that looks more like a dog is no
+    person, even when nobody asks for dogs, or when it misses the threshold of dogs and would
+    reach that of persons. So a stricter threshold only ever takes detections away.
+
     :ivar score_threshold: lowest score, from 0 to 1.
     :ivar nms_threshold: of two boxes of a class with an IoU above this, the better one stays.
     :ivar max_detections: most detections in one image.
     :ivar top_k: most candidates that enter NMS, best first.
-    :ivar class_ids: the wanted classes, None for all. A cell votes for its best class only: one
-        that looks more like a dog is no person, even when nobody asks for dogs.
+    :ivar class_ids: the wanted classes, None for all.
+    :ivar class_thresholds: the lowest score of classes that have one of their own, as pairs of
+        class and score.
+    :ivar min_size: least width and least height of a box, in pixels of the image; of an object
+        that is cut off, what is seen counts.
+    :ivar hypotheses: how many classes a detection names at most: its own and the next best of
+        the same cell, as far as they are wanted and reach the lowest threshold of a wanted class.
+    :ivar zones: where in the image objects count.
     """
 
     score_threshold: float = 0.5
@@ -43,14 +55,66 @@ class Criteria:
     max_detections: int = 100
     top_k: int = 500
     class_ids: tuple[int, ...] | None = None
+    class_thresholds: tuple[tuple[int, float], ...] = ()
+    min_size: float = 0.0
+    hypotheses: int = 1
+    zones: Zones = EVERYWHERE
 
     def __post_init__(self) -> None:
         for name in ('score_threshold', 'nms_threshold'):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f'{name} is {getattr(self, name)}: accepted are 0 to 1')
-        for name in ('max_detections', 'top_k'):
+        for name in ('max_detections', 'top_k', 'hypotheses'):
             if getattr(self, name) < 1:
                 raise ValueError(f'{name} is {getattr(self, name)}: at least 1 is needed')
+        if not 0 <= self.min_size < math.inf:
+            raise ValueError(f'min_size is {self.min_size}: accepted are 0 pixels and more')
+        for class_id, threshold in self.class_thresholds:
+            if not 0 <= threshold <= 1:
+                raise ValueError(f'class_thresholds has {threshold} for class {class_id}: '
+                                 'accepted are 0 to 1')
+        if len(dict(self.class_thresholds)) < len(self.class_thresholds):
+            raise ValueError(f'class_thresholds are {self.class_thresholds}: '
+                             'a class can have one only')
+
+    def thresholds(self, num_classes: int) -> Floats:
+        """
+        Say the lowest score of each class of a network, infinite for those that are not wanted.
+
+        :returns: (num_classes,).
+        :raises ValueError: a class is named that the network does not have.
+        """
+        own = dict(self.class_thresholds)
+        _require_classes('class_ids', self.class_ids or (), num_classes)
+        _require_classes('class_thresholds', own, num_classes)
+        wanted = range(num_classes) if self.class_ids is None else self.class_ids
+        thresholds = np.full(num_classes, np.inf)
+        for class_id in wanted:
+            thresholds[class_id] = own.get(class_id, self.score_threshold)
+        return thresholds
+
+    def reached(self, detections: Detections) -> NDArray[np.bool_]:
+        """
+        Tell which detections reach the threshold of their class, by their score in float32.
+
+        :param detections: of wanted classes.
+        :returns: (N,).
+        """
+        thresholds = np.full(len(detections), self.score_threshold, np.float32)
+        for class_id, threshold in self.class_thresholds:
+            thresholds[detections.class_ids == class_id] = threshold
+        return detections.scores >= thresholds
+
+    def lowered(self, threshold: float) -> Criteria:
+        """
+        Want the same down to a lower score, and so all that is wanted now and more.
+
+        :param threshold: takes the place of every threshold above it.
+        """
+        return replace(
+            self, score_threshold=min(self.score_threshold, threshold),
+            class_thresholds=tuple((class_id, min(own, threshold))
+                                   for class_id, own in self.class_thresholds))
 
 
 class Decoder:
@@ -73,7 +137,7 @@ class Decoder:
 
     def __call__(self, outputs: Sequence[Array], criteria: Criteria) -> Detections:
         """
-        Decode one image.
+        Decode one image, but for what `selection` judges: size, place and number.
 
         :param outputs: the network's raw outputs in the order that `Head.recognise` saw; they
             are left unchanged and not kept. A class logit that is not a number is a class that
@@ -91,7 +155,13 @@ class Decoder:
             if hits is None:
                 return Detections.empty()
             candidates = self._candidates(outputs, centerness, _best_per_cell(hits), rules)
-        return Detections.empty() if candidates is None else _select(candidates, criteria)
+            if candidates is None:
+                return Detections.empty()
+            found = _thinned(candidates, criteria)
+            alternatives = (self._alternatives(outputs, centerness, found, rules)
+                            if criteria.hypotheses > 1 and found.cells.size else None)
+        return Detections(found.boxes, found.scores.astype(np.float32),
+                          found.class_ids.astype(np.int32), alternatives)
 
     def _rules_for(self, outputs: Sequence[Array], criteria: Criteria) -> _Rules:
         """Translate the criteria into raw values, anew only when something has changed."""
@@ -102,11 +172,15 @@ class Decoder:
                 raise ValueError(f'{len(outputs)} outputs: the head has {3 * len(self._readers)}')
             for reader in self._readers:
                 reader.check(outputs)
-            wanted = _wanted_classes(criteria, self._head.num_classes)
-            floor = logit_floor(criteria.score_threshold)
+            thresholds = criteria.thresholds(self._head.num_classes)
+            # One gate for all classes: which is the best of a cell shows only when none that
+            # may be better is missing.
+            lowest = float(min(thresholds.min(), 1))
+            floor = logit_floor(lowest)
             centerness = [reader.centerness_gate(outputs, floor) for reader in self._readers]
             classes = [reader.class_gate(outputs, floor) for reader in self._readers]
-            rules = _Rules(criteria, kinds, wanted, np.concatenate(centerness), classes)
+            rules = _Rules(
+                criteria, kinds, thresholds, lowest, np.concatenate(centerness), classes)
             self._rules = rules
         return rules
 
@@ -127,12 +201,8 @@ class Decoder:
         self, outputs: Sequence[Array], centerness: Array, best: Hits, rules: _Rules,
     ) -> _Candidates | None:
         """Score one hit of each cell, keep those that reach the threshold, find their boxes."""
-        factor = self._centerness_scale.take(best.cells)
-        scores = np.sqrt(_sigmoid(best.logits) * _sigmoid(centerness.take(best.cells) * factor))
-        passing = scores >= rules.criteria.score_threshold
-        if rules.wanted is not None:
-            passing &= rules.wanted.take(best.class_ids)
-        kept = passing.nonzero()[0]
+        scores = np.sqrt(_sigmoid(best.logits) * self._centred(centerness, best.cells))
+        kept = (scores >= rules.thresholds.take(best.class_ids)).nonzero()[0]
         if not kept.size:
             return None
         cells = best.cells.take(kept)
@@ -141,7 +211,30 @@ class Decoder:
             for level, part in self._by_level(cells)])
         boxes = self._points.take(cells, axis=0) + np.maximum(distances, 0) * _OUTWARD
         return _Candidates(
-            boxes.astype(np.float32), scores.take(kept), best.class_ids.take(kept))
+            boxes.astype(np.float32), scores.take(kept), best.class_ids.take(kept), cells)
+
+    def _alternatives(
+        self, outputs: Sequence[Array], centerness: Array, found: _Candidates, rules: _Rules,
+    ) -> Alternatives:
+        """Find the next best classes of the cells that made detections, one or more."""
+        order = found.cells.argsort()
+        cells = found.cells.take(order)
+        logits = np.concatenate([
+            self._readers[level].logits(outputs, part) for level, part in self._by_level(cells)])
+        scores = np.sqrt(_sigmoid(logits) * self._centred(centerness, cells)[:, None])
+        named = (scores >= rules.lowest) & (scores > 0) & (rules.thresholds < np.inf)
+        np.put_along_axis(named, found.class_ids.take(order)[:, None], False, axis=1)
+        ranks = np.where(named, -logits, np.inf).argsort(axis=1, kind='stable')
+        ranks = ranks[:, :rules.criteria.hypotheses - 1]
+        named, scores = (np.take_along_axis(of, ranks, axis=1) for of in (named, scores))
+        back = order.argsort()
+        return Alternatives(
+            np.where(named, ranks, -1).astype(np.int32)[back],
+            np.where(named, scores, 0).astype(np.float32)[back])
+
+    def _centred(self, centerness: Array, cells: Indices) -> Floats:
+        """Sigmoid of the centerness of some cells."""
+        return _sigmoid(centerness.take(cells) * self._centerness_scale.take(cells))
 
     def _by_level(self, cells: Indices) -> Iterator[tuple[int, Indices]]:
         """Divide ascending cells by level, leaving out the levels that have none."""
@@ -155,19 +248,25 @@ class _Rules(NamedTuple):
 
     criteria: Criteria
     kinds: list[tuple[Any, ...]]
-    wanted: NDArray[np.bool_] | None
-    """(C,), None when all are."""
+    thresholds: Floats
+    """(C,), infinite for classes that are not wanted."""
+    lowest: float
     centerness_gate: Array
     """(cells of all levels,)"""
     class_gates: list[ClassGate]
 
 
 class _Candidates(NamedTuple):
-    """Cells that reach the threshold, ascending."""
+    """Cells that reach the threshold, and what they see."""
 
     boxes: NDArray[np.float32]
     scores: Floats
     class_ids: Indices
+    cells: Indices
+
+    def take(self, index: Indices) -> _Candidates:
+        return _Candidates(self.boxes.take(index, axis=0), self.scores.take(index),
+                           self.class_ids.take(index), self.cells.take(index))
 
 
 _OUTWARD = np.array([-1, -1, 1, 1], np.float64)
@@ -177,15 +276,10 @@ _OUTWARD = np.array([-1, -1, 1, 1], np.float64)
 _SPARSE = 4
 
 
-def _wanted_classes(criteria: Criteria, num_classes: int) -> NDArray[np.bool_] | None:
-    if criteria.class_ids is None:
-        return None
-    if any(not 0 <= index < num_classes for index in criteria.class_ids):
-        raise ValueError(f'class_ids are {criteria.class_ids}: the network has the classes '
+def _require_classes(name: str, named: Iterable[int], num_classes: int) -> None:
+    if any(not 0 <= class_id < num_classes for class_id in named):
+        raise ValueError(f'{name} are {tuple(named)}: the network has the classes '
                          f'0 to {num_classes - 1}')
-    wanted = np.zeros(num_classes, bool)
-    wanted[list(criteria.class_ids)] = True
-    return wanted
 
 
 def _sigmoid(logits: Floats) -> Floats:
@@ -216,16 +310,11 @@ def _changes(ascending: Indices) -> Indices:
     return new.nonzero()[0]
 
 
-def _select(found: _Candidates, criteria: Criteria) -> Detections:
-    """Keep the best candidates and let NMS thin them out."""
-    boxes, scores, class_ids = found
-    if not np.isfinite(boxes).all():
-        finite = np.isfinite(boxes).all(axis=1)
-        boxes, scores, class_ids = boxes[finite], scores[finite], class_ids[finite]
-    order = np.argsort(-scores, kind='stable')[:criteria.top_k]
-    boxes, class_ids = boxes.take(order, axis=0), class_ids.take(order)
-    kept = nms_sorted(boxes, class_ids, criteria.nms_threshold, criteria.max_detections)
-    return Detections(
-        boxes.take(kept, axis=0),
-        scores.take(order.take(kept)).astype(np.float32),
-        class_ids.take(kept).astype(np.int32))
+def _thinned(found: _Candidates, criteria: Criteria) -> _Candidates:
+    """Keep the best candidates, best first, and let NMS thin them out."""
+    finite = np.isfinite(found.boxes)
+    if not finite.all():
+        found = found.take(finite.all(axis=1).nonzero()[0])
+    order = np.argsort(-found.scores, kind='stable')[:criteria.top_k]
+    boxes, class_ids = found.boxes.take(order, axis=0), found.class_ids.take(order)
+    return found.take(order.take(nms_sorted(boxes, class_ids, criteria.nms_threshold)))

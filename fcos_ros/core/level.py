@@ -120,6 +120,12 @@ class LevelReader:
         logits = raw.reshape(-1).take(hits) * self._class_scale.take(class_ids)
         return Hits(cells.take(rows), class_ids, logits)
 
+    def logits(self, outputs: Sequence[Array], cells: Indices) -> Floats:
+        """All class logits of some cells, (N, C)."""
+        raw = self._tensors.take(outputs[self._level.class_output], cells - self._start)
+        logits: Floats = raw * self._class_scale
+        return logits
+
     def distances(self, outputs: Sequence[Array], cells: Indices) -> Floats:
         """Distances l, t, r, b of some cells in canvas pixels, (N, 4)."""
         raw = self._tensors.take(outputs[self._level.box_output], cells - self._start)

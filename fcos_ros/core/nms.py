@@ -32,32 +32,27 @@ def nms(
     """
     order = np.argsort(-np.asarray(scores), kind='stable')
     boxes, class_ids = np.asarray(boxes)[order], np.asarray(class_ids)[order]
-    return order[nms_sorted(boxes, class_ids, iou_threshold, len(order))]
+    return order[nms_sorted(boxes, class_ids, iou_threshold)]
 
 
 def nms_sorted(
-    boxes: NDArray[Any], class_ids: NDArray[Any], iou_threshold: float, limit: int,
+    boxes: NDArray[Any], class_ids: NDArray[Any], iou_threshold: float,
 ) -> Indices:
-    """
-    Do `nms` for boxes that are sorted already, best score first.
-
-    :param limit: how many to keep at most.
-    """
+    """Do `nms` for boxes that are sorted already, best score first."""
     sides = np.ascontiguousarray(boxes.T, np.float64)
-    left, kept, count = np.arange(len(boxes)), [], 0
+    left, kept = np.arange(len(boxes)), []
     # Few boxes are compared with each other at once. The best of them then rule out most of the
     # others, so that even a crowd comes down to few comparisons.
-    while left.size and count < limit:
+    while left.size:
         best, left = left[:_FEW], left[_FEW:]
         best = best[_settled(sides.take(best, axis=1), class_ids.take(best), iou_threshold)]
         kept.append(best)
-        count += best.size
         if left.size:
             overlap = _overlap(
                 sides.take(best, axis=1)[:, :, None], class_ids.take(best)[:, None],
                 sides.take(left, axis=1)[:, None], class_ids.take(left), iou_threshold)
             left = left[~overlap.any(axis=0)]
-    return np.concatenate(kept)[:limit] if kept else left
+    return np.concatenate(kept) if kept else left
 
 
 def box_iou(a: NDArray[Any], b: NDArray[Any]) -> Floats:

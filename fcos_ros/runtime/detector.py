@@ -12,6 +12,7 @@ from fcos_ros.core.decode import Criteria, Decoder
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.preprocess import Preprocessor
+from fcos_ros.core.selection import select
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Detector:
         Find the objects in a frame.
 
         :param criteria: which detections to keep; the model's own when not given.
-        :returns: detections with boxes in the frame's pixels, best score first.
+        :returns: detections with boxes in the frame's pixels and clipped to it, best score first.
         :raises InferenceError: when the engine fails on this frame.
         """
         start = perf_counter()
@@ -64,8 +65,10 @@ class Detector:
         prepared = perf_counter()
         outputs = self._backend.infer(tensor)
         inferred = perf_counter()
-        found = self._decode(outputs, criteria or self.info.criteria)
-        detections = found.with_boxes(resize.to_image(found.boxes))
+        criteria = criteria or self.info.criteria
+        found = self._decode(outputs, criteria)
+        found = found.with_boxes(resize.to_image(found.boxes))
+        detections = select(found, criteria, frame.size)
         decoded = perf_counter()
         times = StageTimes(prepared - start, inferred - prepared, decoded - inferred)
         return Result(detections, times)

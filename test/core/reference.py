@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcos_ros.core.decode import Criteria
-from fcos_ros.core.detections import Detections
+from fcos_ros.core.detections import Alternatives, Detections
 from fcos_ros.core.head import Head, Level, Scale
 
 Array = NDArray[Any]
@@ -27,10 +27,12 @@ class Candidate(NamedTuple):
     box: Array
     score: float
     class_id: int
+    others: Sequence[tuple[int, float]] = ()
+    """Next best classes and their scores."""
 
 
 def decode(head: Head, outputs: Sequence[Array], criteria: Criteria) -> Detections:
-    """Dequantise everything, look at every cell, sort, suppress."""
+    """Dequantise everything, look at every cell, sort, suppress; size and number are free."""
     with np.errstate(all='ignore'):
         candidates = [
             candidate
@@ -38,7 +40,7 @@ def decode(head: Head, outputs: Sequence[Array], criteria: Criteria) -> Detectio
             for candidate in level_candidates(head, level, outputs, criteria)]
     candidates.sort(key=lambda candidate: -candidate.score)
     kept = suppress(candidates[:criteria.top_k], criteria.nms_threshold)
-    return as_detections(kept[:criteria.max_detections])
+    return as_detections(kept, min(criteria.hypotheses - 1, head.num_classes))
 
 
 def level_candidates(
@@ -48,22 +50,34 @@ def level_candidates(
     logits = values(outputs[level.class_output], level.class_scale, level.layout)
     centerness = values(outputs[level.centerness_output], level.centerness_scale, level.layout)
     distances = values(outputs[level.box_output], level.box_scale, level.layout)
-    class_scores = sigmoid(np.where(np.isnan(logits), -np.inf, logits))
-    scores = np.sqrt(class_scores * sigmoid(centerness))
+    present = np.where(np.isnan(logits), -np.inf, logits)
+    scores = np.sqrt(sigmoid(present) * sigmoid(centerness))
     unit = level.stride if head.box_unit == 'stride' else 1
+    lowest = wanted_scores(criteria, head.num_classes)
     found = []
     for y in range(level.grid.height):
         for x in range(level.grid.width):
-            class_id = int(np.argmax(np.where(np.isnan(logits[y, x]), -np.inf, logits[y, x])))
+            class_id = int(np.argmax(present[y, x]))
             score = float(scores[y, x, class_id])
             left, top, right, bottom = np.maximum(distances[y, x], 0) * unit
             px, py = (x + head.point_offset) * level.stride, (y + head.point_offset) * level.stride
             box = np.array([px - left, py - top, px + right, py + bottom], np.float32)
-            wanted = criteria.class_ids is None or class_id in criteria.class_ids
-            if (score >= criteria.score_threshold and wanted and np.isfinite(box).all()
+            if (class_id in lowest and score >= lowest[class_id] and np.isfinite(box).all()
                     and not np.isnan(logits[y, x]).all()):
-                found.append(Candidate(box, score, class_id))
+                ranking = sorted(lowest, key=lambda other: -present[y, x, other])
+                found.append(Candidate(box, score, class_id, [
+                    (other, float(scores[y, x, other])) for other in ranking
+                    if other != class_id and scores[y, x, other] >= min(lowest.values())
+                    and scores[y, x, other] > 0]))
     return found
+
+
+def wanted_scores(criteria: Criteria, num_classes: int) -> dict[int, float]:
+    """Lowest score of each wanted class, in order."""
+    own = dict(criteria.class_thresholds)
+    return {class_id: own.get(class_id, criteria.score_threshold)
+            for class_id in range(num_classes)
+            if criteria.class_ids is None or class_id in criteria.class_ids}
 
 
 def values(output: Array, scale: Scale | None, layout: str) -> Array:
@@ -95,8 +109,16 @@ def iou(a: Array, b: Array) -> float:
     return inside / union if union > 0 else 0.0
 
 
-def as_detections(candidates: list[Candidate]) -> Detections:
+def as_detections(candidates: list[Candidate], others: int = 0) -> Detections:
     return Detections(
         np.array([candidate.box for candidate in candidates], np.float32).reshape(-1, 4),
         np.array([candidate.score for candidate in candidates], np.float32),
-        np.array([candidate.class_id for candidate in candidates], np.int32))
+        np.array([candidate.class_id for candidate in candidates], np.int32),
+        as_alternatives(candidates, others) if others and candidates else None)
+
+
+def as_alternatives(candidates: list[Candidate], count: int) -> Alternatives:
+    filled = [[*candidate.others, *[(-1, 0.0)] * count][:count] for candidate in candidates]
+    class_ids = [[other for other, _ in others] for others in filled]
+    return Alternatives(np.array(class_ids, np.int32), np.array(
+        [[score for _, score in others] for others in filled], np.float32))

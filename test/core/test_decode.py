@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import pickle
 import warnings
 
 from hypothesis import given, settings, strategies as st
@@ -16,6 +17,7 @@ import reference
 from fcos_ros.core.decode import Criteria, Decoder
 from fcos_ros.core.head import Head
 from fcos_ros.core.resize import Size
+from fcos_ros.core.zones import Zones
 
 NETWORKS = st.builds(
     Network,
@@ -30,9 +32,10 @@ CRITERIA = st.builds(
     Criteria,
     score_threshold=THRESHOLDS,
     nms_threshold=st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1)),
-    max_detections=st.sampled_from([1, 5, 100]),
     top_k=st.sampled_from([1, 10, 500]),
-    class_ids=st.one_of(st.none(), st.just((0,))))
+    class_ids=st.one_of(st.none(), st.just((0,))),
+    class_thresholds=st.one_of(st.just(()), st.builds(lambda own: ((0, own),), THRESHOLDS)),
+    hypotheses=st.sampled_from([1, 1, 2, 4]))
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -53,6 +56,10 @@ def assert_same(found, expected):
     np.testing.assert_array_equal(found.class_ids, expected.class_ids)
     np.testing.assert_array_equal(found.scores, expected.scores)
     np.testing.assert_array_equal(found.boxes, expected.boxes)
+    assert (found.alternatives is None) == (expected.alternatives is None)
+    if found.alternatives is not None:
+        for array, wanted in zip(found.alternatives, expected.alternatives):
+            np.testing.assert_array_equal(array, wanted)
 
 
 @settings(max_examples=150)
@@ -67,12 +74,34 @@ def test_the_result_is_that_of_float64_on_everything(
     assert_same(Decoder(head)(outputs, criteria), reference.decode(head, outputs, criteria))
 
 
+@settings(max_examples=150)
+@given(NETWORKS, SEEDS, st.data())
+def test_classes_with_thresholds_of_their_own(network, seed, data):
+    head, outputs = scene(network, np.random.default_rng(seed))
+    some = st.lists(st.integers(0, network.num_classes - 1), unique=True)
+    own = data.draw(st.dictionaries(st.integers(0, network.num_classes - 1), THRESHOLDS))
+    criteria = Criteria(
+        score_threshold=data.draw(THRESHOLDS), class_thresholds=tuple(own.items()),
+        class_ids=data.draw(st.one_of(st.none(), some.map(tuple))),
+        hypotheses=data.draw(st.integers(1, 5)))
+    assert_same(Decoder(head)(outputs, criteria), reference.decode(head, outputs, criteria))
+
+
+@settings(max_examples=100)
+@given(NETWORKS, CRITERIA, SEEDS, THRESHOLDS)
+def test_lower_criteria_find_the_same_and_more(network, criteria, seed, threshold):
+    head, outputs = scene(network, np.random.default_rng(seed))
+    criteria = replace(criteria, hypotheses=1, top_k=10**6)
+    more = Decoder(head)(outputs, criteria.lowered(threshold))
+    assert_same(more[criteria.reached(more)], Decoder(head)(outputs, criteria))
+
+
 @settings(max_examples=100)
 @given(NETWORKS, SEEDS, st.integers(0, 10**6), st.sampled_from([1.0, 0.3, 0.05]))
 def test_a_threshold_equal_to_a_score_keeps_it(network, seed, choice, coarse):
     rng = np.random.default_rng(seed)
     head, outputs = scene(network, rng, coarse=coarse)
-    everything = Criteria(score_threshold=0, top_k=10**6, max_detections=10**6, nms_threshold=1)
+    everything = Criteria(score_threshold=0, top_k=10**6, nms_threshold=1)
     with np.errstate(all='ignore'):
         candidates = [candidate for level in head.levels for candidate in
                       reference.level_candidates(head, level, outputs, everything)]
@@ -99,7 +128,7 @@ def test_one_certain_factor_leaves_the_threshold_to_the_other(network, seed, cer
         outputs.append(raw(rng.normal(values, 2.0, spec.shape), spec, network.layout))
     head = Head.recognise(
         specs, network.canvas, strides=(16,), num_classes=network.num_classes)
-    every = Criteria(score_threshold=0, top_k=1000, max_detections=1000, nms_threshold=1)
+    every = Criteria(score_threshold=0, top_k=1000, nms_threshold=1)
     scores = [candidate.score for candidate in
               reference.level_candidates(head, head.levels[0], outputs, every)]
     exact = float(rng.choice(scores))
@@ -244,6 +273,35 @@ def test_a_cell_votes_for_its_best_class_only():
     assert len(decode(class_ids=())) == 0
 
 
+def test_a_class_that_misses_its_own_threshold_gives_its_cell_to_no_other():
+    decode = one_cell([1.0, 2.0])
+    assert decode(score_threshold=0.6).class_ids.tolist() == [1]
+    assert len(decode(score_threshold=0.6, class_thresholds=((1, 0.99),))) == 0
+    assert len(decode(score_threshold=0.99, class_thresholds=((0, 0.6),))) == 0
+    assert decode(score_threshold=0.99, class_thresholds=((1, 0.6),)).class_ids.tolist() == [1]
+
+
+@pytest.mark.parametrize(('criteria', 'others'), [
+    ({}, None),
+    ({'hypotheses': 2}, [2]),
+    ({'hypotheses': 3}, [2, 0]),
+    ({'hypotheses': 9}, [2, 0, -1, -1]),
+    ({'hypotheses': 3, 'score_threshold': 0.8}, [2, -1]),
+    ({'hypotheses': 3, 'score_threshold': 0.8, 'class_thresholds': ((3, 0.5),)}, [2, 0]),
+    ({'hypotheses': 3, 'class_ids': (0, 1)}, [0, -1]),
+], ids=['not asked for', 'one', 'two', 'all', 'too low', 'low for one class', 'not wanted'])
+def test_other_hypotheses_are_the_next_best_wanted_classes(criteria, others):
+    found = one_cell([0.0, 3.0, 2.0, -9.0])(**criteria)
+    assert found.class_ids.tolist() == [1]
+    if others is None:
+        assert found.alternatives is None
+        return
+    assert found.alternatives.class_ids.tolist() == [others]
+    scores = {0: 0.5 ** 0.5, 2: (1 / (1 + np.exp(-2))) ** 0.5, -1: 0}
+    np.testing.assert_allclose(
+        found.alternatives.scores, [[scores[other] for other in others]], rtol=1e-6)
+
+
 def test_of_equal_classes_the_first_wins():
     assert one_cell([-1.0, 9.0, 9.0])().class_ids.tolist() == [1]
 
@@ -260,15 +318,40 @@ def test_outputs_that_are_not_the_heads_are_refused():
         decoder([*outputs[:6], outputs[6].astype(np.int32), *outputs[7:]], Criteria())
 
 
-def test_a_class_that_the_network_lacks_is_refused():
-    with pytest.raises(ValueError, match=r'class_ids are .* the classes 0 to 1'):
-        one_cell([1.0, 2.0])(class_ids=(0, 2))
+@pytest.mark.parametrize('criteria', [
+    {'class_ids': (0, 2)}, {'class_ids': (-1,)}, {'class_thresholds': ((2, 0.5),)},
+], ids=str)
+def test_a_class_that_the_network_lacks_is_refused(criteria):
+    name, = criteria
+    with pytest.raises(ValueError, match=rf'{name} are .* the classes 0 to 1'):
+        one_cell([1.0, 2.0])(**criteria)
 
 
 @pytest.mark.parametrize(('field', 'value'), [
     ('score_threshold', -0.1), ('score_threshold', float('nan')), ('nms_threshold', 1.1),
-    ('max_detections', 0), ('top_k', 0),
+    ('max_detections', 0), ('top_k', 0), ('hypotheses', 0), ('min_size', -1.0),
+    ('min_size', float('nan')), ('min_size', float('inf')),
 ])
 def test_criteria_out_of_range_are_refused(field, value):
     with pytest.raises(ValueError, match=f'{field} is '):
         Criteria(**{field: value})
+
+
+@pytest.mark.parametrize(('thresholds', 'complaint'), [
+    (((3, 1.5),), 'has 1.5 for class 3: accepted are 0 to 1'),
+    (((3, float('nan')),), 'has nan for class 3'),
+    (((3, 0.5), (3, 0.6)), 'a class can have one only'),
+], ids=['too high', 'not a number', 'twice'])
+def test_thresholds_of_classes_that_cannot_be_are_refused(thresholds, complaint):
+    with pytest.raises(ValueError, match=f'class_thresholds .*{complaint}'):
+        Criteria(class_thresholds=thresholds)
+
+
+def test_criteria_travel_and_are_compared_by_value():
+    corner = ((0.0, 0.0), (0.5, 0.0), (0.0, 0.5))
+    criteria = Criteria(class_ids=(1, 2), class_thresholds=((1, 0.7),), min_size=8.0,
+                        hypotheses=3, zones=Zones(regions=(corner,), anchor='bottom'))
+    copy = pickle.loads(pickle.dumps(criteria))
+    assert copy == criteria
+    assert hash(copy) == hash(criteria)
+    assert replace(copy, zones=Zones(ignored=(corner,))) != criteria
