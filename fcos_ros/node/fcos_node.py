@@ -24,10 +24,11 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from fcos_ros.backends import ModelInfo
 from fcos_ros.node.camera import Camera
+from fcos_ros.node.criteria import to_criteria
 from fcos_ros.node.diagnostics import Health, to_diagnostics
 from fcos_ros.node.parameters import Parameters, Views
 from fcos_ros.node.qos import every
-from fcos_ros.node.settings import Settings, to_criteria
+from fcos_ros.node.settings import Settings
 from fcos_ros.runtime.model_path import find
 from fcos_ros.runtime.pool import Pool
 from fcos_ros.runtime.protocol import Recipe

@@ -10,11 +10,11 @@ The ROS parameters, the launch arguments and the table in the documentation are 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from fcos_ros.backends import BACKENDS, ModelInfo
-from fcos_ros.core.decode import Criteria
+from fcos_ros.backends import BACKENDS
+from fcos_ros.core.zones import ANCHORS
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,26 @@ class Settings:
         limits=(0.0, 1.0))
     max_detections: int = _live(
         100, 'Most detections of one image, best first.', limits=(1, 500))
+    class_thresholds: Sequence[str] = _live(
+        ('',), 'Least scores of single classes, such as ["person: 0.3", "car: 0.6"]; the others '
+        'take score_threshold.')
     classes: Sequence[str] = _live(
         ('',), 'Classes to report, by name or index; [""] reports all.')
+    excluded_classes: Sequence[str] = _live(
+        ('',), 'Classes not to report, by name or index.')
+    min_size: float = _live(
+        0.0, 'Least width and least height of an object, in pixels of the image.',
+        limits=(0.0, 10_000.0))
+    regions: Sequence[str] = _live(
+        ('',), 'Where in the image objects count: polygons such as "0 0.5, 1 0.5, 1 1, 0 1", in '
+        'fractions of its width and height from the top left; [""] is everywhere.')
+    ignored_zones: Sequence[str] = _live(
+        ('',), 'Where in the image objects do not count; polygons as in regions.')
+    zone_anchor: str = _live(
+        'centre', 'The point of a box that must be in a region: its centre, or the middle of its '
+        'bottom edge.', choices=tuple(ANCHORS))
+    hypotheses: int = _live(
+        1, 'Classes that a detection names at most: its own, and the next best.', limits=(1, 20))
 
     @classmethod
     def options(cls) -> Mapping[str, Option]:
@@ -130,26 +148,6 @@ class Settings:
     def camera_names(self) -> tuple[str, ...]:
         """The cameras; one without a name when none is named."""
         return tuple(name for name in self.cameras if name) or ('',)
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The classes to report, empty for all."""
-        return tuple(name for name in self.classes if name)
-
-
-def to_criteria(settings: Settings, model: ModelInfo) -> Criteria:
-    """
-    Say which detections to keep: the user's word where given, else the model's.
-
-    :raises ValueError: when a class is not among the model's labels.
-    """
-    names = settings.class_names
-    return replace(
-        model.criteria,
-        score_threshold=settings.score_threshold or model.criteria.score_threshold,
-        nms_threshold=settings.nms_threshold or model.criteria.nms_threshold,
-        max_detections=settings.max_detections,
-        class_ids=model.labels.ids(names) if names else None)
 
 
 def parameter_table() -> str:

@@ -140,3 +140,11 @@ def test_every_frame_of_every_camera_is_accounted_for_and_in_order(views):
         values = view.values(in_flight=0, published=len(stamps))
         parts = [int(values[key]) for key in ('published', 'superseded', 'expired', 'failed')]
         assert sum(parts) == int(values['received'])
+
+
+def test_cameras_have_zones_of_their_own(views):
+    front, rear = views
+    assert front.set(regions=['0.5 0, 1 0, 1 1, 0.5 1']) == ''
+    assert rear.set(ignored_zones=['0.5 0, 1 0, 1 1, 0.5 1']) == ''
+    assert front.detect(SCENE).detections == []
+    assert len(rear.detect(SCENE).detections) == 1

@@ -154,6 +154,28 @@ def test_thresholds_and_classes_change_between_frames(graph):
     assert len(graph.detect(image_message(SCENE)).detections) == 1
 
 
+@pytest.mark.parametrize(('change', 'count'), [
+    pytest.param({'class_thresholds': ['cube: 1.0']}, 0, id='a threshold of its own'),
+    pytest.param({'class_thresholds': ['ball: 1.0', '2: 1']}, 1, id='thresholds of others'),
+    pytest.param({'score_threshold': 1.0, 'class_thresholds': ['cube:0.3']}, 1, id='below'),
+    pytest.param({'excluded_classes': ['cube']}, 0, id='excluded'),
+    pytest.param({'excluded_classes': ['ball', '2']}, 1, id='others excluded'),
+    pytest.param({'classes': ['cube', 'ball'], 'excluded_classes': ['0']}, 0, id='in and out'),
+    pytest.param({'min_size': 17.0}, 0, id='too small'),
+    pytest.param({'min_size': 16.0}, 1, id='just large enough'),
+    pytest.param({'regions': ['0 0, 0.5 0, 0.5 0.5, 0 0.5']}, 1, id='in the region'),
+    pytest.param({'regions': ['0 0, 0.2 0, 0.2 0.2', '0.3 0.2, 0.4 0.2, 0.4 0.3, 0.3 0.3']}, 1,
+                 id='in one of two regions'),
+    pytest.param({'ignored_zones': ['0 0, 1 0, 1 1, 0 1']}, 0, id='in an ignored zone'),
+    pytest.param({'regions': ['0 0, 1 0, 1 0.25, 0 0.25']}, 1, id='centre in the region'),
+    pytest.param({'regions': ['0 0, 1 0, 1 0.25, 0 0.25'], 'zone_anchor': 'bottom'}, 0,
+                 id='bottom outside of it'),
+])
+def test_what_counts_is_the_users_word(graph, change, count):
+    assert graph.set(**change) == ''
+    assert len(graph.detect(image_message(SCENE)).detections) == count
+
+
 def test_a_whole_number_is_a_threshold_too(model):
     with Graph(model=model, score_threshold=1) as running:
         assert running.ready().detect(image_message(SCENE)).detections == []
@@ -167,6 +189,16 @@ def test_a_whole_number_is_a_threshold_too(model):
     pytest.param({'max_detections': 0}, '', id='none wanted'),
     pytest.param({'model': 'other.onnx'}, 'model cannot change', id='model while loaded'),
     pytest.param({'score_threshold': 0.9, 'classes': ['dog']}, 'dog', id='half wrong'),
+    pytest.param({'class_thresholds': ['cube']}, 'such as person: 0.3', id='no threshold'),
+    pytest.param({'class_thresholds': ['cube: 7']}, "'cube: 7'", id='threshold too high'),
+    pytest.param({'class_thresholds': ['dog: 0.7']}, 'dog', id='threshold of an unknown class'),
+    pytest.param({'classes': ['cube'], 'excluded_classes': ['cube']}, 'no class', id='nothing'),
+    pytest.param({'excluded_classes': ['dog']}, 'dog', id='unknown class excluded'),
+    pytest.param({'min_size': -1.0}, 'min_size', id='negative size'),
+    pytest.param({'regions': ['0 0, 1 1']}, 'regions: polygon', id='two points'),
+    pytest.param({'ignored_zones': ['0 0, 1 0, 640 480']}, 'fraction', id='zone in pixels'),
+    pytest.param({'zone_anchor': 'top'}, 'centre', id='unknown anchor'),
+    pytest.param({'hypotheses': 0}, '', id='no hypothesis'),
 ])
 def test_a_wrong_change_is_refused_whole_with_the_reason(graph, change, reason):
     assert reason in graph.set(**change) != ''

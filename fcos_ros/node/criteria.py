@@ -1,0 +1,76 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What counts as a detection: the user's word where given, else the model's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from fcos_ros.backends import ModelInfo
+from fcos_ros.core.decode import Criteria
+from fcos_ros.core.labels import Labels
+from fcos_ros.core.zones import Polygon, Zones, parse_polygon
+from fcos_ros.node.settings import Settings
+
+
+def to_criteria(settings: Settings, model: ModelInfo) -> Criteria:
+    """
+    Say which detections to keep.
+
+    :raises ValueError: when a class is not among the model's labels, when none would be left, or
+        when a threshold or a polygon cannot be read.
+    """
+    labels = model.labels
+    return replace(
+        model.criteria,
+        score_threshold=settings.score_threshold or model.criteria.score_threshold,
+        nms_threshold=settings.nms_threshold or model.criteria.nms_threshold,
+        max_detections=settings.max_detections,
+        class_ids=_wanted(settings, labels, model.head.num_classes),
+        class_thresholds=_thresholds(settings.class_thresholds, labels),
+        min_size=settings.min_size,
+        hypotheses=settings.hypotheses,
+        zones=Zones(_polygons('regions', settings.regions),
+                    _polygons('ignored_zones', settings.ignored_zones), settings.zone_anchor))
+
+
+def _wanted(settings: Settings, labels: Labels, num_classes: int) -> tuple[int, ...] | None:
+    """Tell the classes to report, None for all."""
+    included = labels.ids(_given(settings.classes))
+    excluded = set(labels.ids(_given(settings.excluded_classes)))
+    if not excluded:
+        return included or None
+    wanted = tuple(index for index in included or range(num_classes) if index not in excluded)
+    if not wanted:
+        raise ValueError('classes and excluded_classes leave no class to report')
+    return wanted
+
+
+def _thresholds(entries: Sequence[str], labels: Labels) -> tuple[tuple[int, float], ...]:
+    return tuple(_threshold(entry, labels) for entry in _given(entries))
+
+
+def _threshold(entry: str, labels: Labels) -> tuple[int, float]:
+    name, _, score = entry.rpartition(':')
+    try:
+        threshold = float(score)
+    except ValueError:
+        threshold = -1.0
+    if not name or not 0 <= threshold <= 1:
+        raise ValueError(f'class_thresholds has {entry!r}; accepted: CLASS: SCORE with a score '
+                         'from 0 to 1, such as person: 0.3')
+    class_id, = labels.ids([name.strip()])
+    return class_id, threshold
+
+
+def _polygons(name: str, texts: Sequence[str]) -> tuple[Polygon, ...]:
+    try:
+        return tuple(parse_polygon(text) for text in _given(texts))
+    except ValueError as error:
+        raise ValueError(f'{name}: {error}') from None
+
+
+def _given(entries: Iterable[str]) -> tuple[str, ...]:
+    """Leave out the empty texts, of which ROS needs one to know the type of an empty list."""
+    return tuple(entry for entry in entries if entry.strip())
