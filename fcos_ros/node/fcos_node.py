@@ -35,7 +35,8 @@ from fcos_ros.core.annotate import annotate
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import Frame, FrameError
 from fcos_ros.node.diagnostics import Health, to_diagnostics
-from fcos_ros.node.messages import to_detection_array, to_frame, to_image, to_label_info
+from fcos_ros.node.images import to_frame
+from fcos_ros.node.messages import to_detection_array, to_image, to_label_info
 from fcos_ros.node.parameters import Parameters
 from fcos_ros.node.qos import every, latched, mismatch, newest, on_mismatch
 from fcos_ros.node.settings import Settings, to_criteria
