@@ -173,7 +173,7 @@ def _eight_bits(samples: NDArray[Any]) -> Pixels:
 
 
 def _of_real_numbers(samples: NDArray[Any]) -> NDArray[Any]:
-    return np.round(255 * np.clip(np.nan_to_num(samples), 0, 1))
+    return np.asarray(np.round(255 * np.clip(np.nan_to_num(samples), 0, 1)))
 
 
 _EIGHT_BITS: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
