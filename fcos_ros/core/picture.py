@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import re
 import struct
 from typing import NamedTuple
+from zlib import crc32
 
 import cv2
 import numpy as np
@@ -30,6 +31,9 @@ MOST_PIXELS = 7680 * 4320
 _SEGMENTS = 1000
 """Segments of a JPEG before its pixels; a colour profile alone may have 255."""
 
+_CHUNKS = 50_000
+"""Chunks of a PNG: of 8 KB each, as most programs write, they hold more than 8K pixels need."""
+
 _MARKER = re.compile(rb'\xff+([^\xff])')
 _BARE_MARKERS = frozenset([0x00, 0x01, *range(0xD0, 0xDA)])
 """Second bytes that no segment follows: restarts, start and end of the image."""
@@ -37,8 +41,7 @@ _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SCAN_HEADER = 0xDA
 
 _MAGIC = {'jpeg': b'\xff\xd8\xff', 'png': b'\x89PNG\r\n\x1a\n'}
-_ENDS = {'jpeg': b'\xff\xd9', 'png': b'IEND\xaeB`\x82'}
-"""How a whole file ends, but for padding."""
+_JPEG_END = b'\xff\xd9'
 
 FORMATS = tuple(_MAGIC)
 """The names of the kinds of files."""
@@ -148,17 +151,42 @@ def _jpeg_segments(file: Bytes) -> Iterator[_Segment]:
 
 def _require_whole(file: Bytes, encoding: str, size: Size) -> None:
     """
-    Refuse a file without its end: some versions of OpenCV would fill the picture with grey.
+    Refuse a file without its end, and one that would cost a decoder more than its pixels.
 
     Anything may follow the end; cameras pad with zeros.
     """
-    start = 0
-    if encoding == 'jpeg':
-        # A thumbnail before the pixels has an end of its own.
-        start = max((segment.stop for segment in _jpeg_segments(file)), default=0)
-    if file[start:].tobytes().rfind(_ENDS[encoding]) < 0:
-        raise FrameError(f'{encoding} picture {size} is cut off: {file.size} bytes without the '
-                         'mark of its end')
+    fault = _FAULTS[encoding](file)
+    if fault:
+        raise FrameError(f'{encoding} picture {size} of {file.size} bytes {fault}')
+
+
+def _jpeg_fault(file: Bytes) -> str:
+    # Some versions of OpenCV would fill what is missing with grey. The end is looked for behind
+    # the first scan's header, as a thumbnail before it has an end of its own.
+    start = max((segment.stop for segment in _jpeg_segments(file)), default=0)
+    return '' if file[start:].tobytes().rfind(_JPEG_END) >= 0 else 'is cut off: it has no end'
+
+
+def _png_fault(file: Bytes) -> str:
+    # Some versions of OpenCV reserve what the length of a chunk claims, up to 4 GB, and libpng
+    # writes a line to the log for each broken one.
+    position = 8
+    for _ in range(_CHUNKS):
+        if position + 12 > file.size:
+            return 'is cut off: it has no end'
+        length, name = struct.unpack_from('>I4s', file.data, position)
+        stop = position + 8 + length
+        if stop + 4 > file.size:
+            return f'is cut off: its chunk {name!r} at {position} claims {length} bytes'
+        if struct.unpack_from('>I', file.data, stop)[0] != crc32(file.data[position + 4:stop]):
+            return f'is broken: its chunk {name!r} at {position} has another checksum'
+        if name == b'IEND':
+            return ''
+        position = stop + 4
+    return f'is broken: it has more than {_CHUNKS} chunks'
+
+
+_FAULTS = {'jpeg': _jpeg_fault, 'png': _png_fault}
 
 
 def _divisor(size: Size, least: Size) -> int:

@@ -136,7 +136,7 @@ def test_a_thumbnail_is_not_mistaken_for_the_end():
     plain = file_of(painting(Size(64, 64)), 'jpg')
     whole = plain[:2] + tag + plain[2:]
     assert Frame.compressed(whole).bgr().shape == (64, 64, 3)
-    with pytest.raises(FrameError, match=r'jpeg picture 64x64 is cut off: \d+ bytes without'):
+    with pytest.raises(FrameError, match=r'picture 64x64 of \d+ bytes is cut off: it has no end'):
         Frame.compressed(whole[:-200]).bgr()
 
 
@@ -198,6 +198,27 @@ def test_the_largest_picture_has_the_pixels_of_8k_either_way():
 def test_the_size_stands_behind_whatever_cameras_tell_before():
     told = [(0xe0, b'JFIF\0' + bytes(9)), (0xe2, b'\xff\xc0' + bytes(60000)), (0xdb, bytes(65))]
     assert Frame.compressed(jpeg_claiming(Size(640, 480), *told)).size == Size(640, 480)
+
+
+def chunk(name, content=b'', length=None):
+    claimed = struct.pack('>I', len(content) if length is None else length)
+    return claimed + name + content + struct.pack('>I', zlib.crc32(name + content))
+
+
+@pytest.mark.parametrize(('chunks', 'complaint'), [
+    pytest.param(chunk(b'IDAT', bytes(9), length=2**31 - 1) + chunk(b'IEND'),
+                 "is cut off: its chunk b'IDAT' at 33 claims 2147483647 bytes", id='huge chunk'),
+    pytest.param(chunk(b'IDAT', bytes(9))[:-1] + b'\x7f' + chunk(b'IEND'),
+                 "is broken: its chunk b'IDAT' at 33 has another checksum", id='checksum'),
+    pytest.param(50_000 * chunk(b'tEXt'), 'is broken: it has more than 50000 chunks', id='many'),
+    pytest.param(chunk(b'IDAT', bytes(9)) + bytes(9), 'is cut off: it has no end', id='no end'),
+    pytest.param(chunk(b'IDAT', bytes(9)) + chunk(b'IEND'), 'cannot be decoded: it is broken',
+                 id='no pixels'),
+])
+def test_a_png_is_made_of_whole_chunks(chunks, complaint):
+    frame = Frame.compressed(png_claiming(Size(8, 8)) + chunks)
+    with pytest.raises(FrameError, match=f'png picture 8x8 of .* {complaint}'):
+        frame.bgr()
 
 
 def test_a_header_that_lies_is_found_out_when_the_picture_is_decoded():
