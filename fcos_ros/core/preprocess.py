@@ -272,8 +272,11 @@ def _resize_channels(target: Pixels, source: Pixels, channels: tuple[int, ...] |
         _resize_into(target, source)
         return
     pixels = _resized(source, Size(*target.shape[1::-1]))
-    pairs = [index for pair in zip(channels, range(len(channels))) for index in pair]
-    cv2.mixChannels([pixels], [target], pairs)
+    if _is_one_sample(target):
+        np.copyto(target, pixels[..., channels])
+    else:
+        pairs = [index for pair in zip(channels, range(len(channels))) for index in pair]
+        cv2.mixChannels([pixels], [target], pairs)
 
 
 def _require(name: str, value: str, accepted: tuple[str, ...]) -> None:
@@ -296,11 +299,17 @@ def _normalisation(spec: InputSpec) -> Tensor | None:
 
 
 def _resize_into(target: Pixels, source: Pixels) -> None:
-    # One sample is spread by numpy as well: OpenCV 4.5 rejects colour images of one pixel.
-    if source.shape[:2] in (target.shape[:2], (1, 1)):
+    if source.shape[:2] == target.shape[:2] or _is_one_sample(source):
         np.copyto(target, source)
+    elif _is_one_sample(target):
+        np.copyto(target, cv2.resize(source, (1, 1), interpolation=cv2.INTER_LINEAR))
     else:
         cv2.resize(source, target.shape[1::-1], dst=target, interpolation=cv2.INTER_LINEAR)
+
+
+def _is_one_sample(plane: Pixels) -> bool:
+    """Tell what OpenCV 4.5 rejects when it has several channels."""
+    return plane.shape[:2] == (1, 1)
 
 
 def _resized(source: Pixels, size: Size) -> Pixels:

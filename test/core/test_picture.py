@@ -170,8 +170,10 @@ def test_any_bytes_are_a_picture_or_an_error(content, head):
     pytest.param(b'\xff\xd8' + b'\xff\xfe\0\2' * 10**5, 'is broken: no header',
                  id='endless comments'),
     pytest.param(b'\xff\xd8\xff\xfe\0\0' * 9, 'is broken: no header', id='no length'),
-    pytest.param(b'\xff\xd8\xff\xd0' + jpeg_claiming(Size(8, 8))[2:], 'is broken: no header',
+    pytest.param(b'\xff\xd8\xff\xd0\0\2' + jpeg_claiming(Size(8, 8))[2:], 'is broken: no header',
                  id='restart in the head'),
+    pytest.param(jpeg_claiming(Size(8, 8), *[(0xfe, b'')] * 1000), 'is broken: no header',
+                 id='too many comments'),
     pytest.param(CHUNK + bytes(30), 'png picture of 38 bytes is broken: no header', id='no IHDR'),
     pytest.param(png_claiming(Size(8, 8))[:20], 'png picture of 20 bytes is broken', id='cut'),
     pytest.param(jpeg_claiming(Size(60000, 60000)), 'jpeg picture is 60000x60000: at most 331',
@@ -196,7 +198,8 @@ def test_the_largest_picture_has_the_pixels_of_8k_either_way():
 
 
 def test_the_size_stands_behind_whatever_cameras_tell_before():
-    told = [(0xe0, b'JFIF\0' + bytes(9)), (0xe2, b'\xff\xc0' + bytes(60000)), (0xdb, bytes(65))]
+    told = [(0xe0, b'JFIF\0' + bytes(9)), (0xe2, b'\xff\xc0' + bytes(60000)), (0xdb, bytes(65)),
+            *[(0xfe, b'')] * 900]
     assert Frame.compressed(jpeg_claiming(Size(640, 480), *told)).size == Size(640, 480)
 
 

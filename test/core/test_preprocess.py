@@ -18,8 +18,7 @@ FILES = ('jpeg', 'png')
 KINDS = (*ENCODINGS, *FILES)
 """All that a frame may be made of."""
 
-# OpenCV 4.5 converts no colour image, and no chroma plane, of a single sample.
-CANVASES = st.builds(lambda w, h: Size(2 * w, 2 * h), st.integers(2, 60), st.integers(1, 60))
+CANVASES = st.builds(lambda w, h: Size(2 * w, 2 * h), st.integers(1, 60), st.integers(1, 60))
 SIZES = st.builds(lambda w, h: Size(2 * w, 2 * h), st.integers(2, 60), st.integers(2, 60))
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
@@ -201,6 +200,29 @@ def test_one_pixel_fills_its_content():
     assert resize.content == Size(32, 32)
     assert (tensor[0, :, :32] == (10, 20, 30)).all()
     assert not tensor[0, :, 32:].any()
+
+
+@pytest.mark.parametrize('pixels', PIXELS)
+@pytest.mark.parametrize('encoding', [kind for kind in KINDS if kind not in BAYER])
+@pytest.mark.parametrize('canvas', [Size(2, 2), Size(4, 2), Size(8, 8)], ids=str)
+@pytest.mark.parametrize('image', [Size(2, 2), Size(2, 40), Size(40, 2)], ids=str)
+def test_the_smallest_of_images_and_canvases(encoding, pixels, canvas, image):
+    spec = spec_of(canvas, pixels)
+    frame = frame_showing(np.full((image.height, image.width, 3), 90, np.uint8), encoding)
+    tensor, resize = Preprocessor(spec)(frame)
+    content = seen(tensor, spec)[:resize.content.height, :resize.content.width]
+    np.testing.assert_allclose(content, 90, atol=3)
+
+
+def test_of_a_large_jpeg_no_more_is_decoded_than_the_canvas_shows():
+    file = frame_of('jpeg', Size(640, 480)).planes[0]
+    smaller = cv2.imdecode(file, cv2.IMREAD_REDUCED_COLOR_4)
+    assert smaller.shape == (120, 160, 3)
+    spec = spec_of(Size(130, 130), 'bgr')
+    expected, _ = Preprocessor(spec)(Frame.wrap(smaller, Size(160, 120), 'bgr8'))
+    tensor, resize = Preprocessor(spec)(Frame.compressed(file))
+    np.testing.assert_array_equal(tensor, expected)
+    assert resize.image == Size(640, 480)
 
 
 @pytest.mark.parametrize('layout', LAYOUTS)
