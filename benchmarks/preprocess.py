@@ -29,7 +29,8 @@ from fcos_ros.core.resize import Resize, Size
 FRAMES = (Size(640, 480), Size(1920, 1080))
 CASES = (
     ('nv12', 'nv12', 512), ('nv12', 'nv12', 896), ('bgr8', 'nv12', 512), ('nv12', 'rgb', 512),
-    ('bgr8', 'rgb', 512), ('rgb8', 'rgb', 512),
+    ('bgr8', 'rgb', 512), ('rgb8', 'rgb', 512), ('yuyv', 'nv12', 512), ('yuyv', 'rgb', 512),
+    ('jpeg', 'nv12', 512), ('jpeg', 'rgb', 512),
 )
 
 Array = NDArray[Any]
@@ -79,8 +80,23 @@ def _frame(size: Size, encoding: str) -> Frame:
     y, x = np.mgrid[:size.height, :size.width]
     waves = np.stack([np.sin(x / 90), np.sin(y / 70), np.sin((x + y) / 110)], axis=-1)
     bgr = np.round(127 + 100 * waves).astype(np.uint8)
-    data = _bgr_to_nv12(bgr) if encoding == 'nv12' else bgr
-    return Frame.wrap(data, size, encoding)
+    if encoding == 'jpeg':
+        return Frame.compressed(cv2.imencode('.jpg', _noisy(bgr))[1])
+    return Frame.wrap(_FROM_BGR.get(encoding, np.asarray)(bgr), size, encoding)
+
+
+def _noisy(bgr: Array) -> Array:
+    """Add what a sensor adds; without it a JPEG would hold little to decode."""
+    noise = np.random.default_rng(0).normal(0, 3, bgr.shape)
+    return np.clip(bgr + noise, 0, 255).astype(np.uint8)
+
+
+def _bgr_to_yuyv(bgr: Array) -> Array:
+    luma, chroma = np.split(_bgr_to_nv12(bgr).reshape(-1, bgr.shape[1]), [len(bgr)])
+    return np.stack([luma, chroma.repeat(2, axis=0)], axis=-1)
+
+
+_FROM_BGR = {'nv12': _bgr_to_nv12, 'yuyv': _bgr_to_yuyv}
 
 
 def _require_alike(tensor: Array, expected: Array) -> None:

@@ -30,8 +30,8 @@ BORDER = {'node', 'cli', 'demo'}
 
 CORE_LIBRARIES = {'numpy', 'cv2'}
 
-LAZY = {'ament_index_python', 'cv_bridge', 'hbm_runtime', 'hobot_dnn', 'hobot_dnn_rdkx5',
-        'onnxruntime'}
+LAZY = {'ament_index_python', 'cv_bridge', 'hbm_img_msgs', 'hbm_runtime', 'hobot_dnn',
+        'hobot_dnn_rdkx5', 'onnxruntime'}
 """Modules that may be absent: each is imported inside a function, and in one file only."""
 
 ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'yaml': 'python3-yaml'}

@@ -19,7 +19,7 @@ import re
 import sys
 
 from fcos_ros.backends import InferenceError, ModelError
-from fcos_ros.cli.frames import make_frames
+from fcos_ros.cli.frames import ENCODINGS, make_frames
 from fcos_ros.cli.machine import Machine, rows as machine_rows
 from fcos_ros.cli.measure import (
     PipelineTimes,
@@ -30,7 +30,7 @@ from fcos_ros.cli.measure import (
 )
 from fcos_ros.cli.options import MODEL_HELP, add_settings, whole_number
 from fcos_ros.cli.output import Progress, markdown, plain, undisturbed
-from fcos_ros.core.frame import ENCODINGS, Frame
+from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
 from fcos_ros.runtime.model_path import find
 from fcos_ros.runtime.protocol import Recipe

@@ -81,3 +81,6 @@ _FROM_BGR: dict[str, Callable[[Pixels], Pixels]] = {
     'mono8': _by(cv2.COLOR_BGR2GRAY),
     'nv12': _to_nv12,
 }
+
+ENCODINGS = ('bgr8', *_FROM_BGR)
+"""The encodings that `make_frames` knows."""

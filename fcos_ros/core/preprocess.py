@@ -3,21 +3,25 @@
 """
 From a frame to the network's input tensor.
 
-Planes are resized first and converted at canvas size, where there are fewer pixels; NV12 stays
-NV12 for the networks that want it. What the image leaves of the canvas is black: zeros in RGB,
-Y = 16 and U = V = 128 in NV12, which is what black becomes in BT.601, the convention of OpenCV.
+Planes are resized first and converted at canvas size, where there are fewer pixels. Luma and
+chroma stay what they are for the networks that want NV12, and are halved to NV12 for the others.
+Only what has no pixels to scale is brought to BGR before: Bayer at its own size, and files, which
+a JPEG decoder makes smaller on the way. What the image leaves of the canvas is black: zeros in
+RGB, Y = 16 and U = V = 128 in NV12, which is what black becomes in BT.601, the convention of
+OpenCV.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fcos_ros.core.frame import Frame, Pixels
+from fcos_ros.core.picture import FORMATS, decode
 from fcos_ros.core.resize import Resize, Size
 
 Tensor = NDArray[Any]
@@ -101,6 +105,7 @@ class Preprocessor:
 
         :returns: the tensor, of the spec's shape and dtype, valid until the next call; and the
             transform between image and canvas pixels.
+        :raises FrameError: the frame is a compressed picture that is broken.
         """
         resize = self._resize
         if resize is None or resize.image != frame.size:
@@ -108,7 +113,7 @@ class Preprocessor:
             if self._resize is None or self._resize.content != resize.content:
                 self._canvas.clear()
             self._resize = resize
-        self._canvas.draw(frame, resize.content)
+        self._canvas.draw(_developed(frame, resize.content), resize.content)
         return self._canvas.tensor, resize
 
 
@@ -137,9 +142,8 @@ class _Nv12Canvas:
         width, height = content
         luma = self._luma[:height, :width]
         chroma = self._chroma[:height // 2, :width // 2]
-        if frame.encoding == 'nv12':
-            _resize_into(luma, frame.planes[0])
-            _resize_into(chroma, frame.planes[1])
+        if frame.encoding in _YUV:
+            _resize_yuv(frame, luma, chroma)
             return
         pixels = _resized(frame.planes[0], content)
         for code in _TO_I420[frame.encoding]:
@@ -156,9 +160,8 @@ class _RgbCanvas:
     def __init__(self, spec: InputSpec, tensor: Tensor) -> None:
         width, height = spec.size
         self.tensor = tensor
-        self._codes = {
-            encoding: code
-            for (encoding, pixels), code in _TO_RGB.items() if pixels == spec.pixels}
+        self._codes = _TO_RGB[spec.pixels]
+        self._nv12_code = _NV12_TO_RGB[spec.pixels]
         self._table = _normalisation(spec)
         self._planar = spec.layout == 'NCHW'
         self._pixels = (tensor[0] if self._table is None and not self._planar
@@ -170,16 +173,17 @@ class _RgbCanvas:
 
     def draw(self, frame: Frame, content: Size) -> None:
         target = self._pixels[:content.height, :content.width]
-        code = self._codes[frame.encoding]
-        if code is None:
-            _resize_into(target, frame.planes[0])
-        elif frame.encoding == 'nv12':
-            luma, chroma = (
-                _resized(plane, Size(content.width // shrink, content.height // shrink))
-                for plane, shrink in zip(frame.planes, (1, 2)))
-            cv2.cvtColorTwoPlane(luma, chroma, code, dst=target)
+        if frame.encoding in _YUV:
+            luma = np.empty((content.height, content.width), np.uint8)
+            chroma = np.empty((content.height // 2, content.width // 2, 2), np.uint8)
+            _resize_yuv(frame, luma, chroma)
+            cv2.cvtColorTwoPlane(luma, chroma, self._nv12_code, dst=target)
         else:
-            cv2.cvtColor(_resized(frame.planes[0], content), code, dst=target)
+            code = self._codes[frame.encoding]
+            if code is None:
+                _resize_into(target, frame.planes[0])
+            else:
+                cv2.cvtColor(_resized(frame.planes[0], content), code, dst=target)
         self._finish(content)
 
     def _finish(self, content: Size) -> None:
@@ -196,22 +200,83 @@ class _RgbCanvas:
             np.copyto(self.tensor[0, :height, :width], values)
 
 
-_TO_RGB: dict[tuple[str, str], int | None] = {
-    ('bgr8', 'bgr'): None,
-    ('bgr8', 'rgb'): cv2.COLOR_BGR2RGB,
-    ('rgb8', 'bgr'): cv2.COLOR_RGB2BGR,
-    ('rgb8', 'rgb'): None,
-    ('mono8', 'bgr'): cv2.COLOR_GRAY2BGR,
-    ('mono8', 'rgb'): cv2.COLOR_GRAY2RGB,
-    ('nv12', 'bgr'): cv2.COLOR_YUV2BGR_NV12,
-    ('nv12', 'rgb'): cv2.COLOR_YUV2RGB_NV12,
+_TO_RGB: dict[str, dict[str, int | None]] = {
+    'bgr': {
+        'bgr8': None,
+        'rgb8': cv2.COLOR_RGB2BGR,
+        'bgra8': cv2.COLOR_BGRA2BGR,
+        'rgba8': cv2.COLOR_RGBA2BGR,
+        'mono8': cv2.COLOR_GRAY2BGR,
+    },
+    'rgb': {
+        'bgr8': cv2.COLOR_BGR2RGB,
+        'rgb8': None,
+        'bgra8': cv2.COLOR_BGRA2RGB,
+        'rgba8': cv2.COLOR_RGBA2RGB,
+        'mono8': cv2.COLOR_GRAY2RGB,
+    },
 }
+
+_NV12_TO_RGB = {'bgr': cv2.COLOR_YUV2BGR_NV12, 'rgb': cv2.COLOR_YUV2RGB_NV12}
 
 _TO_I420 = {
     'bgr8': (cv2.COLOR_BGR2YUV_I420,),
     'rgb8': (cv2.COLOR_RGB2YUV_I420,),
+    'bgra8': (cv2.COLOR_BGRA2YUV_I420,),
+    'rgba8': (cv2.COLOR_RGBA2YUV_I420,),
     'mono8': (cv2.COLOR_GRAY2BGR, cv2.COLOR_BGR2YUV_I420),
 }
+
+
+class _Yuv(NamedTuple):
+    """Which channels are Y, and U and V; None where a plane holds just these, in this order."""
+
+    luma: tuple[int] | None
+    chroma: tuple[int, int] | None
+
+
+# Two pixels of uyvy and yuyv, four bytes, share one U and one V.
+_YUV = {
+    'nv12': _Yuv(None, None),
+    'nv21': _Yuv(None, (1, 0)),
+    'nv24': _Yuv(None, None),
+    'uyvy': _Yuv((1,), (0, 2)),
+    'yuyv': _Yuv((0,), (1, 3)),
+}
+
+
+def _developed(frame: Frame, content: Size) -> Frame:
+    """See as BGR what cannot be scaled as it is; of a JPEG no more pixels than are of use."""
+    if frame.encoding in FORMATS:
+        bgr = decode(frame.planes[0], frame.encoding, frame.size, content)
+    elif frame.encoding.startswith('bayer_'):
+        bgr = frame.bgr()
+    else:
+        return frame
+    return Frame(Size(*bgr.shape[1::-1]), 'bgr8', (bgr,))
+
+
+def _resize_yuv(frame: Frame, luma: Pixels, chroma: Pixels) -> None:
+    """Scale an image of luma and chroma into the planes of NV12."""
+    first, last = frame.planes[0], frame.planes[-1]
+    if first is last:
+        last = first.reshape(len(first), -1, 4)
+    channels = _YUV[frame.encoding]
+    _resize_channels(luma, first, channels.luma)
+    _resize_channels(chroma, last, channels.chroma)
+
+
+def _resize_channels(target: Pixels, source: Pixels, channels: tuple[int, ...] | None) -> None:
+    """Scale all channels, and keep some; fewer samples are moved than the other way round."""
+    if channels is None:
+        _resize_into(target, source)
+        return
+    pixels = _resized(source, Size(*target.shape[1::-1]))
+    if _is_one_sample(target):
+        np.copyto(target, pixels[..., channels])
+    else:
+        pairs = [index for pair in zip(channels, range(len(channels))) for index in pair]
+        cv2.mixChannels([pixels], [target], pairs)
 
 
 def _require(name: str, value: str, accepted: tuple[str, ...]) -> None:
@@ -234,11 +299,17 @@ def _normalisation(spec: InputSpec) -> Tensor | None:
 
 
 def _resize_into(target: Pixels, source: Pixels) -> None:
-    # One sample is spread by numpy as well: OpenCV 4.5 rejects colour images of one pixel.
-    if source.shape[:2] in (target.shape[:2], (1, 1)):
+    if source.shape[:2] == target.shape[:2] or _is_one_sample(source):
         np.copyto(target, source)
+    elif _is_one_sample(target):
+        np.copyto(target, cv2.resize(source, (1, 1), interpolation=cv2.INTER_LINEAR))
     else:
         cv2.resize(source, target.shape[1::-1], dst=target, interpolation=cv2.INTER_LINEAR)
+
+
+def _is_one_sample(plane: Pixels) -> bool:
+    """Tell what OpenCV 4.5 rejects when it has several channels."""
+    return plane.shape[:2] == (1, 1)
 
 
 def _resized(source: Pixels, size: Size) -> Pixels:

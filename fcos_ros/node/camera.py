@@ -15,8 +15,8 @@ from fcos_ros.backends import ModelInfo
 from fcos_ros.core.frame import FrameError
 from fcos_ros.node.criteria import to_criteria
 from fcos_ros.node.diagnostics import CameraHealth
+from fcos_ros.node.images import to_frame
 from fcos_ros.node.inlet import Inlet
-from fcos_ros.node.messages import to_frame
 from fcos_ros.node.outlets import Outlets
 from fcos_ros.node.settings import Settings
 from fcos_ros.node.stamps import Stamps

@@ -1,7 +1,7 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Messages to frames, detections to messages: the one border between numpy and ROS types.
+Detections and pictures to messages: the border from numpy to ROS types; `images` is the other.
 
 Fields are given true Python numbers and text; newer distributions publish garbage, silently, for
 anything else.
@@ -30,19 +30,7 @@ from vision_msgs.msg import (
 )
 
 from fcos_ros.core.detections import Detections
-from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import Labels
-from fcos_ros.core.resize import Size
-
-
-def to_frame(message: Image) -> Frame:
-    """
-    See an image message as a frame, without a copy: the frame keeps the message's memory.
-
-    :raises FrameError: when size, step, encoding and data do not belong together.
-    """
-    return Frame.wrap(message.data, Size(message.width, message.height), message.encoding,
-                      message.step)
 
 
 def to_detection_array(detections: Detections, header: Header) -> Detection2DArray:

@@ -4,17 +4,22 @@
 
 from __future__ import annotations
 
+from camera_formats import BAYER, BLOCKS, GREY, encode, join, random_blocks
 import cv2
-from hypothesis import given, strategies as st
+from hypothesis import assume, given, strategies as st
 import numpy as np
 import pytest
 
-from fcos_ros.core.frame import ENCODINGS, Frame
+from fcos_ros.core.frame import ENCODINGS, Frame, FrameError
 from fcos_ros.core.preprocess import FITS, LAYOUTS, PIXELS, InputSpec, Preprocessor
 from fcos_ros.core.resize import Size
 
-# OpenCV 4.5 converts no colour image, and no chroma plane, of a single sample.
-SIZES = st.builds(lambda w, h: Size(2 * w, 2 * h), st.integers(2, 60), st.integers(1, 60))
+FILES = ('jpeg', 'png')
+KINDS = (*ENCODINGS, *FILES)
+"""All that a frame may be made of."""
+
+CANVASES = st.builds(lambda w, h: Size(2 * w, 2 * h), st.integers(1, 60), st.integers(1, 60))
+SIZES = st.builds(lambda w, h: Size(2 * w, 2 * h), st.integers(2, 60), st.integers(2, 60))
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
@@ -23,32 +28,26 @@ def spec_of(size, pixels, layout='NHWC', dtype=np.uint8, **options):
 
 
 SPECS = st.one_of(
-    st.builds(spec_of, SIZES, st.just('nv12')),
-    st.builds(spec_of, SIZES, st.sampled_from(['rgb', 'bgr']), st.sampled_from(LAYOUTS)),
-    st.builds(spec_of, SIZES, st.sampled_from(['rgb', 'bgr']), st.sampled_from(LAYOUTS),
+    st.builds(spec_of, CANVASES, st.just('nv12')),
+    st.builds(spec_of, CANVASES, st.sampled_from(['rgb', 'bgr']), st.sampled_from(LAYOUTS)),
+    st.builds(spec_of, CANVASES, st.sampled_from(['rgb', 'bgr']), st.sampled_from(LAYOUTS),
               st.just(np.float32), mean=st.just(MEAN), std=st.just(STD)))
 
 
-def frame_of(encoding, size, seed=0, padding=0):
-    """Make a frame of random bytes that cannot be written to."""
-    rows = size.height * 3 // 2 if encoding == 'nv12' else size.height
-    step = size.width * (3 if encoding in ('bgr8', 'rgb8') else 1) + padding
-    data = np.random.default_rng(seed).integers(0, 256, rows * step, np.uint8)
-    return Frame.wrap(data.tobytes(), size, encoding, step)
+def frame_of(kind, size, seed=0, padding=0):
+    """Make a frame of any colours, of bytes that cannot be written to."""
+    if kind in FILES:
+        rng = np.random.default_rng(seed)
+        return frame_showing(rng.integers(0, 256, (size.height, size.width, 3), np.uint8), kind)
+    step = size.width * BLOCKS[kind][0].bytes + padding
+    return Frame.wrap(join(kind, random_blocks(kind, size, seed), step), size, kind, step)
 
 
-def flat_frame(encoding, size, bgr):
-    """Make a frame of one colour."""
-    pixels = np.full((size.height, size.width, 3), bgr, np.uint8)
-    if encoding == 'nv12':
-        planar = cv2.cvtColor(pixels, cv2.COLOR_BGR2YUV_I420).reshape(-1)
-        area = size.width * size.height
-        chroma = planar[area:].reshape(2, -1).T.reshape(-1)
-        return Frame.wrap(np.concatenate([planar[:area], chroma]), size, encoding)
-    if encoding == 'mono8':
-        return Frame.wrap(np.ascontiguousarray(pixels[..., 0]), size, encoding)
-    order = slice(None, None, -1) if encoding == 'rgb8' else slice(None)
-    return Frame.wrap(np.ascontiguousarray(pixels[..., order]), size, encoding)
+def frame_showing(bgr, kind):
+    """Make a frame of these colours."""
+    if kind in FILES:
+        return Frame.compressed(cv2.imencode(f'.{kind}', bgr)[1])
+    return Frame.wrap(join(kind, encode(bgr, kind)), Size(*bgr.shape[1::-1]), kind)
 
 
 def seen(tensor, spec):
@@ -62,7 +61,7 @@ def seen(tensor, spec):
     return pixels if spec.pixels == 'bgr' else pixels[..., ::-1]
 
 
-@given(SPECS, st.sampled_from(sorted(FITS)), st.sampled_from(ENCODINGS), SIZES,
+@given(SPECS, st.sampled_from(sorted(FITS)), st.sampled_from(KINDS), SIZES,
        st.sampled_from([0, 5]))
 def test_the_tensor_is_as_the_spec_says_and_the_rest_is_black(spec, fit, encoding, size, padding):
     tensor, resize = Preprocessor(spec, fit)(frame_of(encoding, size, padding=padding))
@@ -75,7 +74,7 @@ def test_the_tensor_is_as_the_spec_says_and_the_rest_is_black(spec, fit, encodin
 
 
 @given(SPECS, st.sampled_from(sorted(FITS)),
-       st.lists(st.tuples(st.sampled_from(ENCODINGS), SIZES), min_size=2, max_size=5))
+       st.lists(st.tuples(st.sampled_from(KINDS), SIZES), min_size=2, max_size=5))
 def test_nothing_of_earlier_frames_remains(spec, fit, arrivals):
     used = Preprocessor(spec, fit)
     for seed, (encoding, size) in enumerate(arrivals):
@@ -86,7 +85,7 @@ def test_nothing_of_earlier_frames_remains(spec, fit, arrivals):
         assert resize == fresh
 
 
-@given(SPECS, st.sampled_from(ENCODINGS))
+@given(SPECS, st.sampled_from(KINDS))
 def test_inputs_are_written_where_the_caller_wants_them(spec, encoding):
     place = np.empty(spec.shape, spec.dtype)
     frame = frame_of(encoding, Size(30, 20))
@@ -95,60 +94,92 @@ def test_inputs_are_written_where_the_caller_wants_them(spec, encoding):
     np.testing.assert_array_equal(place, Preprocessor(spec)(frame)[0])
 
 
-@given(SPECS, st.sampled_from(ENCODINGS), SIZES,
+@given(SPECS, st.sampled_from(KINDS), SIZES,
        st.sampled_from([(0, 0, 0), (255, 255, 255), (40, 40, 40), (200, 60, 30), (0, 0, 250)]))
 def test_a_flat_colour_stays_that_colour(spec, encoding, size, bgr):
-    if encoding == 'mono8':
+    if encoding in GREY:
         bgr = (bgr[0],) * 3
-    tensor, resize = Preprocessor(spec, 'letterbox')(flat_frame(encoding, size, bgr))
+    frame = frame_showing(np.full((size.height, size.width, 3), bgr, np.uint8), encoding)
+    tensor, resize = Preprocessor(spec, 'letterbox')(frame)
     content = seen(tensor, spec)[:resize.content.height, :resize.content.width]
     # A round trip through limited-range YUV may lose some levels.
     np.testing.assert_allclose(content, np.broadcast_to(bgr, content.shape), atol=6)
 
 
-@given(SPECS, st.sampled_from(ENCODINGS))
+@given(SPECS, st.sampled_from(KINDS))
 def test_a_frame_of_the_canvas_size_is_converted_but_not_resized(spec, encoding):
+    assume(encoding not in BAYER or min(spec.size) > 2)
     frame = frame_of(encoding, spec.size)
     tensor, _ = Preprocessor(spec)(frame)
-    if spec.pixels != 'nv12':
+    if spec.pixels == 'nv12':
+        luma, chroma = as_nv12(frame)
+        np.testing.assert_array_equal(tensor[:luma.size], luma.reshape(-1))
+        np.testing.assert_allclose(tensor[luma.size:], chroma.reshape(-1), atol=1)
+    elif frame.encoding not in ('uyvy', 'yuyv', 'nv24'):  # their chroma is halved on all canvases
         np.testing.assert_allclose(seen(tensor, spec), frame.bgr(), atol=1e-3)
-    elif encoding == 'nv12':
-        np.testing.assert_array_equal(
-            tensor, np.concatenate([plane.reshape(-1) for plane in frame.planes]))
-    else:
-        planar = cv2.cvtColor(frame.bgr(), cv2.COLOR_BGR2YUV_I420).reshape(-1)
-        area = spec.size.width * spec.size.height
-        np.testing.assert_array_equal(tensor[:area], planar[:area])
-        np.testing.assert_array_equal(tensor[area:].reshape(-1, 2).T, planar[area:].reshape(2, -1))
+
+
+def as_nv12(frame):
+    """Tell luma and chroma of a frame; chroma that there is too much of is averaged."""
+    first, last = frame.planes[0], frame.planes[-1]
+    height, width = frame.size[::-1]
+    if frame.encoding in ('uyvy', 'yuyv'):
+        channel = frame.encoding.index('y')
+        first, last = first[..., channel], first[..., 1 - channel].reshape(height, -1, 2)
+    elif len(frame.planes) == 1:
+        planar = cv2.cvtColor(frame.bgr(), cv2.COLOR_BGR2YUV_I420)
+        first, last = planar[:height], planar[height:].reshape(2, height // 2, -1)
+        last = np.moveaxis(last, 0, -1)
+    elif frame.encoding == 'nv21':
+        last = last[..., ::-1]
+    rows, columns = 2 * last.shape[0] // height, 2 * last.shape[1] // width
+    quarters = last.reshape(height // 2, rows, width // 2, columns, 2)
+    return first, quarters.mean((1, 3))
 
 
 @pytest.mark.parametrize('pixels', PIXELS)
-@pytest.mark.parametrize('encoding', ENCODINGS)
-@pytest.mark.parametrize('size', [Size(640, 480), Size(480, 640), Size(320, 240), Size(1280, 720)],
+@pytest.mark.parametrize('encoding', KINDS)
+@pytest.mark.parametrize('size', [Size(320, 240), Size(240, 320), Size(160, 120), Size(640, 360)],
                          ids=str)
 def test_a_picture_looks_the_same_as_resized_pixels(encoding, size, pixels):
     """Planes resized apart, and converted afterwards, are the picture all the same."""
     y, x = np.mgrid[:size.height, :size.width]
     smooth = np.stack([255 * x / size.width, 255 * y / size.height, 128 + 0 * x], axis=-1)
     bgr = smooth.astype(np.uint8)
-    if encoding == 'mono8':
+    if encoding in GREY:
         bgr = np.repeat(bgr[..., :1], 3, axis=-1)
-    source = {'bgr8': bgr, 'rgb8': bgr[..., ::-1], 'mono8': bgr[..., 0]}
-    frame = Frame.wrap(np.ascontiguousarray(source[encoding]), size, encoding) \
-        if encoding != 'nv12' else nv12_frame(bgr, size)
-    spec = spec_of(Size(256, 256), pixels)
-    tensor, resize = Preprocessor(spec)(frame)
+    spec = spec_of(Size(192, 192), pixels)
+    tensor, resize = Preprocessor(spec)(frame_showing(bgr, encoding))
     content = seen(tensor, spec)[:resize.content.height, :resize.content.width]
     expected = cv2.resize(bgr, resize.content).astype(np.float64)
     np.testing.assert_allclose(content, expected, atol=8)
     assert np.abs(content - expected).mean() < 2
 
 
-def nv12_frame(bgr, size):
-    planar = cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV_I420).reshape(-1)
-    area = size.width * size.height
-    return Frame.wrap(np.concatenate(
-        [planar[:area], planar[area:].reshape(2, -1).T.reshape(-1)]), size, 'nv12')
+@pytest.mark.parametrize('pixels', PIXELS)
+@pytest.mark.parametrize('encoding', [kind for kind in KINDS if kind not in BAYER])
+def test_one_colour_of_many_is_where_it_was(encoding, pixels):
+    """A grey image with a coloured quarter: chroma is neither swapped nor moved."""
+    bgr = np.full((96, 128, 3), 100, np.uint8)
+    bgr[48:, :64] = (100,) * 3 if encoding in GREY else (200, 80, 30)
+    spec = spec_of(Size(64, 64), pixels)
+    tensor, _ = Preprocessor(spec)(frame_showing(bgr, encoding))
+    content = seen(tensor, spec)
+    np.testing.assert_allclose(content[28:44, 4:28], np.broadcast_to(bgr[-1, 0], (16, 24, 3)),
+                               atol=6)
+    np.testing.assert_allclose(content[4:20, 4:60], 100, atol=6)
+    np.testing.assert_allclose(content[28:44, 36:60], 100, atol=6)
+
+
+@pytest.mark.parametrize('pixels', PIXELS)
+def test_a_picture_that_is_cut_off_fails_and_the_next_is_drawn(pixels):
+    preprocess = Preprocessor(spec_of(Size(64, 64), pixels))
+    whole = frame_of('jpeg', Size(80, 80))
+    broken = Frame(whole.size, 'jpeg', (whole.planes[0][:-20],))
+    expected = np.array(preprocess(whole)[0])
+    with pytest.raises(FrameError, match=r'jpeg picture 80x80 of \d+ bytes is cut off'):
+        preprocess(broken)
+    np.testing.assert_array_equal(preprocess(whole)[0], expected)
 
 
 def test_a_white_square_lands_where_the_transform_says():
@@ -169,6 +200,29 @@ def test_one_pixel_fills_its_content():
     assert resize.content == Size(32, 32)
     assert (tensor[0, :, :32] == (10, 20, 30)).all()
     assert not tensor[0, :, 32:].any()
+
+
+@pytest.mark.parametrize('pixels', PIXELS)
+@pytest.mark.parametrize('encoding', [kind for kind in KINDS if kind not in BAYER])
+@pytest.mark.parametrize('canvas', [Size(2, 2), Size(4, 2), Size(8, 8)], ids=str)
+@pytest.mark.parametrize('image', [Size(2, 2), Size(2, 40), Size(40, 2)], ids=str)
+def test_the_smallest_of_images_and_canvases(encoding, pixels, canvas, image):
+    spec = spec_of(canvas, pixels)
+    frame = frame_showing(np.full((image.height, image.width, 3), 90, np.uint8), encoding)
+    tensor, resize = Preprocessor(spec)(frame)
+    content = seen(tensor, spec)[:resize.content.height, :resize.content.width]
+    np.testing.assert_allclose(content, 90, atol=3)
+
+
+def test_of_a_large_jpeg_no_more_is_decoded_than_the_canvas_shows():
+    file = frame_of('jpeg', Size(640, 480)).planes[0]
+    smaller = cv2.imdecode(file, cv2.IMREAD_REDUCED_COLOR_4)
+    assert smaller.shape == (120, 160, 3)
+    spec = spec_of(Size(130, 130), 'bgr')
+    expected, _ = Preprocessor(spec)(Frame.wrap(smaller, Size(160, 120), 'bgr8'))
+    tensor, resize = Preprocessor(spec)(Frame.compressed(file))
+    np.testing.assert_array_equal(tensor, expected)
+    assert resize.image == Size(640, 480)
 
 
 @pytest.mark.parametrize('layout', LAYOUTS)

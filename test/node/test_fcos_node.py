@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the node promises to the graph, on real rclpy and Fast DDS."""
 
+from array import array
+
 import cv2
 from graph import LATCHED, Graph, image_message, wait_for
 import numpy as np
@@ -14,6 +16,7 @@ from vision_msgs.msg import LabelInfo
 SIZE = 128
 SCENE = white_square(SIZE, 5, 3)
 EMPTY = np.zeros((SIZE, SIZE, 3), np.uint8)
+JPEG = cv2.imencode('.jpg', SCENE)[1].tobytes()
 
 
 @pytest.fixture(scope='module')
@@ -72,6 +75,11 @@ def test_an_image_without_objects_gives_an_empty_array(graph):
     pytest.param('mono8', SCENE[:, :, 0], 256, id='mono8 with padded rows'),
     pytest.param('nv12', nv12(SCENE), None, id='nv12'),
     pytest.param('nv12', nv12(SCENE), 192, id='nv12 with padded rows'),
+    pytest.param('bgra8', np.dstack([SCENE, SCENE[:, :, 0]]), None, id='bgra8'),
+    pytest.param('mono16', SCENE[:, :, :2], None, id='mono16'),
+    pytest.param('yuv422', np.dstack([np.full((SIZE, SIZE), 128, np.uint8), SCENE[:, :, 0]]), None,
+                 id='yuv422'),
+    pytest.param('jpeg', np.frombuffer(JPEG, np.uint8)[None], None, id='jpeg'),
 ])
 def test_every_encoding_finds_the_same(graph, encoding, pixels, step):
     array = graph.detect(image_message(pixels, encoding, step))
@@ -86,6 +94,8 @@ def test_every_encoding_finds_the_same(graph, encoding, pixels, step):
     pytest.param({'width': 0}, '0x128', id='no width'),
     pytest.param({'data': b''}, '', id='no data'),
     pytest.param({'encoding': 'nv12', 'step': SIZE, 'height': 127}, '127', id='odd nv12'),
+    pytest.param({'encoding': 'jpeg'}, 'begins with 00', id='no jpeg'),
+    pytest.param({'encoding': 'jpeg', 'data': array('B', JPEG[:-9])}, 'cut off', id='cut off'),
 ])
 def test_a_broken_frame_is_counted_and_the_next_is_served(graph, spoil, complaint):
     message = image_message(SCENE)

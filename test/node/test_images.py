@@ -1,0 +1,306 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Messages as cameras fill them in, and as nobody should: a frame, or an error that names why."""
+
+from __future__ import annotations
+
+import sys
+
+from core.camera_formats import BLOCKS, GREY, WIDE, encode, join
+import cv2
+import numpy as np
+import pytest
+from sensor_msgs.msg import CompressedImage, Image
+
+from fcos_ros.core.frame import ENCODINGS, FrameError
+from fcos_ros.core.resize import Size
+from fcos_ros.node.images import (
+    SOURCES,
+    MessageTypeError,
+    Source,
+    compressed_to_frame,
+    hbm_header,
+    hbm_to_frame,
+    to_frame,
+)
+
+SIZE = Size(8, 6)
+SEA = (200, 60, 30)
+JPEG = cv2.imencode('.jpg', np.full((6, 8, 3), SEA, np.uint8))[1].tobytes()
+PNG = cv2.imencode('.png', np.full((6, 8, 3), SEA, np.uint8))[1].tobytes()
+ACCEPTED = 'accepted are bgr8, rgb8, .*, nv12, .*, jpeg, mjpeg'
+
+
+def flat(encoding):
+    colour = (SEA[1],) * 3 if encoding in GREY else SEA
+    return np.full((6, 8, 3), colour, np.uint8)
+
+
+def image(encoding, data, step=0, big_endian=0, size=SIZE):
+    message = Image(width=size.width, height=size.height, encoding=encoding, step=step,
+                    is_bigendian=big_endian)
+    message.data.frombytes(data)
+    return message
+
+
+def compressed(data, kind='jpeg'):
+    message = CompressedImage(format=kind)
+    message.data.frombytes(data)
+    return message
+
+
+def hbm(data, encoding=b'nv12', size=SIZE, data_size=None, step=77, kind='HbmMsg480P'):
+    """Fill in a shared-memory message as the vendor's nodes do, over the remains of another."""
+    message = getattr(pytest.importorskip('hbm_img_msgs.msg'), kind)(
+        width=size.width, height=size.height, step=step,
+        data_size=len(data) if data_size is None else data_size)
+    message.data[:] = 0xAB
+    message.data[:len(data)] = np.frombuffer(data, np.uint8)
+    message.encoding[:len(encoding)] = np.frombuffer(encoding, np.uint8)
+    return message
+
+
+# sensor_msgs/Image
+
+@pytest.mark.parametrize('encoding', ENCODINGS)
+@pytest.mark.parametrize('padding', [None, 0, 5], ids=['no step', 'packed', 'padded'])
+@pytest.mark.parametrize('big_endian', [0, 1], ids=['little', 'big'])
+def test_an_image_of_every_encoding_is_seen_in_its_colours(encoding, padding, big_endian):
+    step = 0 if padding is None else SIZE.width * BLOCKS[encoding][0].bytes + padding
+    # Producers of single bytes fill in either.
+    blocks = encode(flat(encoding), encoding, bool(big_endian) and encoding in WIDE)
+    frame = to_frame(image(encoding, join(encoding, blocks, step), step, big_endian))
+    assert frame.size == SIZE
+    np.testing.assert_allclose(frame.bgr(), flat(encoding), atol=3)
+
+
+@pytest.mark.parametrize('encoding', ['bgr8', 'nv12', 'yuv422', 'mono16'])
+def test_an_image_is_not_copied(encoding):
+    message = image(encoding, join(encoding, encode(flat(encoding), encoding)))
+    held = np.frombuffer(message.data, np.uint8)
+    assert all(np.shares_memory(plane, held) for plane in to_frame(message).planes)
+
+
+@pytest.mark.parametrize('encoding', ['jpeg', 'mjpeg'])
+def test_an_image_may_be_a_file_as_old_cameras_send_it(encoding):
+    frame = to_frame(image(encoding, JPEG, step=1, size=Size(1, 1)))
+    assert frame.size == SIZE
+    np.testing.assert_allclose(frame.bgr(), flat('bgr8'), atol=3)
+
+
+@pytest.mark.parametrize(('message', 'complaint'), [
+    pytest.param(image('bgr8', bytes(100)), 'bgr8 image 8x6 .* has 100 bytes', id='truncated'),
+    pytest.param(image('bgr8', bytes(200)), 'has 200 bytes .* expected 144', id='oversize'),
+    pytest.param(image('bgr8', bytes(144), size=Size(2**32 - 1, 2**32 - 1)),
+                 'image 4294967295x4294967295', id='huge'),
+    pytest.param(image('bgr8', bytes(48), step=8), 'a step of 8 bytes', id='step of the width'),
+    pytest.param(image('nv12', bytes(77), size=Size(7, 7)), 'nv12 image is 7x7', id='odd nv12'),
+    pytest.param(image('nv12', bytes(96), step=8), 'has 96 bytes .* expected 72',
+                 id='rows of the hardware behind those of the image'),
+    pytest.param(image('', b''), "unknown encoding ''", id='nothing'),
+    pytest.param(image('jpeg', bytes(60)), 'begins with 00 00', id='no file'),
+    pytest.param(image('jpeg', b''), 'of 0 bytes begins with nothing', id='empty file'),
+])
+def test_a_wrong_image_is_refused_by_what_is_wrong(message, complaint):
+    with pytest.raises(FrameError, match=complaint):
+        to_frame(message)
+
+
+# sensor_msgs/CompressedImage
+
+@pytest.mark.parametrize('data', [JPEG, PNG], ids=['JPEG', 'PNG'])
+@pytest.mark.parametrize('kind', [
+    'jpeg', 'png', 'bgr8; jpeg compressed bgr8', 'rgb8; png compressed', 'mjpeg', 'jpg', '', '?'])
+def test_a_file_tells_its_format_by_itself(data, kind):
+    message = compressed(data, kind)
+    frame = compressed_to_frame(message)
+    assert frame.size == SIZE
+    assert np.shares_memory(frame.planes[0], np.frombuffer(message.data, np.uint8))
+    np.testing.assert_allclose(frame.bgr(), flat('bgr8'), atol=3)
+
+
+@pytest.mark.parametrize(('message', 'complaint'), [
+    pytest.param(compressed(bytes(12) + PNG, '16UC1; compressedDepth png'),
+                 "'16UC1; compressedDepth png' carries depths", id='depths'),
+    pytest.param(compressed(b'RIFF1234WEBP', 'webp'), "begins with 52 49 .* format 'webp'",
+                 id='WebP'),
+    pytest.param(compressed(b'', 'jpeg'), "begins with nothing.* format 'jpeg'", id='nothing'),
+    pytest.param(compressed(JPEG[:30]), 'broken: no header .* format', id='no header'),
+    pytest.param(compressed(PNG[:16] + b'\0\0\xea\x60\0\0\xea\x60' + PNG[24:]),
+                 'png picture is 60000x60000: at most 33177600 pixels', id='bomb'),
+])
+def test_a_wrong_file_is_refused_before_it_is_decoded(message, complaint):
+    with pytest.raises(FrameError, match=complaint):
+        compressed_to_frame(message)
+
+
+@pytest.mark.parametrize('data', [JPEG, PNG], ids=['JPEG', 'PNG'])
+def test_a_file_that_is_cut_off_is_found_out_where_it_is_decoded(data):
+    frame = compressed_to_frame(compressed(data[:-9]))
+    with pytest.raises(FrameError, match=r'8x6 of \d+ bytes is cut off'):
+        frame.bgr()
+
+
+# hbm_img_msgs
+
+@pytest.mark.parametrize('encoding', ['nv12', 'bgr8', 'rgb8', 'mono8'])
+@pytest.mark.parametrize('behind', [b'', b'\0', b'\0g8xyz', b'nv12bgr', b'\xff\xfe'])
+def test_a_shared_memory_image_counts_up_to_its_data_size(encoding, behind):
+    data = join(encoding, encode(flat(encoding), encoding))
+    message = hbm(data, encoding.encode() + behind)
+    frame = hbm_to_frame(message)
+    assert frame.size == SIZE
+    assert all(np.shares_memory(plane, message.data) for plane in frame.planes)
+    np.testing.assert_allclose(frame.bgr(), flat(encoding), atol=3)
+
+
+@pytest.mark.parametrize('kind', ['HbmMsg480P', 'HbmMsg540P', 'HbmMsg1080P'])
+def test_shared_memory_of_each_size_may_hold_a_file(kind):
+    frame = hbm_to_frame(hbm(JPEG, b'jpeg\0', size=Size(640, 480), kind=kind))
+    assert frame.size == SIZE
+    np.testing.assert_allclose(frame.bgr(), flat('bgr8'), atol=3)
+
+
+@pytest.mark.parametrize(('change', 'complaint'), [
+    pytest.param({'data_size': 0}, 'data_size of 0: expected 1 to 921600', id='nothing'),
+    pytest.param({'data_size': 921601}, 'data_size of 921601', id='more than there is'),
+    pytest.param({'data_size': 2**32 - 1}, 'data_size of 4294967295', id='hostile'),
+    pytest.param({'data_size': 71}, 'has 71 bytes of data: expected 72', id='truncated'),
+    pytest.param({'data_size': 96}, 'has 96 bytes of data: expected 72', id='rows of hardware'),
+    pytest.param({'size': Size(0, 0)}, 'is 0x0', id='no size'),
+    pytest.param({'size': Size(2**32 - 2, 2**32 - 2)}, 'image 4294967294x', id='huge'),
+    pytest.param({'encoding': b'h264'}, "unknown encoding 'h264': accepted are nv12, bgr8",
+                 id='video'),
+    pytest.param({'encoding': b'\xff\xfenv12'}, r'unknown encoding .*xff.*nv12', id='garbage'),
+    pytest.param({'encoding': bytes(12)}, "unknown encoding ''", id='no encoding'),
+    pytest.param({'encoding': b'jpeg'}, 'begins with', id='no file'),
+])
+def test_a_wrong_shared_memory_image_is_refused_by_what_is_wrong(change, complaint):
+    data = join('nv12', encode(flat('nv12'), 'nv12'))
+    with pytest.raises(FrameError, match=complaint):
+        hbm_to_frame(hbm(data, **change))
+
+
+# Headers and types
+
+def test_a_message_without_a_header_gets_one_of_its_time_and_number():
+    message = hbm(bytes(72))
+    message.time_stamp.sec, message.time_stamp.nanosec, message.index = 12, 345, -7
+    header = hbm_header(message)
+    assert (header.stamp.sec, header.stamp.nanosec, header.frame_id) == (12, 345, '-7')
+
+
+@pytest.mark.parametrize('name', SOURCES)
+def test_each_source_makes_frames_of_its_own_messages(name):
+    source = SOURCES[name]
+    assert source.type_name == name
+    package = name.partition('/')[0]
+    pytest.importorskip(package)
+    kind = source.message_type()
+    message = kind()
+    assert message.__class__.__name__ == name.rpartition('/')[2]
+    assert source.header(message).stamp.sec == 0
+    with pytest.raises(FrameError):
+        source.read(message)
+
+
+def test_the_header_of_a_message_is_its_own():
+    message = image('bgr8', b'')
+    message.header.frame_id = 'camera_optical'
+    assert SOURCES['sensor_msgs/msg/Image'].header(message) is message.header
+
+
+def test_the_transports_are_those_a_user_may_choose():
+    assert {name: source.transport for name, source in SOURCES.items()} == {
+        'sensor_msgs/msg/Image': 'raw',
+        'sensor_msgs/msg/CompressedImage': 'compressed',
+        'hbm_img_msgs/msg/HbmMsg1080P': 'hbmem',
+        'hbm_img_msgs/msg/HbmMsg540P': 'hbmem',
+        'hbm_img_msgs/msg/HbmMsg480P': 'hbmem',
+    }
+
+
+@pytest.mark.parametrize('name', ['absent_img_msgs/msg/Frame', 'sensor_msgs/msg/Frame'])
+def test_messages_that_are_not_installed_are_named_with_their_package(name):
+    source = Source('raw', name, to_frame, hbm_header)
+    package = name.partition('/')[0]
+    with pytest.raises(MessageTypeError, match=f'{name} cannot .* install the package {package}'):
+        source.message_type()
+
+
+# cv_bridge
+
+STAND_IN = """
+import numpy as np
+
+class CvBridgeError(TypeError):
+    pass
+
+class CvBridge:
+    def imgmsg_to_cv2(self, message, desired_encoding='passthrough'):
+        kinds = {'8UC3': ('u1', 3), '8UC4': ('u1', 4), '16UC1': ('<u2', 1), '32FC1': ('<f4', 1),
+                 'rgb16': ('<u2', 3), '8UC2': ('u1', 2), '32SC1': ('<i4', 1)}
+        if message.encoding not in kinds:
+            raise CvBridgeError('Unrecognized image encoding [' + message.encoding + ']')
+        dtype, channels = kinds[message.encoding]
+        shape = (message.height, message.width, channels)[:3 if channels > 1 else 2]
+        pixels = np.ndarray(shape, dtype, bytes(message.data))
+        if desired_encoding == 'passthrough':
+            return pixels
+        if message.encoding != 'rgb16':
+            raise CvBridgeError('[' + message.encoding + '] is not a color format')
+        return (pixels[..., ::-1] // 257).astype(np.uint8)
+"""
+"""A package with the documented interface of cv_bridge."""
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Have `import cv_bridge` run some source text."""
+    def write(source):
+        (tmp_path / 'cv_bridge.py').write_text(source)
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, 'cv_bridge', raising=False)
+    yield write
+    sys.modules.pop('cv_bridge', None)
+
+
+@pytest.mark.parametrize(('encoding', 'samples', 'expected'), [
+    pytest.param('rgb16', np.full((6, 8, 3), [30 * 257, 60 * 257, 200 * 257], np.uint16), SEA,
+                 id='colours of 16 bits'),
+    pytest.param('8UC3', np.full((6, 8, 3), SEA, np.uint8), SEA, id='three bytes'),
+    pytest.param('8UC4', np.full((6, 8, 4), [*SEA, 9], np.uint8), SEA, id='four bytes'),
+    pytest.param('16UC1', np.full((6, 8), 0x4321, np.uint16), (0x43,) * 3, id='16 bits'),
+    pytest.param('32FC1', np.full((6, 8), 0.4, np.float32), (102,) * 3, id='real numbers'),
+    pytest.param('32FC1', np.full((6, 8), 7.5, np.float32), (255,) * 3, id='too bright'),
+    pytest.param('32FC1', np.full((6, 8), np.nan, np.float32), (0,) * 3, id='no numbers'),
+])
+def test_cv_bridge_serves_what_we_do_not_know(install, encoding, samples, expected):
+    install(STAND_IN)
+    frame = to_frame(image(encoding, samples.tobytes()))
+    assert frame.size == SIZE
+    np.testing.assert_array_equal(frame.bgr(), np.broadcast_to(expected, (6, 8, 3)))
+
+
+@pytest.mark.parametrize(('encoding', 'data', 'complaint'), [
+    pytest.param('yuv9', bytes(48), r'8x6: Unrecognized image encoding \[yuv9\]', id='unknown'),
+    pytest.param('8UC3', bytes(9), '8x6: buffer is too small', id='truncated'),
+    pytest.param('8UC2', bytes(96), 'its pixels have 2 channels: accepted are 1, 3', id='two'),
+    pytest.param('32SC1', bytes(192), 'its samples are int32: accepted are uint8,', id='int32'),
+])
+def test_what_cv_bridge_cannot_do_is_refused_with_its_reason(install, encoding, data, complaint):
+    install(STAND_IN)
+    with pytest.raises(FrameError, match=f"'{encoding}': {ACCEPTED}; .* {complaint}"):
+        to_frame(image(encoding, data))
+
+
+@pytest.mark.parametrize('source', [
+    'raise ImportError("No module named cv_bridge")',
+    'raise AttributeError("_ARRAY_API not found")',
+    'class CvBridge:\n    def __init__(self):\n        raise KeyError(16)',
+], ids=['absent', 'made for another numpy', 'made for another OpenCV'])
+def test_without_cv_bridge_the_error_names_what_is_accepted(install, source):
+    install(source)
+    with pytest.raises(FrameError, match=f"'8UC3': {ACCEPTED}; cv_bridge would add more, but"):
+        to_frame(image('8UC3', bytes(144)))
+    assert to_frame(image('bgr8', bytes(144))).size == SIZE
