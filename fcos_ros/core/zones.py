@@ -9,7 +9,7 @@ a zone holds for a camera whatever its resolution.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,8 +63,12 @@ class Zones:
         :returns: (N,).
         """
         points = boxes.astype(np.float64) @ ANCHORS[self.anchor] / image
-        counted = _in_any(self.regions, points) if self.regions else np.ones(len(boxes), bool)
-        return counted & ~_in_any(self.ignored, points)
+        counted = np.ones(len(boxes), bool)
+        if self.regions:
+            counted &= _in_any(self.regions, points)
+        if self.ignored:
+            counted &= ~_in_any(self.ignored, points)
+        return counted
 
 
 EVERYWHERE = Zones()
@@ -101,24 +105,11 @@ def _refusal(given: object, reason: str) -> str:
             'between, each number a fraction of the image from 0 to 1')
 
 
-def _in_any(polygons: Iterable[Polygon], points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    inside = np.zeros(len(points), bool)
-    for polygon in polygons:
-        inside |= contains(polygon, points)
-    return inside
-
-
-def contains(polygon: Polygon, points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """
-    Tell which points are inside a polygon or on its edge.
-
-    :param points: (N, 2), in the unit of the polygon.
-    :returns: (N,).
-    """
-    start = np.array(polygon, np.float64)
-    end = np.roll(start, -1, axis=0)
+def _in_any(polygons: Sequence[Polygon], points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which points, (N, 2), are inside a polygon or on an edge of one; at least one."""
+    x1, y1 = np.array([corner for polygon in polygons for corner in polygon]).T
+    x2, y2 = np.array([corner for polygon in polygons for corner in polygon[1:] + polygon[:1]]).T
     x, y = points[:, :1], points[:, 1:]
-    (x1, y1), (x2, y2) = start.T, end.T
     # The side of each edge that a point is on, by sign: 0 is on its line.
     side = (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1)
     along = ((np.minimum(x1, x2) <= x) & (x <= np.maximum(x1, x2))
@@ -127,4 +118,6 @@ def contains(polygon: Polygon, points: NDArray[np.float64]) -> NDArray[np.bool_]
     # A ray to the right meets the edges that pass its height and have the point on their left.
     upwards, downwards = (y1 <= y) & (y < y2), (y2 <= y) & (y < y1)
     crossings = (upwards & (side > 0)) | (downwards & (side < 0))
-    return np.asarray(on_edge | (np.count_nonzero(crossings, axis=1) % 2 == 1))
+    firsts = np.cumsum([0, *map(len, polygons[:-1])])
+    odd = np.logical_xor.reduceat(crossings, firsts, axis=1)
+    return np.asarray(on_edge | odd.any(axis=1))

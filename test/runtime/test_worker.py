@@ -18,6 +18,7 @@ from fcos_ros.backends import ModelError
 from fcos_ros.core.decode import Criteria
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
+from fcos_ros.core.zones import Zones
 from fcos_ros.runtime.protocol import Recipe
 from fcos_ros.runtime.worker import ProcessWorker, WorkerError, open_workers
 
@@ -97,6 +98,10 @@ def test_criteria_travel_with_the_frame(worker):
     assert len(worker.detect(square(), Criteria(score_threshold=1.0)).detections) == 0
     assert len(worker.detect(square(), Criteria(class_ids=(1,))).detections) == 0
     assert len(worker.detect(square(), Criteria(class_ids=(0,))).detections) == 1
+    assert len(worker.detect(square(), Criteria(min_size=64.0)).detections) == 0
+    left = ((0.0, 0.0), (0.25, 0.0), (0.25, 1.0), (0.0, 1.0))
+    assert len(worker.detect(square(2), Criteria(zones=Zones((left,)))).detections) == 1
+    assert len(worker.detect(square(9), Criteria(zones=Zones((left,)))).detections) == 0
 
 
 def test_criteria_that_do_not_fit_the_model_fail_the_frame_alone(worker):
