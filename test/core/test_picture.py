@@ -103,6 +103,14 @@ def test_the_inks_of_a_printer_become_bgr():
     assert 40 < bgr[0, 0, 0] < 90
 
 
+def test_tables_that_all_cameras_share_may_be_left_out_as_webcams_do():
+    whole = WHOLE['jpeg']
+    first, scan = whole.find(b'\xff\xc4'), whole.find(b'\xff\xda')
+    assert scan - first == 432  # the four standard tables
+    short = whole[:first] + whole[scan:]
+    np.testing.assert_array_equal(Frame.compressed(short).bgr(), Frame.compressed(whole).bgr())
+
+
 def test_the_tag_that_says_how_the_camera_was_held_is_not_obeyed():
     """Boxes are in the pixels that were sent."""
     turned = b'II*\0\x08\0\0\0\x01\0' + struct.pack('<HHIII', 0x112, 3, 1, 6, 0)
