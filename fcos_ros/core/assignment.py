@@ -17,13 +17,15 @@ def assign(gains: Floats) -> tuple[Indices, Indices]:
     :returns: the pairs' rows and columns, two arrays of one length.
     """
     possible = gains > 0
-    options, rivals = possible.sum(axis=1), possible.sum(axis=0)
+    options, rivals = np.count_nonzero(possible, axis=1), np.count_nonzero(possible, axis=0)
     # Most objects are alone in their place: only what is in dispute has to be weighed.
     alone = possible & (options[:, None] == 1) & (rivals == 1)
     rows, columns = alone.nonzero()
-    left = (options > alone.sum(axis=1)).nonzero()[0]
-    right = (rivals > alone.sum(axis=0)).nonzero()[0]
-    disputed = gains[np.ix_(left, right)]
+    options[rows], rivals[columns] = 0, 0
+    left, right = options.nonzero()[0], rivals.nonzero()[0]
+    if not left.size:
+        return rows, columns
+    disputed = gains[left[:, None], right]
     first, second = _best_pairs(disputed)
     made = disputed[first, second] > 0
     return (np.concatenate([rows, left.take(first[made])]),

@@ -107,7 +107,10 @@ class Criteria:
 
     def lowered(self, threshold: float) -> Criteria:
         """
-        Want the same down to a lower score, and so all that is wanted now and more.
+        Want the same down to a lower score.
+
+        What is found then holds all that is found now, as far as `top_k` and `max_detections`
+        leave room.
 
         :param threshold: takes the place of every threshold above it.
         """
@@ -133,7 +136,7 @@ class Decoder:
         self._points = np.concatenate([reader.points for reader in self._readers])
         self._centerness_scale = np.concatenate(
             [reader.centerness_scale for reader in self._readers])
-        self._rules: _Rules | None = None
+        self._rules: dict[tuple[Any, ...], _Rules] = {}
 
     def __call__(self, outputs: Sequence[Array], criteria: Criteria) -> Detections:
         """
@@ -158,31 +161,38 @@ class Decoder:
             if candidates is None:
                 return Detections.empty()
             found = _thinned(candidates, criteria)
-            alternatives = (self._alternatives(outputs, centerness, found, rules)
-                            if criteria.hypotheses > 1 and found.cells.size else None)
+            others = criteria.hypotheses - 1
+            alternatives = (self._alternatives(outputs, centerness, found, rules, others)
+                            if others and found.cells.size else None)
         return Detections(found.boxes, found.scores.astype(np.float32),
                           found.class_ids.astype(np.int32), alternatives)
 
     def _rules_for(self, outputs: Sequence[Array], criteria: Criteria) -> _Rules:
-        """Translate the criteria into raw values, anew only when something has changed."""
+        """Translate the criteria into raw values, once for each camera that has its own."""
         kinds = [(output.shape, output.dtype) for output in outputs]
-        rules = self._rules
-        if rules is None or rules.kinds != kinds or rules.criteria != criteria:
-            if len(outputs) != 3 * len(self._readers):
-                raise ValueError(f'{len(outputs)} outputs: the head has {3 * len(self._readers)}')
-            for reader in self._readers:
-                reader.check(outputs)
-            thresholds = criteria.thresholds(self._head.num_classes)
-            # One gate for all classes: which is the best of a cell shows only when none that
-            # may be better is missing.
-            lowest = float(min(thresholds.min(), 1))
-            floor = logit_floor(lowest)
-            centerness = [reader.centerness_gate(outputs, floor) for reader in self._readers]
-            classes = [reader.class_gate(outputs, floor) for reader in self._readers]
-            rules = _Rules(
-                criteria, kinds, thresholds, lowest, np.concatenate(centerness), classes)
-            self._rules = rules
+        wanted = criteria.score_threshold, criteria.class_ids, criteria.class_thresholds
+        rules = self._rules.get(wanted)
+        if rules is None or rules.kinds != kinds:
+            rules = self._new_rules(outputs, criteria.thresholds(self._head.num_classes), kinds)
+            if len(self._rules) >= _MANY_RULES:
+                self._rules.clear()
+            self._rules[wanted] = rules
         return rules
+
+    def _new_rules(
+        self, outputs: Sequence[Array], thresholds: Floats, kinds: list[tuple[Any, ...]],
+    ) -> _Rules:
+        if len(outputs) != 3 * len(self._readers):
+            raise ValueError(f'{len(outputs)} outputs: the head has {3 * len(self._readers)}')
+        for reader in self._readers:
+            reader.check(outputs)
+        # One gate for all classes: which is the best of a cell shows only when none that may be
+        # better is missing.
+        lowest = float(min(thresholds.min(), 1))
+        floor = logit_floor(lowest)
+        centerness = [reader.centerness_gate(outputs, floor) for reader in self._readers]
+        classes = [reader.class_gate(outputs, floor) for reader in self._readers]
+        return _Rules(kinds, thresholds, lowest, np.concatenate(centerness), classes)
 
     def _hits(
         self, outputs: Sequence[Array], centerness: Array, rules: _Rules,
@@ -215,6 +225,7 @@ class Decoder:
 
     def _alternatives(
         self, outputs: Sequence[Array], centerness: Array, found: _Candidates, rules: _Rules,
+        count: int,
     ) -> Alternatives:
         """Find the next best classes of the cells that made detections, one or more."""
         order = found.cells.argsort()
@@ -224,8 +235,7 @@ class Decoder:
         scores = np.sqrt(_sigmoid(logits) * self._centred(centerness, cells)[:, None])
         named = (scores >= rules.lowest) & (scores > 0) & (rules.thresholds < np.inf)
         np.put_along_axis(named, found.class_ids.take(order)[:, None], False, axis=1)
-        ranks = np.where(named, -logits, np.inf).argsort(axis=1, kind='stable')
-        ranks = ranks[:, :rules.criteria.hypotheses - 1]
+        ranks = np.where(named, -logits, np.inf).argsort(axis=1, kind='stable')[:, :count]
         named, scores = (np.take_along_axis(of, ranks, axis=1) for of in (named, scores))
         back = order.argsort()
         return Alternatives(
@@ -246,7 +256,6 @@ class Decoder:
 class _Rules(NamedTuple):
     """What `Criteria` mean for raw values of these shapes and types."""
 
-    criteria: Criteria
     kinds: list[tuple[Any, ...]]
     thresholds: Floats
     """(C,), infinite for classes that are not wanted."""
@@ -270,6 +279,9 @@ class _Candidates(NamedTuple):
 
 
 _OUTWARD = np.array([-1, -1, 1, 1], np.float64)
+
+_MANY_RULES = 32
+"""More are only seen while somebody moves a slider: then the past is forgotten."""
 
 # When less than one cell in four passes the gate of centerness, it is cheaper to pick the class
 # logits of those cells than to sweep over all; see benchmarks/decode.py.

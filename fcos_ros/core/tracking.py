@@ -116,11 +116,12 @@ class Tracker:
         certain = criteria.reached(detections)
         owners = self._associate(tracks, detections, certain)
         matched, new = (owners >= 0).nonzero()[0], ((owners < 0) & certain).nonzero()[0]
-        visible = _joined(
-            _corrected(tracks.take(owners[matched]), detections[matched], seconds),
-            _born(detections[new], seconds))
+        visible = _corrected(tracks.take(owners[matched]), detections[matched], seconds)
+        if new.size:
+            visible = _joined(visible, _born(detections[new], seconds))
         self._confirm(visible)
-        self._tracks = _joined(visible, _lost(tracks, owners))
+        lost = _lost(tracks, owners)
+        self._tracks = _joined(visible, lost) if len(lost.ids) else visible
         track_ids = np.zeros(len(detections), np.int64)
         track_ids[np.concatenate([matched, new])] = visible.ids
         return detections.with_track_ids(track_ids)[certain | (owners >= 0)]
@@ -144,10 +145,11 @@ class Tracker:
         ):
             rows = (some & free).nonzero()[0]
             columns = (seen & (owners < 0)).nonzero()[0]
-            part = gains[np.ix_(rows, columns)]
-            first, second = assign(np.where(part >= least, part, 0))
-            owners[columns[second]] = rows[first]
-            free[rows[first]] = False
+            if rows.size and columns.size:
+                part = gains[rows[:, None], columns]
+                first, second = assign(np.where(part >= least, part, 0))
+                owners[columns[second]] = rows[first]
+                free[rows[first]] = False
         return owners
 
     def _confirm(self, tracks: _Tracks) -> None:

@@ -216,6 +216,14 @@ def test_a_decoder_remembers_nothing_of_other_criteria_or_images(seed, many):
         assert_same(decoder(outputs, criteria), Decoder(head)(outputs, criteria))
 
 
+def test_a_threshold_may_take_any_number_of_values_in_turn():
+    head, outputs = scene(Network(canvas=Size(64, 64), num_classes=3), np.random.default_rng(0))
+    decoder = Decoder(head)
+    for threshold in [*np.linspace(0.1, 0.9, 50).tolist(), 0.1]:
+        criteria = Criteria(score_threshold=threshold)
+        assert_same(decoder(outputs, criteria), Decoder(head)(outputs, criteria))
+
+
 @pytest.mark.parametrize('quiet', [True, False], ids=['sparse centerness', 'dense centerness'])
 @pytest.mark.parametrize('dtype', ['int32', 'float32'])
 @pytest.mark.parametrize('size', [512, 768, 896])
