@@ -79,10 +79,12 @@ class Tracker:
 
     Numbers count from 1 in the order of confirmation and are never used again. One thread at a
     time may use it.
+
+    :ivar settings: may be exchanged between two updates.
     """
 
     def __init__(self, settings: TrackerSettings | None = None) -> None:
-        self._settings = settings or TrackerSettings()
+        self.settings = settings or TrackerSettings()
         self._tracks = _born(Detections.empty(), 0.0)
         self._seconds = -math.inf
         self._confirmed = 0
@@ -109,7 +111,7 @@ class Tracker:
         if seconds < self._seconds:
             self.reset()
         tracks = self._tracks.take(
-            (seconds - self._tracks.seen <= self._settings.max_lost).nonzero()[0])
+            (seconds - self._tracks.seen <= self.settings.max_lost).nonzero()[0])
         if len(tracks.ids):
             tracks = _predicted(tracks, seconds - self._seconds)
         self._seconds = seconds
@@ -133,15 +135,15 @@ class Tracker:
     def _associate(self, tracks: _Tracks, detections: Detections, certain: Mask) -> Indices:
         """Find the track of each detection, -1 for none; (N,)."""
         gains = box_iou(_boxes(tracks), detections.boxes)
-        if self._settings.per_class:
+        if self.settings.per_class:
             gains[tracks.class_ids[:, None] != detections.class_ids] = 0
         confirmed = tracks.ids > 0
-        uncertain = ~certain & (detections.scores >= np.float32(self._settings.low_threshold))
+        uncertain = ~certain & (detections.scores >= np.float32(self.settings.low_threshold))
         owners, free = np.full(len(detections), -1), np.ones(len(tracks.ids), bool)
         for some, seen, least in (
-            (confirmed, certain, self._settings.match_iou),
+            (confirmed, certain, self.settings.match_iou),
             (confirmed & (tracks.misses == 0), uncertain, UNCERTAIN_IOU),
-            (~confirmed, certain, self._settings.match_iou),
+            (~confirmed, certain, self.settings.match_iou),
         ):
             rows = (some & free).nonzero()[0]
             columns = (seen & (owners < 0)).nonzero()[0]
@@ -154,7 +156,7 @@ class Tracker:
 
     def _confirm(self, tracks: _Tracks) -> None:
         """Number the tracks that have been seen often enough, in place."""
-        due = ((tracks.ids == 0) & (tracks.hits >= self._settings.confirm_hits)).nonzero()[0]
+        due = ((tracks.ids == 0) & (tracks.hits >= self.settings.confirm_hits)).nonzero()[0]
         tracks.ids[due] = self._confirmed + 1 + np.arange(due.size)
         self._confirmed += due.size
 

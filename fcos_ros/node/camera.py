@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -12,15 +13,18 @@ from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Header
 
 from fcos_ros.backends import ModelInfo
+from fcos_ros.core.decode import Criteria
 from fcos_ros.core.frame import FrameError
-from fcos_ros.node.criteria import to_criteria
+from fcos_ros.core.tracking import Tracker
+from fcos_ros.node.criteria import to_criteria, to_tracker_settings
 from fcos_ros.node.diagnostics import CameraHealth
 from fcos_ros.node.images import to_frame
 from fcos_ros.node.inlet import Inlet
 from fcos_ros.node.outlets import Outlets
 from fcos_ros.node.settings import Settings
-from fcos_ros.node.stamps import Stamps
-from fcos_ros.runtime.lane import Books, Lane, Outcome
+from fcos_ros.node.stamps import Stamps, seconds_of
+from fcos_ros.runtime.detector import Result
+from fcos_ros.runtime.lane import Books, Job, Lane, Outcome
 from fcos_ros.runtime.pool import Pool
 
 
@@ -41,6 +45,8 @@ class Camera:
         self._stamps = Stamps(node.get_clock())
         self._oddities = self._stamps.oddities
         self._last_image = monotonic()
+        self._criteria = Criteria()
+        self._tracker = Tracker()
         self._model: ModelInfo | None = None
         self._outlets: Outlets | None = None
         self._pool: Pool | None = None
@@ -71,8 +77,11 @@ class Camera:
             return
         assert self._model is not None
         assert self._outlets is not None
-        criteria = to_criteria(settings, self._model)
-        self._lane.criteria, self._lane.weight = criteria, settings.weight
+        self._criteria = criteria = to_criteria(settings, self._model)
+        self._tracker.settings = to_tracker_settings(settings)
+        self._lane.criteria = criteria.lowered(settings.track_threshold) if settings.track else (
+            criteria)
+        self._lane.weight = settings.weight
         self._outlets.announce(criteria)
 
     def halt(self) -> None:
@@ -129,15 +138,23 @@ class Camera:
         return age is not None and age > limit
 
     def _deliver(self, outcome: Outcome[Header]) -> None:
-        if outcome.result is None:
+        result, header = outcome.result, outcome.job.ticket
+        if result is None:
             self._lose(outcome.error)
             return
-        header = outcome.job.ticket
+        if self._settings.track:
+            result = self._tracked(result, outcome.job)
         assert self._outlets is not None
-        self._outlets.publish(outcome.job.frame, outcome.result.detections, header)
+        self._outlets.publish(outcome.job.frame, result.detections, header)
         age = self._stamps.age(header.stamp)
         if age is not None and age >= 0:
             self._books.latencies.add(age=age)
+
+    def _tracked(self, result: Result, job: Job[Header]) -> Result:
+        """Number the objects; a camera without stamps is tracked by the time of arrival."""
+        seconds = seconds_of(job.ticket.stamp) or job.arrived
+        detections = self._tracker.update(result.detections, seconds, self._criteria)
+        return replace(result, detections=detections)
 
     def _lose(self, error: Exception | None) -> None:
         place = f' of {self._name}' if self._name else ''

@@ -10,6 +10,7 @@ from dataclasses import replace
 from fcos_ros.backends import ModelInfo
 from fcos_ros.core.decode import Criteria
 from fcos_ros.core.labels import Labels
+from fcos_ros.core.tracking import TrackerSettings
 from fcos_ros.core.zones import Polygon, Zones, parse_polygon
 from fcos_ros.node.settings import Settings
 
@@ -33,6 +34,12 @@ def to_criteria(settings: Settings, model: ModelInfo) -> Criteria:
         hypotheses=settings.hypotheses,
         zones=Zones(_polygons('regions', settings.regions),
                     _polygons('ignored_zones', settings.ignored_zones), settings.zone_anchor))
+
+
+def to_tracker_settings(settings: Settings) -> TrackerSettings:
+    """Say what makes a track."""
+    return TrackerSettings(
+        low_threshold=settings.track_threshold, max_lost=settings.track_memory)
 
 
 def _wanted(settings: Settings, labels: Labels, num_classes: int) -> tuple[int, ...] | None:

@@ -132,6 +132,14 @@ class Settings:
         'bottom edge.', choices=tuple(ANCHORS))
     hypotheses: int = _live(
         1, 'Classes that a detection names at most: its own, and the next best.', limits=(1, 20))
+    track: bool = _live(
+        False, 'Give each object a number that it keeps from image to image.')
+    track_memory: float = _live(
+        1.0, 'Seconds that a tracked object may be out of sight and keep its number.',
+        limits=(0.01, 60.0))
+    track_threshold: float = _live(
+        0.1, 'Least score of a detection that may continue a track, though it is below the '
+        'threshold of its class.', limits=(0.0, 1.0))
 
     @classmethod
     def options(cls) -> Mapping[str, Option]:

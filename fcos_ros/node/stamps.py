@@ -65,5 +65,10 @@ class Stamps:
         return (now - moment) / _SECOND if moment and now else None
 
 
+def seconds_of(stamp: Time) -> float:
+    """Tell a stamp in seconds, 0 for one that was never set."""
+    return _nanoseconds(stamp) / _SECOND
+
+
 def _nanoseconds(stamp: Time) -> int:
     return int(stamp.sec) * _SECOND + int(stamp.nanosec)
