@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import replace
-import fcntl
 import shutil
 from threading import Event, Thread
 from time import monotonic, sleep
 
 from board.libdnn.build import build, compiler
+from cores import bookings
 from model_file import PUBLISHED, RGB, Answer, Thing, fcos, paint, write_model
 import numpy as np
 import pytest
@@ -249,7 +249,9 @@ def test_inferences_take_turns_on_the_cores_there_are(board, board_name, in_turn
         thread.start()
     for thread in threads:
         thread.join()
-    assert (monotonic() - start >= 2 * service) == in_turn
+    booked = bookings(board.folder)
+    assert len(booked) == (1 if in_turn else 2)
+    assert max(booked) >= start + (2 if in_turn else 1) * service
     backend.close()
 
 
@@ -311,16 +313,15 @@ def test_not_a_number_is_no_detection(board):
 
 
 def test_waiting_ends_and_goes_on_once_the_bpu_is_free(board):
+    board.set(FCOS_SIM_FAULT='hang:1')
     backend, _ = board.load(SMALL['x5'], time_limit=0.3)
-    with (board.folder / 'core0').open('w') as core:
-        fcntl.flock(core, fcntl.LOCK_EX)
-        for _ in range(2):
-            start = monotonic()
-            with pytest.raises(InferenceError, match='not done in time'):
-                backend.infer(tensor())
-            assert 0.3 <= monotonic() - start < 3
-        assert board.count('tasks') == 1
-    board.wait()
+    for _ in range(2):
+        start = monotonic()
+        with pytest.raises(InferenceError, match='not done in time'):
+            backend.infer(tensor())
+        assert monotonic() - start >= 0.3
+    assert board.count('tasks') == 1
+    board.go_on()
     assert len(decoded(backend.info, backend.infer(tensor()))) == 2
     backend.close()
 
