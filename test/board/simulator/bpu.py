@@ -7,8 +7,9 @@ Each folder of `images` has the packages of one image of a board; with one of th
 program finds the vendor's modules as it would there, and `model_file` writes what they load.
 
 Processes take turns on the cores by the file `cores` in the folder that the environment variable
-FCOS_SIM_DIR names: for each core the nanosecond of the monotonic clock at which it will be free. While an inference waits for a core and while it runs,
-the GIL is held, as by the vendor's bindings: all waiting is done in C by calls that keep it.
+FCOS_SIM_DIR names: for each core the nanosecond of the monotonic clock at which it will be free.
+While an inference waits for a core and while it runs, the GIL is held, as by the vendor's
+bindings: all waiting is done in C by calls that keep it.
 
 FCOS_SIM_FAULT, read when a model is loaded, makes that fail by `load`, or inferences by `raise`,
 `none`, `hang`, `crash` or `nan`; with `:N` only the N-th inference of the model. `import`, read
