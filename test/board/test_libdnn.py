@@ -21,13 +21,16 @@ from model_file import PUBLISHED, RGB, Answer, Thing, fcos, paint, write_model
 import numpy as np
 import pytest
 
-from fcos_ros.backends import InferenceError, ModelError, libdnn, load
+from fcos_ros.backends import InferenceError, LateError, ModelError, libdnn, load
 from fcos_ros.backends.libdnn import LibdnnBackend
 from fcos_ros.core.decode import Criteria, Decoder
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import COCO
 from fcos_ros.core.resize import Size
+from fcos_ros.runtime import worker
+from fcos_ros.runtime.back_off import BackOff
 from fcos_ros.runtime.detector import Detector
+from fcos_ros.runtime.protocol import Recipe
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason='there is no C compiler `cc`')
 
@@ -37,6 +40,9 @@ SMALL = {
 }
 THINGS = (Thing(0, (10, 20, 60, 90)), Thing(16, (70, 30, 120, 100), 2.0))
 BYTES = 128 * 128 * 3 // 2
+
+PATIENCE = 1.0
+"""Seconds for an inference of milliseconds, where others hang: the machine may be busy."""
 
 
 class Board:
@@ -312,23 +318,48 @@ def test_not_a_number_is_no_detection(board):
     backend.close()
 
 
-def test_waiting_ends_and_goes_on_once_the_bpu_is_free(board):
+def test_a_late_inference_keeps_its_memory_and_others_get_other(board):
     board.set(FCOS_SIM_FAULT='hang:1')
-    backend, _ = board.load(SMALL['x5'], time_limit=0.3)
-    for _ in range(2):
-        start = monotonic()
-        with pytest.raises(InferenceError, match='not done in time'):
-            backend.infer(tensor())
-        assert monotonic() - start >= 0.3
+    backend, _ = board.load(SMALL['x5'], time_limit=PATIENCE)
+    late = backend.new_input()
+    start = monotonic()
+    with pytest.raises(LateError, match='not done in time'):
+        backend.infer(late)
+    assert monotonic() - start >= PATIENCE
+    other = backend.new_input()
+    assert not np.shares_memory(late, other)
+    assert len(decoded(backend.info, backend.infer(other))) == 2
+    assert len(decoded(backend.info, backend.infer(late))) == 2  # a copy of it
     assert board.count('tasks') == 1
     board.go_on()
-    assert len(decoded(backend.info, backend.infer(tensor()))) == 2
+    memories = board.count('memories')
+    last = backend.new_input()
+    assert board.count('tasks') == 0
+    del late
+    assert board.count('memories') == memories  # one set came, one went
+    del other, last
+    backend.close()
+
+
+def test_a_bpu_that_ends_nothing_gets_no_more_and_waits_for_nobody(board, monkeypatch):
+    monkeypatch.setattr(libdnn, 'MOST_LATE', 2)
+    board.set(FCOS_SIM_FAULT='hang')
+    backend, _ = board.load(SMALL['x5'], time_limit=0.05)
+    for _ in range(2):
+        with pytest.raises(LateError, match='not done in time'):
+            backend.infer(tensor())
+    used = board.in_use()
+    for _ in range(3):
+        with pytest.raises(LateError, match='has not ended 2 inferences'):
+            backend.infer(tensor())
+    assert board.in_use() == used
+    board.go_on()
     backend.close()
 
 
 def test_while_one_thread_waits_in_vain_others_infer(board):
     board.set(FCOS_SIM_FAULT='hang:1')
-    backend, _ = board.load(SMALL['x5'], time_limit=0.3)
+    backend, _ = board.load(SMALL['x5'], time_limit=PATIENCE)
     with pytest.raises(InferenceError):
         backend.infer(tensor())
     found = []
@@ -339,6 +370,48 @@ def test_while_one_thread_waits_in_vain_others_infer(board):
     assert found == [2]
     board.go_on()
     backend.close()
+
+
+def workers_on_a_clock(board, monkeypatch, count, **facts):
+    """Give workers that share a model a clock that stands still."""
+    clock = [0.0]
+    monkeypatch.setattr(worker, 'BackOff', lambda: BackOff(lambda: clock[0]))
+    backend, _ = board.load(SMALL['x5'], **facts)
+    recipe = Recipe(backend.info.path, 'libdnn')
+    return [worker.LocalWorker(recipe, backend) for _ in range(count)], clock
+
+
+def picture():
+    return Frame.wrap(tensor(), Size(128, 128), 'nv12')
+
+
+def test_a_late_frame_is_lost_alone_and_the_next_is_served(board, monkeypatch):
+    board.set(FCOS_SIM_FAULT='hang:1')
+    (first, second), _ = workers_on_a_clock(board, monkeypatch, 2, time_limit=PATIENCE)
+    with pytest.raises(LateError):
+        first.detect(picture())
+    assert len(second.detect(picture()).detections) == 2
+    assert len(first.detect(picture()).detections) == 2
+    board.go_on()
+    first.close()
+
+
+def test_a_bpu_that_hangs_for_good_costs_a_wait_now_and_then_only(board, monkeypatch):
+    board.set(FCOS_SIM_FAULT='hang')
+    (hanging,), clock = workers_on_a_clock(board, monkeypatch, 1, time_limit=0.05)
+    for _ in range(2):
+        with pytest.raises(LateError):
+            hanging.detect(picture())
+    tasks = board.count('tasks')
+    for _ in range(50):
+        with pytest.raises(worker.WorkerError, match=r'2 times in a row.* again in 0\.5 s'):
+            hanging.detect(picture())
+    assert board.count('tasks') == tasks == 2
+    clock[0] += 0.5
+    with pytest.raises(LateError):
+        hanging.detect(picture())
+    board.go_on()
+    hanging.close()
 
 
 def test_memory_of_a_bpu_that_never_ends_is_left_to_it(lasting_board):
