@@ -29,7 +29,14 @@ import weakref
 import numpy as np
 from numpy.typing import NDArray
 
-from fcos_ros.backends.base import InferenceError, LateError, ModelError, ModelInfo
+from fcos_ros.backends.base import (
+    InferenceError,
+    LateError,
+    ModelError,
+    ModelInfo,
+    TensorFacts,
+    UnfitModelError,
+)
 from fcos_ros.backends.compiled import describe
 from fcos_ros.core.head import OutputSpec
 from fcos_ros.core.preprocess import InputSpec
@@ -90,7 +97,7 @@ class LibdnnBackend:
             self.close()
             if isinstance(error, ModelError):
                 raise
-            raise ModelError(f'{path} is not an FCOS for libdnn: {error}') from error
+            raise _refusal(path, error) from error
 
     def new_input(self) -> Array:
         """Allocate an array in memory that the BPU reads; see `Backend.new_input`."""
@@ -353,10 +360,13 @@ class _Network:
         if count.value < 1:
             raise ValueError('there is no model in it')
         library.hbDNNGetModelHandle(byref(handle), packed, names[0])
-        return cls(
-            handle, _text(names[0]),
-            tuple(_Layout.of_input(*tensor) for tensor in _tensors(library, handle, 'Input')),
-            tuple(_Layout.of_output(*tensor) for tensor in _tensors(library, handle, 'Output')))
+        inputs, outputs = (list(_tensors(library, handle, side)) for side in ('Input', 'Output'))
+        try:
+            return cls(handle, _text(names[0]),
+                       tuple(_Layout.of_input(*tensor) for tensor in inputs),
+                       tuple(_Layout.of_output(*tensor) for tensor in outputs))
+        except ValueError as error:
+            raise _Unfit(str(error), inputs, outputs) from error
 
 
 class _Memory(ctypes.Structure):
@@ -434,6 +444,10 @@ class _Control(ctypes.Structure):
 NV12, NV12_SEPARATE = 1, 2
 """Types of an input."""
 
+IMAGES: Mapping[int, str] = {
+    0: 'Y', NV12: 'NV12', NV12_SEPARATE: 'NV12_SEPARATE', 3: 'YUV444', 4: 'RGB', 5: 'BGR'}
+"""What types of images are called."""
+
 DTYPES: Mapping[int, type[np.generic]] = {
     8: np.int8, 9: np.uint8, 10: np.float16, 11: np.int16, 12: np.uint16, 13: np.float32,
     14: np.int32, 15: np.uint32,
@@ -499,6 +513,10 @@ _UNCHECKED: Mapping[str, tuple[Any, ...]] = {
 
 class _Failure(InferenceError):
     """A function of the library returned a code other than 0."""
+
+
+_Named = tuple[str, _Properties]
+"""A tensor's name, and what the library says of it."""
 
 
 class _Late(LateError):
@@ -574,12 +592,41 @@ def _tensors(
         yield _text(name.value), properties
 
 
+class _Unfit(ValueError):
+    """A model with tensors that cannot be used; each a name and its properties."""
+
+    def __init__(self, complaint: str, inputs: Sequence[_Named],
+                 outputs: Sequence[_Named]) -> None:
+        super().__init__(complaint)
+        self.inputs = [_facts(*tensor) for tensor in inputs]
+        self.outputs = [_facts(*tensor) for tensor in outputs]
+
+
+def _facts(name: str, properties: _Properties) -> TensorFacts:
+    kind, scale = properties.tensorType, properties.scale
+    word = np.dtype(DTYPES[kind]).name if kind in DTYPES else IMAGES.get(kind, f'type {kind}')
+    return TensorFacts(name, word, tuple(properties.validShape),
+                       tuple(scale.scaleData[:scale.scaleLen]))
+
+
+def _refusal(path: Path, error: Exception) -> ModelError:
+    complaint = f'{path} is not an FCOS for libdnn: {error}'
+    if isinstance(error, _Unfit):
+        return UnfitModelError(complaint, error.inputs, error.outputs)
+    return ModelError(complaint)
+
+
 def _describe(path: Path, network: _Network) -> ModelInfo:
-    if len(network.inputs) != 1:
-        names = ', '.join(layout.name for layout in network.inputs)
-        raise ValueError(f'it takes {len(network.inputs)} inputs ({names}); accepted: 1')
-    outputs = tuple(layout.spec for layout in network.outputs)
-    spec = InputSpec(network.input.name, network.input.canvas, pixels='nv12')
+    try:
+        if len(network.inputs) != 1:
+            names = ', '.join(layout.name for layout in network.inputs)
+            raise ValueError(f'it takes {len(network.inputs)} inputs ({names}); accepted: 1')
+        outputs = tuple(layout.spec for layout in network.outputs)
+        spec = InputSpec(network.input.name, network.input.canvas, pixels='nv12')
+    except ValueError as error:
+        raise _Unfit(str(error), *(
+            [(layout.name, layout.properties) for layout in layouts]
+            for layouts in (network.inputs, network.outputs))) from error
     return describe(path, 'libdnn', network.name, spec, outputs)
 
 

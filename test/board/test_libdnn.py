@@ -21,7 +21,14 @@ from model_file import PUBLISHED, RGB, Answer, Thing, fcos, paint, write_model
 import numpy as np
 import pytest
 
-from fcos_ros.backends import InferenceError, LateError, ModelError, libdnn, load
+from fcos_ros.backends import (
+    InferenceError,
+    LateError,
+    ModelError,
+    UnfitModelError,
+    libdnn,
+    load,
+)
 from fcos_ros.backends.libdnn import LibdnnBackend
 from fcos_ros.core.decode import Criteria, Decoder
 from fcos_ros.core.frame import Frame
@@ -521,6 +528,23 @@ def test_a_file_that_is_no_fcos_for_this_board_is_refused(board, model, environm
     with pytest.raises(ModelError, match=complaint) as refusal:
         LibdnnBackend(path)
     assert str(path) in str(refusal.value)
+
+
+@pytest.mark.parametrize(('facts', 'kind', 'sides'), [
+    pytest.param({'input_type': RGB}, 'RGB', [128, 128], id='not NV12'),
+    pytest.param({'canvas': (127, 128)}, 'NV12', [128, 127], id='odd canvas'),
+])
+def test_a_refusal_tells_what_the_file_takes_and_gives(board, facts, kind, sides):
+    model = replace(SMALL['x5'], **facts)
+    path, _ = board.write(model)
+    with pytest.raises(UnfitModelError) as refusal:
+        LibdnnBackend(path)
+    (taken,), given = refusal.value.inputs, refusal.value.outputs
+    assert (taken.dtype, list(taken.shape)) == (kind, [1, 3, *sides])
+    for output, expected in zip(given, model.outputs):
+        assert (output.name, output.dtype, output.shape) == (
+            expected.name, 'int32', expected.shape)
+        np.testing.assert_allclose(output.scale, expected.scale)
 
 
 @pytest.mark.parametrize(('facts', 'complaint'), [
