@@ -14,12 +14,11 @@ each worker; `threads` is a thread for each worker in one process around the sam
 is threads around the C runtime. Then the node: a camera, the node and a listener are processes of
 a ROS 2 graph of this machine only.
 
-Last a profile of the node's threads with the fastest model. On two CPUs what limits that row is no
-single step: camera, node, children and listener share the CPUs, and each thread of the node waits
-for the interpreter's lock after each call of the system. Per frame the executor needs most, 0.9 ms:
-it makes its list of what to wait for anew, and takes 0.4 MB of image; handing a frame to a child
-and back takes 0.4 ms, detections as a message 0.4 ms, most of that in the serialiser. `profile`
-prints what is behind these figures.
+Last a profile of the node's threads with the fastest model. On two CPUs no single step limits that
+row: camera, node, children and listener share the CPUs, and each thread of the node waits for the
+interpreter's lock after each call of the system. Most work a frame is the executor's, 0.9 ms: it
+makes its list of what to wait for anew, and takes 0.4 MB of image. Handing a frame to a child and
+back takes 0.4 ms, and detections as a message 0.4 ms, most of that in the serialiser.
 """
 
 from __future__ import annotations
