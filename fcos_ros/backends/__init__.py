@@ -11,6 +11,7 @@ from fcos_ros.backends.base import (
     Backend,
     EngineError,
     InferenceError,
+    LateError,
     ModelError,
     ModelInfo,
     TensorFacts,
@@ -21,8 +22,8 @@ from fcos_ros.backends.hobot_dnn import HobotDnnBackend
 from fcos_ros.backends.libdnn import LibdnnBackend
 from fcos_ros.backends.onnx import OnnxBackend
 
-__all__ = ['BACKENDS', 'Backend', 'EngineError', 'InferenceError', 'ModelError', 'ModelInfo',
-           'TensorFacts', 'UnfitModelError', 'choose', 'load']
+__all__ = ['BACKENDS', 'Backend', 'EngineError', 'InferenceError', 'LateError', 'ModelError',
+           'ModelInfo', 'TensorFacts', 'UnfitModelError', 'choose', 'load']
 
 BACKENDS: Mapping[str, type[Backend]] = {
     'onnx': OnnxBackend,

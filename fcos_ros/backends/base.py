@@ -70,6 +70,14 @@ class EngineError(InferenceError):
     """
 
 
+class LateError(InferenceError):
+    """
+    The engine did not end in time, and may still be at work in the memory of this input.
+
+    The memory is not to be used again: `Backend.new_input` gives other, as long as there is any.
+    """
+
+
 @dataclass(frozen=True)
 class ModelInfo:
     """
@@ -122,7 +130,8 @@ class Backend(Protocol):
         """
         Allocate an array to write inputs into, where the engine can read it without a copy.
 
-        :raises InferenceError: when there is no memory left.
+        :raises InferenceError: when there is no memory left; `LateError` when that is because
+            the engine does not end what it was given.
         """
         ...
 
@@ -132,7 +141,8 @@ class Backend(Protocol):
 
         The arrays returned hold until the next call from the same thread.
 
-        :raises InferenceError: when the engine fails.
+        :raises InferenceError: when the engine fails; `EngineError` or `LateError` when what is
+            to be done then is more than to try the next input.
         """
         ...
 

@@ -9,7 +9,8 @@ memory when it is too long. So the tensor is checked here, before they see it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,21 @@ def describe(
     labels = COCO if classes == len(COCO) else Labels(tuple(map(str, range(classes))))
     return ModelInfo(name or path.stem, path, backend, spec, tuple(outputs), head, labels,
                      Criteria())
+
+
+@contextmanager
+def showing(inputs: Sequence[TensorFacts], outputs: Sequence[TensorFacts]) -> Iterator[None]:
+    """
+    Have every refusal inside tell what the file takes and gives.
+
+    :raises UnfitModelError: instead of any other `ModelError`.
+    """
+    try:
+        yield
+    except UnfitModelError:
+        raise
+    except ModelError as error:
+        raise UnfitModelError(str(error), inputs, outputs) from error.__cause__
 
 
 def require_tensor(tensor: NDArray[Any], spec: InputSpec) -> None:

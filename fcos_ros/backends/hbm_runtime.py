@@ -17,12 +17,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcos_ros.backends.base import EngineError, InferenceError, ModelError
-from fcos_ros.backends.compiled import WRONG_BOARD, describe, nv12_input, require_tensor
+from fcos_ros.backends.base import EngineError, InferenceError, ModelError, TensorFacts
+from fcos_ros.backends.compiled import (
+    WRONG_BOARD,
+    describe,
+    nv12_input,
+    require_tensor,
+    showing,
+)
 from fcos_ros.core.head import OutputSpec, Scale
 from fcos_ros.core.preprocess import InputSpec
 
 NAME = 'hbm_runtime'
+
+DTYPES = {'S8': 'int8', 'U8': 'uint8', 'S16': 'int16', 'U16': 'uint16', 'S32': 'int32',
+          'F16': 'float16', 'F32': 'float32'}
+"""The runtime's names of types that numpy has, too."""
 
 Feed = Callable[[NDArray[Any]], Mapping[str, NDArray[Any]]]
 """Turns the tensor into the runtime's inputs by name."""
@@ -47,8 +57,9 @@ class HbmRuntimeBackend:
         self._runtime = _open(path)
         self._model: str = self._runtime.model_names[0]
         self._names: list[str] = list(self._runtime.output_names[self._model])
-        spec, self._feed = _input(path, self._runtime, self._model)
-        self.info = describe(path, NAME, self._model, spec, self._probe(path, spec))
+        with showing(*(_facts(self._runtime, self._model, side) for side in ('input', 'output'))):
+            spec, self._feed = _input(path, self._runtime, self._model)
+            self.info = describe(path, NAME, self._model, spec, self._probe(path, spec))
 
     def new_input(self) -> NDArray[Any]:
         """Allocate an array to write inputs into, which the runtime will copy."""
@@ -100,6 +111,20 @@ def _open(path: Path) -> Any:
     except Exception as error:
         raise ModelError(f'{NAME} cannot load {path} ({type(error).__name__}: {error}): '
                          f'{WRONG_BOARD}') from error
+
+
+def _facts(runtime: Any, model: str, side: str) -> list[TensorFacts]:
+    """Tell of the tensors of one side, `input` or `output`, what the runtime does."""
+    names, shapes, dtypes, quants = (
+        getattr(runtime, f'{side}_{what}')[model] for what in (
+            'names', 'shapes', 'dtypes', 'quants'))
+    return [TensorFacts(name, DTYPES.get(dtypes[name].name, dtypes[name].name),
+                        tuple(map(int, shapes[name])), _scales(quants[name])) for name in names]
+
+
+def _scales(quant: Any) -> tuple[float, ...]:
+    scaled = quant.quant_type.name == 'SCALE'
+    return tuple(map(float, np.ravel(quant.scale))) if scaled else ()
 
 
 def _input(path: Path, runtime: Any, model: str) -> tuple[InputSpec, Feed]:

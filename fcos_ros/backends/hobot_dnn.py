@@ -29,9 +29,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcos_ros.backends.base import EngineError, InferenceError, ModelError
-from fcos_ros.backends.compiled import WRONG_BOARD, describe, nv12_input, require_tensor
+from fcos_ros.backends.base import EngineError, InferenceError, ModelError, TensorFacts
+from fcos_ros.backends.compiled import (
+    WRONG_BOARD,
+    describe,
+    nv12_input,
+    require_tensor,
+    showing,
+)
 from fcos_ros.core.head import OutputSpec
+from fcos_ros.core.preprocess import InputSpec
 
 NAME = 'hobot_dnn'
 
@@ -63,16 +70,14 @@ class HobotDnnBackend:
         self._network = _load(path)
         model = self._network.model
         inputs, outputs = tuple(model.inputs), tuple(model.outputs)
-        _require_short_names(path, [*inputs, *outputs])
-        if len(inputs) != 1:
-            raise ModelError(f'{path} takes {len(inputs)} inputs; accepted: one')
-        properties = inputs[0].properties
-        spec = nv12_input(path, inputs[0].name, properties.tensor_type, properties.shape)
-        # Only the oldest generation has tuples, and it takes the padding out by itself.
-        unpads = isinstance(model.outputs, tuple)
-        specs = [_output_spec(path, output, unpads) for output in outputs]
-        self.info = describe(path, NAME, model.name, spec, specs)
-        self._probe()
+        with showing(list(map(_facts, inputs)), list(map(_facts, outputs))):
+            _require_short_names(path, [*inputs, *outputs])
+            spec = _input_spec(path, inputs)
+            # Only the oldest generation has tuples, and it takes the padding out by itself.
+            unpads = isinstance(model.outputs, tuple)
+            specs = [_output_spec(path, output, unpads) for output in outputs]
+            self.info = describe(path, NAME, model.name, spec, specs)
+            self._probe()
 
     def new_input(self) -> NDArray[Any]:
         """Allocate an array to write inputs into, which the binding will copy."""
@@ -167,6 +172,19 @@ def _require_short_names(path: Path, tensors: Sequence[Any]) -> None:
             raise ModelError(
                 f'{path} has a tensor {tensor.name!r}, and {NAME} writes past its memory when a '
                 f'name is longer than {LONGEST_NAME} characters: rename it and compile anew')
+
+
+def _facts(tensor: Any) -> TensorFacts:
+    properties = tensor.properties
+    return TensorFacts(tensor.name, properties.tensor_type, tuple(properties.shape),
+                       tuple(map(float, properties.scale_data)))
+
+
+def _input_spec(path: Path, inputs: Sequence[Any]) -> InputSpec:
+    if len(inputs) != 1:
+        raise ModelError(f'{path} takes {len(inputs)} inputs; accepted: one')
+    properties = inputs[0].properties
+    return nv12_input(path, inputs[0].name, properties.tensor_type, properties.shape)
 
 
 def _output_spec(path: Path, tensor: Any, unpads: bool) -> OutputSpec:

@@ -14,7 +14,6 @@ The environment variable `FCOS_LIBDNN` may name the library; else it is looked f
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 import ctypes
 from ctypes import POINTER, byref, c_char_p, c_int32, c_uint8, c_void_p
 from dataclasses import dataclass
@@ -30,7 +29,14 @@ import weakref
 import numpy as np
 from numpy.typing import NDArray
 
-from fcos_ros.backends.base import InferenceError, ModelError, ModelInfo
+from fcos_ros.backends.base import (
+    InferenceError,
+    LateError,
+    ModelError,
+    ModelInfo,
+    TensorFacts,
+    UnfitModelError,
+)
 from fcos_ros.backends.compiled import describe
 from fcos_ros.core.head import OutputSpec
 from fcos_ros.core.preprocess import InputSpec
@@ -46,6 +52,9 @@ PLACES = ('libdnn.so', '/usr/hobot/lib/libdnn.so', '/usr/lib/hbbpu/libdnn.so')
 VERSIONS = ((1, 18), (2, 0))
 """The first libdnn with the structures below, and the first that may have others."""
 
+MOST_LATE = 8
+"""Inferences that are left to the BPU; each keeps up to 7 MB, by the published models."""
+
 TIME_LIMIT = 1.0
 """Seconds; the slowest of the published models takes 0.03."""
 
@@ -59,9 +68,9 @@ class LibdnnBackend:
     array that shows it, so that no array ever shows freed memory.
 
     While an inference takes longer than allowed, its memory can neither be used again nor freed:
-    the BPU may still write there. The next `infer` with that memory waits for it once more, and
-    goes on when it has ended. What a BPU never ends keeps its memory, and the model, until the
-    process ends.
+    the BPU may still write there. It is left to the BPU, and others go on with other memory. When
+    `MOST_LATE` inferences are late at a time, the BPU is given no more until one of them ends.
+    What it never ends keeps its memory, and the model, until the process ends.
 
     :param path: the `.bin` file; of several models in it, the first is taken.
     :param threads: without meaning here.
@@ -78,6 +87,7 @@ class LibdnnBackend:
         self._milliseconds = max(1, round(time_limit * 1000))
         self._lock = Lock()
         self._seats: dict[tuple[str, int], _Seat] = {}
+        self._late: list[_Seat] = []
         self._library = _open_library()
         self._packed: c_void_p | None = _load(self._library, path)
         try:
@@ -87,7 +97,7 @@ class LibdnnBackend:
             self.close()
             if isinstance(error, ModelError):
                 raise
-            raise ModelError(f'{path} is not an FCOS for libdnn: {error}') from error
+            raise _refusal(path, error) from error
 
     def new_input(self) -> Array:
         """Allocate an array in memory that the BPU reads; see `Backend.new_input`."""
@@ -101,20 +111,27 @@ class LibdnnBackend:
         Run the model once; see `Backend.infer`.
 
         :returns: read-only views of the BPU's memory, which it may have padded.
+        :raises LateError: when it takes longer than allowed.
         """
         spec = self.info.input
         if tensor.shape != spec.shape or tensor.dtype != spec.dtype:
             raise InferenceError(f'the input is {tensor.dtype}{list(tensor.shape)}: '
                                  f'the model takes {spec.dtype}{list(spec.shape)}')
-        return self._seat_for(tensor).infer(tensor, self._milliseconds)
+        seat = self._seat_for(tensor)
+        try:
+            return seat.infer(tensor, self._milliseconds)
+        except _Late:
+            self._leave(seat)
+            raise
 
     def close(self) -> None:
         """Free the model and its memory, after the inferences under way."""
         with self._lock:
             packed, self._packed = self._packed, None
-            seats = list(self._seats.values())
-            self._seats.clear()
-        ended = [seat.close(self._milliseconds) for seat in seats]
+            seats, late = list(self._seats.values()), self._late
+            self._seats, self._late = {}, []
+        ended = [*(seat.close(self._milliseconds) for seat in seats),
+                 *(seat.close(AT_ONCE) for seat in late)]
         if packed and all(ended):
             self._library.hbDNNRelease(packed)
 
@@ -130,7 +147,19 @@ class LibdnnBackend:
     def _new_seat(self) -> _Seat:
         if self._packed is None:
             raise InferenceError(f'{self.info.path} was closed: load it again')
+        self._late = [seat for seat in self._late if not seat.ended()]
+        if len(self._late) >= MOST_LATE:
+            raise LateError(f'the BPU has not ended {len(self._late)} inferences: it gets no more '
+                            'before it does; if it never does, end all programs that use it, or '
+                            'restart the board')
         return _Seat(self._library, self._network)
+
+    def _leave(self, seat: _Seat) -> None:
+        """Use a seat no more, but keep its memory for the BPU."""
+        with self._lock:
+            if seat in self._seats.values():  # else the model was closed meanwhile
+                self._seats = {key: one for key, one in self._seats.items() if one is not seat}
+                self._late.append(seat)
 
 
 class _Seat:
@@ -161,10 +190,6 @@ class _Seat:
         with self._busy:
             if not self._frees:
                 raise InferenceError('the model was closed meanwhile: load it again')
-            if self._task:
-                # Whether the late one failed is no matter of this input's.
-                with suppress(_Failure):
-                    self._complete(milliseconds)
             if _address(tensor) != _address(self.input):
                 np.copyto(self.input, tensor)
             self._flush(self._inputs, CLEAN)
@@ -173,6 +198,17 @@ class _Seat:
                 self._network.handle, byref(self._control))
             self._complete(milliseconds)
             return self._views
+
+    def ended(self) -> bool:
+        """Tell whether the BPU has ended a late inference; if so, let go of the memory."""
+        with self._busy:
+            try:
+                self._complete(AT_ONCE)
+            except _Late:
+                return False
+            except _Failure:
+                pass
+        return self.close(AT_ONCE)
 
     def close(self, milliseconds: int) -> bool:
         """Let go of the memory; tell whether the BPU has, too."""
@@ -324,10 +360,13 @@ class _Network:
         if count.value < 1:
             raise ValueError('there is no model in it')
         library.hbDNNGetModelHandle(byref(handle), packed, names[0])
-        return cls(
-            handle, _text(names[0]),
-            tuple(_Layout.of_input(*tensor) for tensor in _tensors(library, handle, 'Input')),
-            tuple(_Layout.of_output(*tensor) for tensor in _tensors(library, handle, 'Output')))
+        inputs, outputs = (list(_tensors(library, handle, side)) for side in ('Input', 'Output'))
+        try:
+            return cls(handle, _text(names[0]),
+                       tuple(_Layout.of_input(*tensor) for tensor in inputs),
+                       tuple(_Layout.of_output(*tensor) for tensor in outputs))
+        except ValueError as error:
+            raise _Unfit(str(error), inputs, outputs) from error
 
 
 class _Memory(ctypes.Structure):
@@ -405,6 +444,10 @@ class _Control(ctypes.Structure):
 NV12, NV12_SEPARATE = 1, 2
 """Types of an input."""
 
+IMAGES: Mapping[int, str] = {
+    0: 'Y', NV12: 'NV12', NV12_SEPARATE: 'NV12_SEPARATE', 3: 'YUV444', 4: 'RGB', 5: 'BGR'}
+"""What types of images are called."""
+
 DTYPES: Mapping[int, type[np.generic]] = {
     8: np.int8, 9: np.uint8, 10: np.float16, 11: np.int16, 12: np.uint16, 13: np.float32,
     14: np.int32, 15: np.uint32,
@@ -413,6 +456,9 @@ DTYPES: Mapping[int, type[np.generic]] = {
 
 INVALIDATE, CLEAN = 1, 2
 """Directions of a flush: before the CPU reads, after it has written."""
+
+AT_ONCE = 1
+"""Milliseconds; none would mean for ever."""
 
 TIMEOUT = -6000008
 
@@ -469,7 +515,11 @@ class _Failure(InferenceError):
     """A function of the library returned a code other than 0."""
 
 
-class _Late(InferenceError):
+_Named = tuple[str, _Properties]
+"""A tensor's name, and what the library says of it."""
+
+
+class _Late(LateError):
     """The BPU has not ended in time."""
 
 
@@ -542,12 +592,41 @@ def _tensors(
         yield _text(name.value), properties
 
 
+class _Unfit(ValueError):
+    """A model with tensors that cannot be used; each a name and its properties."""
+
+    def __init__(self, complaint: str, inputs: Sequence[_Named],
+                 outputs: Sequence[_Named]) -> None:
+        super().__init__(complaint)
+        self.inputs = [_facts(*tensor) for tensor in inputs]
+        self.outputs = [_facts(*tensor) for tensor in outputs]
+
+
+def _facts(name: str, properties: _Properties) -> TensorFacts:
+    kind, scale = properties.tensorType, properties.scale
+    word = np.dtype(DTYPES[kind]).name if kind in DTYPES else IMAGES.get(kind, f'type {kind}')
+    return TensorFacts(name, word, tuple(properties.validShape),
+                       tuple(scale.scaleData[:scale.scaleLen]))
+
+
+def _refusal(path: Path, error: Exception) -> ModelError:
+    complaint = f'{path} is not an FCOS for libdnn: {error}'
+    if isinstance(error, _Unfit):
+        return UnfitModelError(complaint, error.inputs, error.outputs)
+    return ModelError(complaint)
+
+
 def _describe(path: Path, network: _Network) -> ModelInfo:
-    if len(network.inputs) != 1:
-        names = ', '.join(layout.name for layout in network.inputs)
-        raise ValueError(f'it takes {len(network.inputs)} inputs ({names}); accepted: 1')
-    outputs = tuple(layout.spec for layout in network.outputs)
-    spec = InputSpec(network.input.name, network.input.canvas, pixels='nv12')
+    try:
+        if len(network.inputs) != 1:
+            names = ', '.join(layout.name for layout in network.inputs)
+            raise ValueError(f'it takes {len(network.inputs)} inputs ({names}); accepted: 1')
+        outputs = tuple(layout.spec for layout in network.outputs)
+        spec = InputSpec(network.input.name, network.input.canvas, pixels='nv12')
+    except ValueError as error:
+        raise _Unfit(str(error), *(
+            [(layout.name, layout.properties) for layout in layouts]
+            for layouts in (network.inputs, network.outputs))) from error
     return describe(path, 'libdnn', network.name, spec, outputs)
 
 

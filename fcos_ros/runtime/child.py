@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import fcntl
 from mmap import ACCESS_READ, mmap
-from multiprocessing.connection import Connection
 import os
+import socket
 import sys
 
 import numpy as np
@@ -20,30 +20,30 @@ import numpy as np
 from fcos_ros.backends import EngineError, load
 from fcos_ros.core.frame import Frame
 from fcos_ros.runtime.detector import Detector
-from fcos_ros.runtime.protocol import Failure, Recipe, Reply, Task
+from fcos_ros.runtime.protocol import Failure, Line, Recipe, Reply, Task
 
 
-def main(connection: Connection, memory: int) -> None:
+def main(line: Line, memory: int) -> None:
     """Load the model that the first message names, then serve frames until the parent hangs up."""
     try:
-        recipe: Recipe = connection.recv()
+        recipe: Recipe = line.receive()
     except EOFError:  # the parent ended before it could say what to load
         return
     try:
         backend = load(recipe.path, recipe.backend, recipe.threads)
     except Exception as error:  # noqa: BLE001 - the parent has to learn of whatever it is
-        connection.send(Failure(str(error) or repr(error), fatal=True))
+        line.send(Failure(str(error) or repr(error), fatal=True))
         return
     detector = Detector(backend, recipe.fit)
-    connection.send(detector.info)
+    line.send(detector.info)
     pixels: mmap | bytes = b''
     while True:
         try:
-            task: Task = connection.recv()
+            task: Task = line.receive()
         except EOFError:
             break
         pixels = _mapped(memory, pixels, task)
-        connection.send(_reply(detector, task, pixels))
+        line.send(_reply(detector, task, pixels))
     backend.close()
 
 
@@ -84,4 +84,4 @@ def die_with_parent(life: int) -> None:
 if __name__ == '__main__':
     descriptors = [int(word) for word in sys.argv[1:]]
     die_with_parent(descriptors[2])
-    main(Connection(descriptors[0]), descriptors[1])
+    main(Line(socket.socket(fileno=descriptors[0])), descriptors[1])

@@ -13,23 +13,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from mmap import mmap
-from multiprocessing.connection import Connection
 import os
 import signal
 import socket
 import subprocess
 import sys
-from time import monotonic
 from typing import Protocol
 
 import numpy as np
 
-from fcos_ros.backends import Backend, EngineError, ModelError, ModelInfo, choose, load
+from fcos_ros.backends import (
+    Backend,
+    EngineError,
+    LateError,
+    ModelError,
+    ModelInfo,
+    choose,
+    load,
+)
 from fcos_ros.core.decode import Criteria
 from fcos_ros.core.frame import Frame
+from fcos_ros.runtime.back_off import BackOff
 from fcos_ros.runtime.board import this_board
 from fcos_ros.runtime.detector import Detector, Result
-from fcos_ros.runtime.protocol import Failure, Recipe, Reply, Task
+from fcos_ros.runtime.protocol import Failure, Line, Recipe, Reply, Task
 
 START = 30.0
 """Seconds a child gets to load its model: a slow card, several at a time, a large file."""
@@ -37,12 +44,16 @@ START = 30.0
 FAREWELL = 1.0
 """Seconds a child gets to end by itself."""
 
-LONGEST_PAUSE = 8.0
-"""Seconds between two attempts to replace a child that does not come up."""
-
 
 class WorkerError(RuntimeError):
     """A worker could not finish a frame; it has been replaced, or will be."""
+
+
+def _require_attempt(back_off: BackOff) -> None:
+    """Refuse a frame at once, rather than have it wait for what will fail again."""
+    if back_off.remaining:
+        raise WorkerError(f'the worker failed {back_off.failures} times in a row; it is tried '
+                          f'again in {back_off.remaining:.1f} s')
 
 
 class Worker(Protocol):
@@ -112,7 +123,7 @@ def _another(recipe: Recipe, backends: Sequence[Backend]) -> Backend:
 
 class LocalWorker:
     """
-    A detector in this process, with its model loaded anew when the engine gives up.
+    A detector in this process, made anew when its engine is late or gives up.
 
     :param backend: a loaded model, which several workers share when it is concurrent.
     """
@@ -120,6 +131,8 @@ class LocalWorker:
     def __init__(self, recipe: Recipe, backend: Backend) -> None:
         self.info = backend.info
         self._recipe = recipe
+        self._back_off = BackOff()
+        self._backend: Backend | None = backend
         self._detector: Detector | None = Detector(backend, recipe.fit)
 
     def detect(self, frame: Frame, criteria: Criteria | None = None) -> Result:
@@ -128,21 +141,33 @@ class LocalWorker:
 
         :raises InferenceError: when the engine failed on it.
         :raises ModelError: when it failed before, and its model could not be loaded again.
+        :raises WorkerError: when it keeps failing, and is left alone for a while.
         """
-        if self._detector is None:
-            backend = load(self._recipe.path, self._recipe.backend, self._recipe.threads)
-            self._detector = Detector(backend, self._recipe.fit)
+        _require_attempt(self._back_off)
         try:
-            return self._detector.detect(frame, criteria)
-        except EngineError:
-            self.close()
+            result = self._ready().detect(frame, criteria)
+        except (EngineError, LateError, ModelError) as error:
+            self._back_off.fail()
+            self._detector = None
+            if isinstance(error, EngineError):
+                self.close()
             raise
+        self._back_off.succeed()
+        return result
 
     def close(self) -> None:
         """Give back the model; of workers that share it, each may be told."""
-        if self._detector is not None:
-            self._detector.close()
-            self._detector = None
+        self._detector = None
+        if self._backend is not None:
+            self._backend.close()
+            self._backend = None
+
+    def _ready(self) -> Detector:
+        if self._backend is None:
+            self._backend = load(self._recipe.path, self._recipe.backend, self._recipe.threads)
+        if self._detector is None:
+            self._detector = Detector(self._backend, self._recipe.fit)
+        return self._detector
 
 
 class ProcessWorker:
@@ -158,8 +183,7 @@ class ProcessWorker:
         self._recipe = recipe
         self._deadline = deadline
         self._memory = _Memory()
-        self._failures = 0
-        self._retry = 0.0
+        self._back_off = BackOff()
         self._info: ModelInfo | None = None
         self._child: _Child | None = _Child(recipe, self._memory)
 
@@ -197,7 +221,7 @@ class ProcessWorker:
         reply = self._ask(child, self._deadline)
         if not isinstance(reply, Result):
             raise self._given_up(f'the worker sent {type(reply).__name__} for a result')
-        self._failures = 0
+        self._back_off.succeed()
         return reply
 
     def close(self) -> None:
@@ -224,18 +248,13 @@ class ProcessWorker:
         if self._child is not None:
             self._child.end(0.0)
             self._child = None
-        pause = 0.0 if self._failures == 0 else min(2.0 ** (self._failures - 2), LONGEST_PAUSE)
-        self._failures += 1
-        self._retry = monotonic() + pause
-        if not pause:
+        self._back_off.fail()
+        if not self._back_off.remaining:
             self._replace()
         return WorkerError(reason)
 
     def _replace(self) -> _Child:
-        remaining = self._retry - monotonic()
-        if remaining > 0:
-            raise WorkerError(f'the worker failed {self._failures} times in a row; it is tried '
-                              f'again in {remaining:.1f} s')
+        _require_attempt(self._back_off)
         self._child = _Child(self._recipe, self._memory)
         return self._child
 
@@ -279,22 +298,20 @@ class _Child:
             start_new_session=True)
         theirs.close()
         os.close(read)
-        self._connection = Connection(ours.detach())
-        self._connection.send(recipe)
+        self._line = Line(ours)
+        self.send(recipe)
 
-    def send(self, task: Task) -> None:
+    def send(self, message: Recipe | Task) -> None:
         with suppress(OSError):  # it has died; `receive` tells
-            self._connection.send(task)
+            self._line.send(message)
 
     def receive(self, patience: float) -> Reply:
-        if not self._connection.poll(patience):
-            raise TimeoutError
-        reply: Reply = self._connection.recv()
+        reply: Reply = self._line.receive(patience)
         return reply
 
     def end(self, patience: float) -> str:
         """Let the child go, by force after `patience` seconds; tell how it ended."""
-        self._connection.close()
+        self._line.close()
         try:
             code = self._process.wait(patience)
         except subprocess.TimeoutExpired:

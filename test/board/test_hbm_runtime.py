@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 from tiny_models import BYTES, SIZE, padded, tensor, tiny, with_output, write
 
-from fcos_ros.backends import BACKENDS, EngineError, InferenceError, ModelError, load
+from fcos_ros.backends import (
+    BACKENDS,
+    EngineError,
+    InferenceError,
+    ModelError,
+    UnfitModelError,
+    load,
+)
 from fcos_ros.core.decode import Criteria, Decoder
 from fcos_ros.core.head import Head, OutputSpec
 from fcos_ros.core.labels import COCO
@@ -179,8 +186,11 @@ REFUSED = {
 @pytest.mark.parametrize(('model', 'complaint'), REFUSED.values(), ids=REFUSED)
 def test_what_is_not_an_fcos_is_refused_by_what_was_found(plug_in, tmp_path, model, complaint):
     plug_in('x5')
-    with pytest.raises(ModelError, match=complaint):
+    with pytest.raises(UnfitModelError, match=complaint) as refusal:
         open_model(tmp_path, model)
+    assert len(refusal.value.inputs) == 1
+    assert [tensor.name for tensor in refusal.value.outputs] == [
+        output.name for output in model.outputs]
 
 
 def test_without_a_board_the_message_says_where_the_runtime_comes_from(tmp_path):

@@ -33,8 +33,10 @@ from fcos_ros.runtime.worker import ProcessWorker
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CAR, DOG, MONSTER = tensor(1), tensor(2), tensor(3)
-DEADLINE = 0.4
-"""Seconds for one frame, set short here: only what hangs needs them."""
+DEADLINE = 2.0
+"""Seconds for one frame: only what hangs needs them, however busy the machine is."""
+LONG = 20.0
+"""Seconds for one frame where nothing hangs."""
 LIBDNN_PATIENCE = 1.0
 """Seconds that the backend libdnn waits for the BPU by itself."""
 
@@ -139,10 +141,10 @@ def second(tmp_path_factory):
         board = Board(tmp_path_factory.mktemp('start'), environment)
         board.plug_in('x5')
         start = monotonic()
-        worker = ProcessWorker(Recipe(Path(board.write(tiny()))))
+        worker = ProcessWorker(Recipe(Path(board.write(tiny()))), LONG)
         worker.wait()
         worker.close()
-        return max(1.0, 3 * (monotonic() - start))
+        return max(1.0, 6 * (monotonic() - start))
 
 
 def require_words(graph, *words):
@@ -165,12 +167,12 @@ def fault(image, backend, kind, *words, patience=0.0):
 @pytest.mark.parametrize(('image_name', 'backend', 'kind', 'words', 'patience'), [
     fault('x5', 'hobot_dnn', 'raise', 'forward execution failed'),
     fault('x5', 'hobot_dnn', 'none', 'forward returned None'),
-    fault('x5', 'hobot_dnn', 'hang', f'did not answer in {DEADLINE} s', patience=DEADLINE),
+    fault('x5', 'hobot_dnn', 'hang', f'did not answer in {DEADLINE:g} s', patience=DEADLINE),
     fault('x5', 'hobot_dnn', 'crash', 'the worker died: SIGSEGV'),
     fault('x3_jammy', 'hobot_dnn', 'raise', 'forward returned None'),
     fault('x3_focal', 'hobot_dnn', 'raise', 'Run model failed!'),
     fault('x5', 'hbm_runtime', 'raise', 'hbm_runtime failed', 'raise fault'),
-    fault('x5', 'hbm_runtime', 'hang', f'did not answer in {DEADLINE} s', patience=DEADLINE),
+    fault('x5', 'hbm_runtime', 'hang', f'did not answer in {DEADLINE:g} s', patience=DEADLINE),
 ])
 def test_a_fault_costs_a_frame_and_the_only_child_is_back_within_a_second(
         board, second, image_name, backend, kind, words, patience):
@@ -205,7 +207,7 @@ def test_without_children_a_fault_costs_a_frame_too(
 def test_killed_children_are_replaced_within_a_second(board, second, workers, killed):
     board.plug_in('x5')
     before = children()
-    with Graph(model=board.write(tiny()), workers=workers) as graph:
+    with Graph(model=board.write(tiny()), workers=workers, deadline=LONG) as graph:
         known = children() - before
         assert len(known) == workers
         victims = set(sorted(known)[:killed])
@@ -270,7 +272,7 @@ VALUES = {
 def test_monstrous_outputs_make_no_monstrous_boxes(board, image_name, value):
     board.plug_in(image_name)
     model = board.write(VALUES[value](MODELS[image_name]))
-    with Graph(model=model, workers=1) as graph:
+    with Graph(model=model, workers=1, deadline=LONG) as graph:
         for detection in graph.ready().detect(image(MONSTER)).detections:
             box = detection.bbox
             middle = box.center.position
@@ -284,7 +286,7 @@ def test_monstrous_outputs_make_no_monstrous_boxes(board, image_name, value):
 def test_a_board_that_fails_again_and_again_loses_no_account_and_no_order(board):
     board.plug_in('x5')
     board.break_down('raise:5')
-    with Graph(model=board.write(tiny()), workers=2) as graph:
+    with Graph(model=board.write(tiny()), workers=2, deadline=LONG) as graph:
         with Camera(graph) as camera:
             camera.watch(more=15)
         stamps = [array.header.stamp.sec for array in graph.arrays]

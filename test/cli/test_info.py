@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`fcos info`: everything the node will know of a file, and of any other what it is instead."""
 
+from dataclasses import replace
 import json
 from pathlib import Path
 import sys
@@ -163,3 +164,26 @@ def test_a_compiled_model_of_another_kind_is_shown_with_what_is_wrong(
     facts = as_json(said)
     assert facts['outputs'][3]['shape'] == [1, 2, 2, 7]
     assert 'not an FCOS' in facts['complaint']
+
+
+@pytest.mark.parametrize(('made', 'complaint', 'kind'), [
+    pytest.param({'input_type': 4}, 'one input of type NV12', 'RGB', id='RGB input'),
+    pytest.param({'input_type': 9}, 'one input of type NV12', 'uint8', id='feature input'),
+    pytest.param({}, 'lies in memory as', 'NV12', id='padded outputs'),
+])
+def test_a_compiled_model_that_is_refused_is_shown_whole(
+        fcos, tmp_path, tiny_models, made, complaint, kind):
+    model = tiny_models.padded(tiny_models.tiny(answers=False))
+    path = tiny_models.write(tmp_path, replace(model, **made))
+    said = fcos('info', path)
+    assert (said.code, said.err) == (1, '')
+    assert complaint in said.out
+    facts = as_json(fcos('info', path, '--json'))
+    assert complaint in facts['complaint']
+    assert facts['reading'] is None
+    assert [(tensor['dtype'], tensor['shape']) for tensor in facts['inputs']] == [
+        (kind, [1, 3, 128, 128])]
+    for output, expected in zip(facts['outputs'], model.outputs):
+        assert (output['name'], output['dtype']) == (expected.name, 'int32')
+        assert output['shape'] == list(expected.shape)
+        np.testing.assert_allclose(output['scale'], expected.scale)

@@ -25,7 +25,7 @@ def test_a_signal_ends_it_without_a_traceback(tmp_path, how):
     time.sleep(0.5)
     process.send_signal(how)
     process.send_signal(how)
-    output, _ = process.communicate(timeout=15)
+    output, _ = process.communicate(timeout=60)
     assert 'Traceback' not in output
     assert process.returncode == 0
 
@@ -37,6 +37,6 @@ def test_a_signal_ends_it_without_a_traceback(tmp_path, how):
     ('fit:=tile', 'accepted: letterbox, stretch'),
 ])
 def test_a_wrong_parameter_ends_it_with_the_reason(parameter, complaint):
-    output, _ = run(parameter).communicate(timeout=15)
+    output, _ = run(parameter).communicate(timeout=60)
     assert complaint in output
     assert 'Traceback' not in output

@@ -14,15 +14,19 @@ import numpy as np
 from onnx_models import white_square, write_fcos
 import pytest
 
+from fcos_ros import runtime
 from fcos_ros.backends import ModelError
 from fcos_ros.core.decode import Criteria
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
 from fcos_ros.core.zones import Zones
+from fcos_ros.runtime.back_off import BackOff
 from fcos_ros.runtime.protocol import Recipe
 from fcos_ros.runtime.worker import ProcessWorker, WorkerError, open_workers
 
 PATIENCE = 20.0
+HANGING = 3.0
+"""Seconds after which a child hangs: on a busy machine others must not take as long."""
 
 
 @pytest.fixture(scope='module')
@@ -33,7 +37,7 @@ def recipe(tmp_path_factory):
 
 @pytest.fixture
 def worker(recipe):
-    made = ProcessWorker(recipe, deadline=2.0)
+    made = ProcessWorker(recipe, deadline=PATIENCE)
     made.wait()
     yield made
     made.close()
@@ -115,24 +119,36 @@ def test_criteria_that_do_not_fit_the_model_fail_the_frame_alone(worker):
 @pytest.mark.parametrize(('blow', 'complaint'), [
     pytest.param(signal.SIGKILL, 'died: SIGKILL', id='killed'),
     pytest.param(signal.SIGSEGV, 'died: SIGSEGV', id='crashed'),
-    pytest.param(signal.SIGSTOP, 'did not answer in 2 s', id='hanging'),
 ])
 def test_a_lost_child_costs_one_frame_and_is_replaced(worker, blow, complaint):
     victim, = children()
     os.kill(victim, blow)
-    if blow != signal.SIGSTOP:
-        eventually(lambda: not alive(victim))
+    eventually(lambda: not alive(victim))
     with pytest.raises(WorkerError, match=complaint):
         worker.detect(square())
     assert len(worker.detect(square()).detections) == 1
-    assert not alive(victim)
     assert len(children()) == 1
 
 
-def test_a_child_that_cannot_come_back_is_tried_again_with_a_pause(recipe, tmp_path):
+def test_a_hanging_child_is_replaced_at_its_deadline(recipe):
+    worker = ProcessWorker(recipe, deadline=HANGING)
+    worker.wait()
+    victim, = children()
+    os.kill(victim, signal.SIGSTOP)
+    with pytest.raises(WorkerError, match=f'did not answer in {HANGING:g} s'):
+        worker.detect(square())
+    assert not alive(victim)
+    assert len(worker.detect(square()).detections) == 1
+    assert len(children()) == 1
+    worker.close()
+
+
+def test_a_child_that_cannot_come_back_is_tried_again_with_a_pause(recipe, tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(runtime.worker, 'BackOff', lambda: BackOff(lambda: clock[0]))
     path = tmp_path / 'model.onnx'
     path.write_bytes(recipe.path.read_bytes())
-    worker = ProcessWorker(Recipe(path), deadline=5.0)
+    worker = ProcessWorker(Recipe(path), deadline=PATIENCE)
     worker.wait()
     path.unlink()
     os.kill(*children(), signal.SIGKILL)
@@ -145,14 +161,14 @@ def test_a_child_that_cannot_come_back_is_tried_again_with_a_pause(recipe, tmp_p
     assert 'is not a file' in complaints[1]
     assert 'tried again in' in complaints[2]
     path.write_bytes(recipe.path.read_bytes())
-    time.sleep(1.0)
+    clock[0] += 0.5
     assert len(worker.detect(square()).detections) == 1
     worker.close()
 
 
 def test_closing_leaves_neither_process_nor_memory(recipe):
     memory, descriptors = shared_memory(), len(os.listdir('/proc/self/fd'))
-    worker = ProcessWorker(recipe)
+    worker = ProcessWorker(recipe, deadline=PATIENCE)
     worker.detect(square())
     worker.close()
     assert not children()

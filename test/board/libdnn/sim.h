@@ -34,7 +34,7 @@ typedef struct Model {
   const char *name_list[MAX_NAMES];
   int name_count;
   char board[NAME];
-  char folder[PATH];  // Where the locks of the cores are.
+  char folder[PATH];  // Where the bookings of the cores are.
   int cores;
   int64_t service_us, cpu_us;
   Tensor input;

@@ -18,7 +18,7 @@
 
 #include "sim.h"
 
-enum { MAX_TASKS = 32 };
+enum { MAX_TASKS = 32, MOST_CORES = 8, SECOND = 1000000000 };
 
 typedef struct Task {
   struct Task *next;
@@ -46,35 +46,41 @@ __attribute__((constructor)) static void set_up(void) {
 static struct timespec after(int64_t microseconds) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
-  int64_t nanoseconds = time.tv_nsec + microseconds * 1000;
-  time.tv_sec += nanoseconds / 1000000000;
-  time.tv_nsec = nanoseconds % 1000000000;
+  int64_t rest = time.tv_nsec + microseconds * 1000;
+  time.tv_sec += rest / SECOND;
+  time.tv_nsec = rest % SECOND;
   return time;
+}
+
+static int64_t nanoseconds(struct timespec time) {
+  return (int64_t)time.tv_sec * SECOND + time.tv_nsec;
 }
 
 static void sleep_until(struct timespec time) {
   while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) == EINTR) continue;
 }
 
-static int open_core(const Model *model, unsigned core) {
+// Books the core that is free first, among those the task may take, in the file that all processes
+// lock and read and write: for each core the nanosecond of the monotonic clock at which it will be
+// free. A BPU begins its next inference by itself, whenever Linux may wake whoever waits for the
+// last one.
+static struct timespec book_core(const Task *task) {
+  const Model *model = task->model;
   char path[PATH + 16];
-  snprintf(path, sizeof path, "%s/core%u", model->folder, core % (unsigned)model->cores);
-  return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-}
-
-// Takes a core from all processes; whichever is free, else the one whose turn it is.
-static int take_core(const Task *task) {
-  static _Atomic unsigned turn;
-  unsigned cores = (unsigned)task->model->cores;
-  unsigned first = task->core < 0 ? (unsigned)getpid() + turn++ : (unsigned)task->core;
-  for (unsigned i = 0; i < (task->core < 0 ? cores : 1); i++) {
-    int core = open_core(task->model, first + i);
-    if (flock(core, LOCK_EX | LOCK_NB) == 0) return core;
-    close(core);
-  }
-  int core = open_core(task->model, first);
-  while (flock(core, LOCK_EX) && errno == EINTR) continue;
-  return core;
+  snprintf(path, sizeof path, "%s/cores", model->folder);
+  int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  while (flock(file, LOCK_EX) && errno == EINTR) continue;
+  int64_t free_at[MOST_CORES] = {0};
+  if (ftruncate(file, sizeof free_at) || pread(file, free_at, sizeof free_at, 0) < 0) abort();
+  int core = task->core < 0 ? 0 : task->core;
+  for (int other = core + 1; task->core < 0 && other < model->cores; other++)
+    if (free_at[other] < free_at[core]) core = other;
+  int64_t start = nanoseconds(after(0));
+  if (start < free_at[core]) start = free_at[core];
+  free_at[core] = start + model->service_us * 1000;
+  if (pwrite(file, free_at, sizeof free_at, 0) < 0) abort();
+  close(file);
+  return (struct timespec){free_at[core] / SECOND, free_at[core] % SECOND};
 }
 
 // Puts NaN everywhere, or what a conversion of NaN to integers mostly gives, the lowest one.
@@ -121,11 +127,9 @@ static void *run(void *argument) {
   prctl(PR_SET_TIMERSLACK, 1);  // Else Linux wakes us up to 50 microseconds late.
   sleep_until(after(task->model->cpu_us));
   if (task->hang) wait_while_hanging();
-  int core = take_core(task);
-  struct timespec end = after(task->model->service_us);
+  struct timespec end = book_core(task);
   compute(task);
   sleep_until(end);
-  close(core);
   end_task(task);
   return NULL;
 }

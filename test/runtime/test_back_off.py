@@ -1,0 +1,50 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How long what keeps failing is left alone."""
+
+from fcos_ros.runtime.back_off import BackOff
+
+
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_what_never_failed_waits_for_nothing():
+    assert BackOff(Clock()).remaining == 0
+
+
+def test_pauses_grow_with_each_failure_up_to_a_longest():
+    back_off = BackOff(Clock())
+    pauses = []
+    for _ in range(9):
+        back_off.fail()
+        pauses.append(back_off.remaining)
+    assert pauses == [0, 0.5, 1, 2, 4, 8, 8, 8, 8]
+    assert back_off.failures == 9
+
+
+def test_a_pause_passes():
+    clock = Clock()
+    back_off = BackOff(clock)
+    back_off.fail()
+    back_off.fail()
+    clock.now += 0.25
+    assert back_off.remaining == 0.25
+    clock.now += 60
+    assert back_off.remaining == 0
+
+
+def test_a_success_makes_up_for_all_failures():
+    back_off = BackOff(Clock())
+    for _ in range(5):
+        back_off.fail()
+    back_off.succeed()
+    assert (back_off.failures, back_off.remaining) == (0, 0)
+    back_off.fail()
+    assert back_off.remaining == 0
