@@ -25,98 +25,39 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 import cProfile
 from itertools import cycle
 import json
 import os
 from pathlib import Path
 import pstats
-import signal
 import struct
-import subprocess
 import sys
 from tempfile import TemporaryDirectory
 from threading import Semaphore
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
+from common.simulated_board import ROWS, START, Bench, Row, children, end, process
 import numpy as np
-
-sys.path.extend(str(Path(__file__).resolve().parents[1] / place)
-                for place in ('', 'test', 'test/board'))
-
-from board.libdnn.build import build, compiler
-from decode import synthetic_outputs
-from model_file import PUBLISHED, Answer, write_model
 
 from fcos_ros.core.decode import Criteria
 from fcos_ros.core.frame import Frame
-from fcos_ros.core.head import STRIDES
 from fcos_ros.core.resize import Size
-from fcos_ros.runtime.board import BOARDS
 from fcos_ros.runtime.detector import Result
 from fcos_ros.runtime.lane import Books, Outcome
 from fcos_ros.runtime.pool import Pool
 from fcos_ros.runtime.protocol import Recipe
 from fcos_ros.runtime.worker import LocalWorker, Worker, load, open_workers
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-BOARD = CHECKOUT / 'test' / 'board'
-
 WARM_UP = 1.0
-START = 60.0
-"""Seconds a process gets to come up."""
-OBJECTS = 8
-"""In each image; among noise as in `decode.py`."""
 HEADROOM = 1.05
 """The camera sends this much more than the board can take."""
-FAST_DDS = """<?xml version="1.0" encoding="UTF-8"?>
-<profiles xmlns="http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles">
-  <transport_descriptors>
-    <transport_descriptor>
-      <transport_id>memory</transport_id>
-      <type>SHM</type>
-      <segment_size>33554432</segment_size>
-      <maxMessageSize>4194304</maxMessageSize>
-    </transport_descriptor>
-  </transport_descriptors>
-  <participant profile_name="large images" is_default_profile="true">
-    <rtps>
-      <userTransports><transport_id>memory</transport_id></userTransports>
-      <useBuiltinTransports>false</useBuiltinTransports>
-    </rtps>
-  </participant>
-</profiles>
-"""
-"""Shared memory for several images: by default it holds 512 KiB, less than one of 768 x 768."""
 NUMBERS = 10**6
 """Images of the camera are numbered in their stamps, so many a second."""
 BACKEND = {'children': 'hobot_dnn', 'threads': 'hobot_dnn', 'libdnn': 'libdnn'}
-
-
-class Row(NamedTuple):
-    """A published model, the image of its board, and the frames a second published for it."""
-
-    key: str
-    image: str
-    published: float
-
-    @property
-    def size(self) -> Size:
-        """Of the model's canvas."""
-        return Size(*PUBLISHED[self.key].canvas)
-
-    @property
-    def workers(self) -> int:
-        """As many as the node takes on such a board."""
-        return next(board.workers for board in BOARDS if board.mark.lower() in self.image)
-
-
-ROWS = {row.key: row for row in (
-    Row('b0', 'x5', 323.0), Row('b2', 'x5', 70.9), Row('b3', 'x5', 38.7),
-    Row('x3', 'x3_jammy', 173.9))}
 
 
 def main() -> None:
@@ -143,60 +84,6 @@ def main() -> None:
             node_profile(bench, rows[0])
 
 
-class Bench:
-    """Where models are written, and how processes are started beside the simulated board."""
-
-    def __init__(self, folder: Path, seconds: float, workers: int) -> None:
-        self.seconds = seconds
-        self._workers = workers
-        self._folder = folder
-        self.libdnn = build(folder) if compiler() else None
-
-    def model(self, row: Row) -> Path:
-        """Write the published model of a row; it sees the same objects in any image."""
-        path = self._folder / f'{row.key}.bin'
-        if not path.exists():
-            model = PUBLISHED[row.key]
-            _, outputs = synthetic_outputs(
-                row.size.width, OBJECTS, 'float32', np.random.default_rng(1))
-            if not model.quantised:  # boxes in pixels
-                levels = len(STRIDES)
-                for index, stride in enumerate(STRIDES, levels):
-                    outputs[index] = outputs[index] * np.float32(stride)
-            write_model(path, model.answering(Answer(outputs)))
-        return path
-
-    def environment(self, row: Row) -> dict[str, str]:
-        """Make the board's modules and its C runtime findable."""
-        paths = [BOARD / 'simulator' / 'images' / row.image, CHECKOUT]
-        surroundings = {**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, paths)),
-                        'FCOS_SIM_DIR': str(self._folder / 'cores'),
-                        'ROS_DOMAIN_ID': str(1 + os.getpid() % 101),
-                        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-                        'AMENT_PREFIX_PATH': os.environ.get('AMENT_PREFIX_PATH', sys.prefix)}
-        profile = self._folder / 'fast_dds.xml'
-        profile.write_text(FAST_DDS)
-        humble = os.environ.get('ROS_DISTRO') == 'humble'
-        surroundings[f'FAST{"RTPS" if humble else "DDS"}_DEFAULT_PROFILES_FILE'] = str(profile)
-        if humble:
-            surroundings['ROS_LOCALHOST_ONLY'] = '1'
-        if self.libdnn:
-            surroundings['FCOS_LIBDNN'] = str(self.libdnn)
-        return surroundings
-
-    def workers(self, row: Row) -> int:
-        """How many workers a row has."""
-        return self._workers or row.workers
-
-    def ask(self, row: Row, role: str, *words: object) -> dict[str, Any]:
-        """Have a process of its own play a role, and read the JSON that it prints last."""
-        done = subprocess.run(
-            [sys.executable, __file__, role, row.key, *map(str, words)], check=True,
-            env=self.environment(row), stdout=subprocess.PIPE, text=True)
-        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return answer
-
-
 # The pool
 
 def pool_table(bench: Bench, rows: Sequence[Row]) -> None:
@@ -208,7 +95,7 @@ def pool_table(bench: Bench, rows: Sequence[Row]) -> None:
     print('| --- | --- | ---: |', ' | '.join('---: | ---:' for _ in kinds), '| --- | --- |')
     for row in rows:
         workers = bench.workers(row)
-        found = [bench.ask(row, 'pool', bench.model(row), kind, bench.seconds, workers)
+        found = [bench.ask(__file__, row, 'pool', bench.model(row), kind, bench.seconds, workers)
                  for kind in kinds]
         rates = ' | '.join(
             f'{one["rate"]:.1f} | {one["rate"] / row.published:.1%}' for one in found)
@@ -267,15 +154,6 @@ def play_pool(row: Row, path: str, kind: str, seconds: str, number: str) -> None
         'stages': {stage: spread.p50 for stage, spread in books.latencies.percentiles().items()}}))
 
 
-def children(process: int) -> list[int]:
-    """List the process ids of the children of a process."""
-    found = []
-    for task in Path(f'/proc/{process}/task').iterdir():
-        with suppress(OSError):  # threads come and go
-            found += [int(child) for child in (task / 'children').read_text().split()]
-    return found
-
-
 def _frames(size: Size) -> list[Frame]:
     rng = np.random.default_rng(0)
     count = size.width * size.height * 3 // 2
@@ -298,7 +176,7 @@ def node_table(bench: Bench, rows: Sequence[Row], backends: Sequence[str]) -> No
     print('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |' + ' ---: |' * 6)
     for row in rows:
         for backend in [name for name in backends if bench.libdnn or name != 'libdnn']:
-            found = bench.ask(row, 'graph', bench.model(row), backend, bench.seconds,
+            found = bench.ask(__file__, row, 'graph', bench.model(row), backend, bench.seconds,
                               bench.workers(row))
             loads = ' | '.join(f'{100 * found["loads"].get(who, 0):.0f}' for who in (
                 'camera', 'executor', 'pool', 'Fast DDS', 'children', 'listener'))
@@ -314,7 +192,7 @@ def node_profile(bench: Bench, row: Row) -> None:
     """Print where the threads of the node spend their time."""
     print(f'The threads of the node, {row.key}, under cProfile. Time in calls of the system is '
           "mostly waiting: for\nthe BPU, for the interpreter's lock or for a CPU.\n")
-    found = bench.ask(row, 'graph', bench.model(row), 'hobot_dnn', bench.seconds,
+    found = bench.ask(__file__, row, 'graph', bench.model(row), 'hobot_dnn', bench.seconds,
                       bench.workers(row), 'profile')
     print(found['profile'].rstrip())
     print('\nMedian milliseconds of a frame, and seconds of CPU a second:')
@@ -347,10 +225,10 @@ def play_graph(row: Row, path: str, backend: str, seconds: str, workers: str,
     node = ('node', row.key, profile, '--ros-args', '-p', f'model:={path}',
             '-p', f'backend:={backend}', '-p', f'workers:={workers}', '-p', 'deadline:=5.0')
     with ExitStack() as running:
-        detector = running.enter_context(_process(*node))
+        detector = running.enter_context(process(__file__, *node))
         spin(START, lambda: listener.node.count_publishers('fcos/detections'))
         spin(1.0)  # for the node to find the listener, too
-        eye = running.enter_context(_process('camera', row.key, HEADROOM * row.published))
+        eye = running.enter_context(process(__file__, 'camera', row.key, HEADROOM * row.published))
         if not spin(START, lambda: listener.stamps):
             raise SystemExit(f'{row.key}: no detections came in {START:g} s')
         spin(WARM_UP)
@@ -362,9 +240,9 @@ def play_graph(row: Row, path: str, backend: str, seconds: str, workers: str,
         sent = _number(listener.stamps[-1]) - _number(listener.stamps[known])
         after = _loads(who)
         (first, old), (last, new) = (listener.received[index] for index in (reports, -1))
-        _end(eye)
+        end(eye)
         accounted = spin(5.0, listener.settled)
-        _end(detector)
+        end(detector)
         report = detector.stdout.read().decode() if profile and detector.stdout else ''
     print(json.dumps({
         'sent': sent / spent,
@@ -460,29 +338,6 @@ def play_camera(row: Row, rate: str) -> None:
 def _number(stamp: tuple[int, int]) -> int:
     """Tell which image of the camera it is."""
     return stamp[0] * NUMBERS + stamp[1]
-
-
-@contextmanager
-def _process(role: str, *words: object) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a role as long as the block lasts."""
-    process = subprocess.Popen([sys.executable, __file__, role, *map(str, words)],
-                               stdout=subprocess.PIPE, start_new_session=True)
-    try:
-        yield process
-    finally:
-        _end(process)
-        if process.stdout:
-            process.stdout.close()
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(10.0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _loads(processes: Mapping[str, int]) -> Counter[str]:

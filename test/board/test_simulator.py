@@ -12,7 +12,7 @@ import sys
 from threading import Thread
 import time
 
-from conftest import IMAGES
+from board.conftest import IMAGES
 from cores import bookings
 from model_file import PUBLISHED, fnv1a64, paint
 import numpy as np
