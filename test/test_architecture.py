@@ -30,15 +30,18 @@ BORDER = {'node', 'cli', 'demo'}
 
 CORE_LIBRARIES = {'numpy', 'cv2'}
 
-LAZY = {'ament_index_python', 'cv_bridge', 'hbm_img_msgs', 'hbm_runtime', 'hobot_dnn',
-        'hobot_dnn_rdkx5', 'onnxruntime'}
+LAZY = {'ai_msgs', 'ament_index_python', 'cv_bridge', 'foxglove_msgs', 'hbm_img_msgs',
+        'hbm_runtime', 'hobot_dnn', 'hobot_dnn_rdkx5', 'onnxruntime'}
 """Modules that may be absent: each is imported inside a function, and in one file only."""
 
 ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'yaml': 'python3-yaml'}
 """What modules are called in package.xml, where that differs from their name."""
 
-WITHOUT_KEY = {'fcos_ros', 'onnxruntime', 'hobot_dnn', 'hobot_dnn_rdkx5', 'hbm_runtime'}
+WITHOUT_KEY = {'fcos_ros', 'onnxruntime', 'hobot_dnn', 'hobot_dnn_rdkx5', 'hbm_runtime', 'ai_msgs'}
 """Ourselves, and what no rosdep key installs."""
+
+OPTIONAL = {'foxglove_msgs'}
+"""What is used where it is, and nobody needs to install."""
 
 NOT_INSTALLED = {'benchmarks', 'test', 'tools', 'training'}
 """Folders of the checkout that the product must do without."""
@@ -78,7 +81,7 @@ def test_every_room_has_rules():
 def test_package_xml_names_all_that_is_imported():
     files = [*CHECKOUT.glob('fcos_ros/**/*.py'), *CHECKOUT.glob('launch/*.py')]
     imported = {found.top for file in files for found in _imports(CHECKOUT, file)}
-    needed = {ROSDEP_KEYS.get(name, name) for name in imported - WITHOUT_KEY}
+    needed = {ROSDEP_KEYS.get(name, name) for name in imported - WITHOUT_KEY - OPTIONAL}
     manifest = ElementTree.parse(CHECKOUT / 'package.xml').getroot()
     named = {node.text for node in manifest.findall('exec_depend')}
     assert needed - sys.stdlib_module_names <= named

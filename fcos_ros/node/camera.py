@@ -20,6 +20,8 @@ from fcos_ros.node.criteria import to_criteria, to_tracker_settings
 from fcos_ros.node.diagnostics import CameraHealth
 from fcos_ros.node.images import to_frame
 from fcos_ros.node.inlet import Inlet
+from fcos_ros.node.legend import Editions
+from fcos_ros.node.outlet import Finding
 from fcos_ros.node.outlets import Outlets
 from fcos_ros.node.settings import Settings
 from fcos_ros.node.stamps import Stamps, seconds_of
@@ -47,6 +49,7 @@ class Camera:
         self._last_image = monotonic()
         self._criteria = Criteria()
         self._tracker = Tracker()
+        self._editions = Editions()
         self._model: ModelInfo | None = None
         self._outlets: Outlets | None = None
         self._pool: Pool | None = None
@@ -61,7 +64,8 @@ class Camera:
         """
         to_criteria(self._settings, model)
         prefix = f'~/{self._name}/' if self._name else '~/'
-        self._model, self._outlets = model, Outlets(self._node, prefix, model)
+        self._model = model
+        self._outlets = Outlets(self._node, prefix, model, self._editions)
 
     def start(self, pool: Pool) -> None:
         """Subscribe, and work on what comes."""
@@ -79,10 +83,10 @@ class Camera:
         assert self._outlets is not None
         self._criteria = criteria = to_criteria(settings, self._model)
         self._tracker.settings = to_tracker_settings(settings)
-        self._lane.criteria = criteria.lowered(settings.track_threshold) if settings.track else (
-            criteria)
-        self._lane.weight = settings.weight
-        self._outlets.announce(criteria)
+        if settings.track:
+            criteria = criteria.lowered(settings.track_threshold)
+        self._lane.criteria, self._lane.weight = criteria, settings.weight
+        self._outlets.apply(settings, criteria)
 
     def halt(self) -> None:
         """Unsubscribe; what is in the pool still comes out."""
@@ -145,7 +149,7 @@ class Camera:
         if self._settings.track:
             result = self._tracked(result, outcome.job)
         assert self._outlets is not None
-        self._outlets.publish(outcome.job.frame, result.detections, header)
+        self._outlets.publish(Finding.of(outcome, result))
         age = self._stamps.age(header.stamp)
         if age is not None and age >= 0:
             self._books.latencies.add(age=age)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import (
     BoundingBox2D,
@@ -27,22 +27,37 @@ from vision_msgs.msg import (
     Point2D,
     Pose2D,
     VisionClass,
+    VisionInfo,
 )
 
-from fcos_ros.core.detections import Detections
+from fcos_ros.core.detections import Alternatives, Detections
 from fcos_ros.core.labels import Labels
 
 Message = TypeVar('Message')
 
 
-def to_detection_array(detections: Detections, header: Header) -> Detection2DArray:
-    """Say detections in image pixels; the header, the image's own, goes into each of them."""
+def to_detection_array(
+    detections: Detections, header: Header, labels: Labels | None = None,
+) -> Detection2DArray:
+    """
+    Say detections in image pixels; the header, the image's own, goes into each of them.
+
+    :param labels: name the classes; without them, `class_id` is the index in decimal.
+    """
     boxes = detections.boxes.tolist()
     scores = detections.scores.tolist()
     class_ids = detections.class_ids.tolist()
-    return Detection2DArray(header=header, detections=[
+    message = Detection2DArray(header=header, detections=[
         _detection(header, box, score, class_id)
         for box, score, class_id in zip(boxes, scores, class_ids)])
+    _add_alternatives(message.detections, detections.alternatives)
+    if detections.track_ids is not None:
+        for detection, track_id in zip(message.detections, detections.track_ids.tolist()):
+            detection.id = str(track_id or '')
+    if labels is not None:
+        for detection in message.detections:
+            _name(detection, labels)
+    return message
 
 
 def to_image(bgr: NDArray[np.uint8], header: Header) -> Image:
@@ -56,10 +71,24 @@ def to_image(bgr: NDArray[np.uint8], header: Header) -> Image:
     return message
 
 
-def to_label_info(labels: Labels, threshold: float, header: Header) -> LabelInfo:
-    """Say which name each `class_id` stands for, and the least score that is published."""
+def to_compressed_image(jpeg: NDArray[np.uint8], header: Header) -> CompressedImage:
+    """Say the bytes of a JPEG file that was made of BGR pixels."""
+    message = CompressedImage(header=header, format='bgr8; jpeg compressed bgr8')
+    content: array[int] = message.data
+    content.frombytes(jpeg.data.cast('B'))
+    return message
+
+
+def to_vision_info(method: str, location: str, version: int, header: Header) -> VisionInfo:
+    """Say what makes the detections, and in which version their meaning is found where."""
+    return VisionInfo(header=header, method=method, database_location=location,
+                      database_version=version)
+
+
+def to_label_info(names: Iterable[str], threshold: float, header: Header) -> LabelInfo:
+    """Say the name of each class, by its index, and the least score that is published."""
     classes: Iterable[Any] = (
-        VisionClass(class_id=index, class_name=name) for index, name in enumerate(labels.names))
+        VisionClass(class_id=index, class_name=name) for index, name in enumerate(names))
     return LabelInfo(header=header, class_map=list(classes), threshold=float(threshold))
 
 
@@ -71,13 +100,35 @@ def _detection(header: Header, box: list[float], score: float, class_id: int) ->
     centre.position = point
     bounds = _new_box()
     bounds.center, bounds.size_x, bounds.size_y = centre, x2 - x1, y2 - y1
+    detection = _new_detection()
+    detection.header, detection.bbox = header, bounds
+    detection.results = [_result(class_id, score)]
+    return detection
+
+
+def _result(class_id: int, score: float) -> ObjectHypothesisWithPose:
     hypothesis = _new_hypothesis()
     hypothesis.class_id, hypothesis.score = str(class_id), score
     result = _new_result()
     result.hypothesis = hypothesis
-    detection = _new_detection()
-    detection.header, detection.results, detection.bbox = header, [result], bounds
-    return detection
+    return result
+
+
+def _add_alternatives(found: list[Detection2D], alternatives: Alternatives | None) -> None:
+    """Name what else each detection may be, after what it is."""
+    if alternatives is None:
+        return
+    rows = zip(found, alternatives.class_ids.tolist(), alternatives.scores.tolist())
+    for detection, class_ids, scores in rows:
+        detection.results += [
+            _result(class_id, score) for class_id, score in zip(class_ids, scores)
+            if class_id >= 0]
+
+
+def _name(detection: Detection2D, labels: Labels) -> None:
+    """Write names in place of indices."""
+    for result in detection.results:
+        result.hypothesis.class_id = labels.name(int(result.hypothesis.class_id))
 
 
 def _maker(kind: Callable[[], Message]) -> Callable[[], Message]:

@@ -4,22 +4,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
-import numpy as np
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
-from vision_msgs.msg import Detection2DArray, LabelInfo
+from vision_msgs.msg import Detection2DArray
 
 from fcos_ros.backends import ModelInfo
-from fcos_ros.core.annotate import annotate
 from fcos_ros.core.decode import Criteria
-from fcos_ros.core.detections import Detections
-from fcos_ros.core.frame import Frame
-from fcos_ros.node.messages import to_detection_array, to_image, to_label_info
-from fcos_ros.node.qos import every, latched, newest
+from fcos_ros.core.labels import Labels
+from fcos_ros.node.annotations import Annotations
+from fcos_ros.node.legend import Editions, Legend
+from fcos_ros.node.messages import to_detection_array
+from fcos_ros.node.outlet import Finding, Outlet
+from fcos_ros.node.perception import Perception
+from fcos_ros.node.pictures import Pictures
+from fcos_ros.node.qos import every
+from fcos_ros.node.settings import Settings
 
 
 class Outlets:
@@ -27,42 +27,74 @@ class Outlets:
     The publishers of one camera, from construction to `close`.
 
     :param prefix: what comes before the names of the topics, such as '~/' or '~/front/'.
+    :param editions: numbers what is told of the detections; see `Legend`.
     """
 
-    def __init__(self, node: LifecycleNode, prefix: str, model: ModelInfo) -> None:
-        self._node = node
-        self._model = model
-        overriding = QoSOverridingOptions.with_default_policies()
-        self._arrays = node.create_lifecycle_publisher(
-            Detection2DArray, f'{prefix}detections', every(), qos_overriding_options=overriding)
-        self._images = node.create_lifecycle_publisher(
-            Image, f'{prefix}annotated_image', newest(), qos_overriding_options=overriding)
-        self._labels = node.create_lifecycle_publisher(
-            LabelInfo, f'{prefix}label_info', latched())
-        self._all: list[Any] = [self._arrays, self._images, self._labels]
+    def __init__(
+        self, node: LifecycleNode, prefix: str, model: ModelInfo, editions: Editions,
+    ) -> None:
+        self._legend = Legend(node, prefix, model, editions)
+        self._arrays = Arrays(node, prefix, model.labels)
+        self._pictures = Pictures(node, prefix, model.labels)
+        self._extras: list[Outlet] = [self._pictures, *_installed(node, prefix, model)]
 
-    def announce(self, criteria: Criteria) -> None:
-        """Tell what the detections to come mean."""
-        header = Header(stamp=self._node.get_clock().now().to_msg())
-        self._labels.publish(to_label_info(self._model.labels, criteria.score_threshold, header))
+    def apply(self, settings: Settings, criteria: Criteria) -> None:
+        """
+        Publish the frames to come in this way, and tell what their detections mean.
 
-    def publish(self, frame: Frame, detections: Detections, header: Header) -> None:
-        """Publish what was found in a frame; pictures of it only where somebody looks."""
-        self._arrays.publish(to_detection_array(detections, header))
-        if self._images.get_subscription_count():
-            self._show(frame, detections, header)
+        :param criteria: what the frames are decoded with: nothing less is published.
+        """
+        self._legend.tell(criteria, settings.class_id)
+        self._arrays.named = settings.class_id == 'name'
+        self._pictures.apply(settings, criteria.zones)
+
+    def publish(self, finding: Finding) -> None:
+        """Publish what was found in a frame, and all else only where somebody listens."""
+        self._arrays.publish(finding)
+        for outlet in self._extras:
+            _offer(outlet, finding)
 
     def close(self) -> None:
         """Publish no more."""
-        for publisher in self._all:
-            self._node.destroy_publisher(publisher)
-        self._all.clear()
+        self._legend.close()
+        for outlet in (self._arrays, *self._extras):
+            outlet.close()
 
-    def _show(self, frame: Frame, detections: Detections, header: Header) -> None:
+
+class Arrays(Outlet):
+    """
+    `detections`: one message a frame, whether anybody listens or not.
+
+    :ivar named: whether a class is written by its name, not its index.
+    """
+
+    def __init__(self, node: LifecycleNode, prefix: str, labels: Labels) -> None:
+        super().__init__(node, Detection2DArray, f'{prefix}detections', every())
+        self._labels = labels
+        self.named = False
+
+    def message(self, finding: Finding) -> Detection2DArray:
+        """Say what was found in a frame."""
+        labels = self._labels if self.named else None
+        return to_detection_array(finding.detections, finding.header, labels)
+
+
+def _installed(node: LifecycleNode, prefix: str, model: ModelInfo) -> Iterator[Outlet]:
+    """Make the outlets whose messages may or may not be on this machine."""
+    for kind in (Perception, Annotations):
         try:
-            canvas = np.array(frame.bgr())
-            annotate(canvas, detections, self._model.labels)
-            self._images.publish(to_image(canvas, header))
-        except Exception as error:  # noqa: BLE001 - the detections are out: the frame is not lost
-            self._node.get_logger().error(
-                f'no annotated image: {error}', throttle_duration_sec=1.0)
+            outlet = kind(node, prefix, model)
+        except ModuleNotFoundError:
+            continue
+        except Exception as error:  # noqa: BLE001 - a broken package that is not needed
+            node.get_logger().warning(f'{kind.__name__.lower()} will not be published: {error}')
+        else:
+            yield outlet
+
+
+def _offer(outlet: Outlet, finding: Finding) -> None:
+    try:
+        if outlet.wanted():
+            outlet.publish(finding)
+    except Exception as error:  # noqa: BLE001 - the detections are out: the frame is not lost
+        outlet.complain(error)

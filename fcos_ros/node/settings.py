@@ -140,6 +140,16 @@ class Settings:
     track_threshold: float = _live(
         0.1, 'Least score of a detection that may continue a track, though it is below the '
         'threshold of its class.', limits=(0.0, 1.0))
+    class_id: str = _live(
+        'index', 'What class_id says in detections: the index of the class in decimal, or its '
+        'name. label_info pairs the two.', choices=('index', 'name'))
+    annotated_width: int = _live(
+        0, 'Width of the annotated image in pixels, scaled down with its aspect kept; 0 is that '
+        'of the image.', limits=(0, 8192))
+    annotated_rate: float = _live(
+        0.0, 'Most annotated images a second; 0 is one for every frame.', limits=(0.0, 1000.0))
+    jpeg_quality: int = _live(
+        80, 'JPEG quality of annotated_image/compressed.', limits=(1, 100))
 
     @classmethod
     def options(cls) -> Mapping[str, Option]:

@@ -8,10 +8,14 @@ from itertools import pairwise
 
 from hypothesis import given, strategies as st
 import numpy as np
+import pytest
 
-from fcos_ros.core.annotate import annotate, colour
-from fcos_ros.core.detections import Detections
+from fcos_ros.core.annotate import annotate, caption, colour, contrast, draw
+from fcos_ros.core.detections import Alternatives, Detections
+from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import COCO, Labels
+from fcos_ros.core.resize import Size
+from fcos_ros.core.zones import Zones
 
 
 def detections(boxes, class_ids):
@@ -69,3 +73,102 @@ def test_colours_are_bright_stable_and_tell_classes_apart():
     assert colours == [colour(class_id) for class_id in range(80)]
     for one, next_one in pairwise(colours):
         assert np.abs(np.subtract(one, next_one)).sum() > 100
+
+
+def frame(size, encoding='bgr8', value=0):
+    length = {'bgr8': 3.0, 'nv12': 1.5}[encoding] * size[0] * size[1]
+    return Frame.wrap(bytes([value]) * int(length), Size(*size), encoding)
+
+
+@pytest.mark.parametrize(('size', 'width', 'expected'), [
+    pytest.param((1920, 1080), 640, (640, 360), id='full HD'),
+    pytest.param((1920, 1080), 0, (1920, 1080), id='as it is'),
+    pytest.param((640, 480), 1920, (640, 480), id='never larger'),
+    pytest.param((641, 479), 640, (640, 478), id='one pixel less'),
+    pytest.param((641, 479), 301, (300, 224), id='odd width'),
+    pytest.param((3000, 2), 10, (10, 2), id='a line'),
+])
+def test_a_picture_has_the_width_asked_for_and_the_aspect_of_the_frame(size, width, expected):
+    encoding = 'bgr8' if any(side % 2 for side in size) else 'nv12'
+    picture = draw(frame(size, encoding), Detections.empty(), COCO, width)
+    assert picture.shape == (expected[1], expected[0], 3)
+    assert picture.flags.writeable
+    assert picture.flags.c_contiguous
+
+
+@given(st.integers(1, 120), st.integers(1, 120), st.integers(0, 130))
+def test_a_picture_of_any_size_can_be_made(width, height, wanted):
+    found = detections([[0, 0, width, height]], [0])
+    picture = draw(frame((width, height)), found, COCO, wanted)
+    assert abs(picture.shape[1] - (min(wanted, width) or width)) <= 1
+    assert covered(picture, colour(0))
+
+
+def test_a_box_is_where_it_was_on_a_smaller_picture():
+    whole = draw(frame((1280, 960)), detections([[320, 480, 960, 900]], [3]), COCO, 320)
+    for x, y in ((80, 180), (240, 180), (160, 225)):
+        assert tuple(whole[y, x]) == colour(3)
+    assert not whole[140:220, 90:230].any()
+
+
+def test_the_frame_stays_as_it_was():
+    pixels = np.zeros((100, 100, 3), np.uint8)
+    draw(Frame.wrap(pixels, Size(100, 100), 'bgr8'), detections([[1, 1, 90, 90]], [0]), COCO)
+    assert not pixels.any()
+
+
+def covered(image, paint):
+    return int((image == paint).all(axis=-1).sum())
+
+
+def test_tags_of_neighbours_do_not_hide_each_other():
+    apart, together = (np.zeros((300, 400, 3), np.uint8) for _ in range(2))
+    annotate(apart, detections([[50, 50, 90, 90], [250, 200, 290, 240]], [1, 2]), COCO)
+    annotate(together, detections([[150, 150, 190, 190], [152, 152, 192, 192]], [1, 2]), COCO)
+    for class_id in (1, 2):
+        assert covered(together, colour(class_id)) > 0.8 * covered(apart, colour(class_id))
+
+
+def test_tags_stay_in_the_image_as_far_as_they_fit():
+    for x, y in ((0, 0), (370, 0), (0, 270), (370, 270)):
+        image = np.zeros((300, 400, 3), np.uint8)
+        annotate(image, detections([[x, y, x + 29, y + 29]] * 3, [1, 2, 3]), COCO)
+        for class_id in (1, 2, 3):
+            assert covered(image, colour(class_id)) > 500
+
+
+def test_a_caption_has_a_line_for_the_track_and_what_else_it_may_be():
+    found = Detections(
+        np.zeros((2, 4), np.float32), np.array([0.75, 0.5], np.float32),
+        np.array([0, 2], np.int32),
+        Alternatives(np.array([[1, 5], [-1, -1]], np.int32),
+                     np.array([[0.5, 0.25], [0, 0]], np.float32)),
+        np.array([12, 0], np.int64))
+    assert caption(found, 0, COCO) == ['person 0.75 #12', 'bicycle 0.50', 'bus 0.25']
+    assert caption(found, 1, COCO) == ['car 0.50']
+
+
+def test_further_lines_make_a_tag_taller():
+    one, two = (np.zeros((200, 300, 3), np.uint8) for _ in range(2))
+    found = detections([[20, 100, 290, 190]], [0])
+    annotate(one, found, COCO)
+    annotate(two, Detections(found.boxes, found.scores, found.class_ids, Alternatives(
+        np.array([[1]], np.int32), np.array([[0.25]], np.float32))), COCO)
+    assert covered(two, colour(0)) > 1.2 * covered(one, colour(0))
+
+
+def test_words_stand_out_from_their_background():
+    for class_id in range(80):
+        paint = colour(class_id)
+        luma = np.dot(paint, (0.114, 0.587, 0.299))
+        assert abs(luma - contrast(paint)[0]) >= 127
+
+
+@pytest.mark.parametrize('value', [0, 255], ids=['on black', 'on white'])
+def test_zones_are_outlined_and_seen_on_any_image(value):
+    square = ((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75))
+    for zones in (Zones(regions=(square,)), Zones(ignored=(square,))):
+        picture = draw(frame((101, 101), value=value), Detections.empty(), COCO, 0, zones)
+        assert len(np.unique(picture[50, 20:30])) > 1
+        assert (picture[30:70, 30:70] == value).all()
+        assert (picture[:20] == value).all()
