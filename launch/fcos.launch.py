@@ -14,12 +14,18 @@ from typing import Any, List  # noqa: UP035
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
+from launch.actions import (
+    DeclareLaunchArgument,
+    LogInfo,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+)
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
+from fcos_ros.node.fast_dds import surroundings
 from fcos_ros.node.settings import Option, Settings
 
 CONFIG = Path(__file__).parent.parent / 'config'
@@ -40,7 +46,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([
         DeclareLaunchArgument(
             'image', default_value='image',
-            description='Topic of the camera (sensor_msgs/Image).'),
+            description='Topic of the camera.'),
         DeclareLaunchArgument(
             'namespace', default_value='',
             description='Namespace of the node and of relative topics.'),
@@ -62,8 +68,16 @@ def generate_launch_description() -> LaunchDescription:
             'respawn', default_value='false', choices=['true', 'false'],
             description='Start the node again, after two seconds, whenever its process ends.'),
         DeclareLaunchArgument(
+            'shm_profile', default_value='true', choices=['true', 'false'],
+            description='Give Fast DDS shared memory for large images, in all that is started '
+            'from here on, unless the environment names a profile already.'),
+        DeclareLaunchArgument(
+            'keep_memory', default_value='true', choices=['true', 'false'],
+            description='Let the node use the memory of one large image for the next.'),
+        DeclareLaunchArgument(
             'rviz', default_value='false', choices=['true', 'false'],
             description='Open rviz2 with the annotated and the camera image.'),
+        OpaqueFunction(function=_transport),
         OpaqueFunction(function=_detector),
         OpaqueFunction(function=_viewer, condition=IfCondition(LaunchConfiguration('rviz'))),
     ])
@@ -76,6 +90,13 @@ def _argument(name: str, option: Option) -> DeclareLaunchArgument:
         choices=['', *choices] if choices else None)
 
 
+def _transport(context: LaunchContext) -> list[Any]:
+    if not _is_true(context, 'shm_profile'):
+        return []
+    wanted = surroundings(context.environment, CONFIG / 'fastdds_images.xml')
+    return [SetEnvironmentVariable(name, value) for name, value in wanted.items()]
+
+
 def _detector(context: LaunchContext) -> list[Node]:
     return [Node(
         package='fcos_ros', executable='fcos_node',
@@ -84,6 +105,7 @@ def _detector(context: LaunchContext) -> list[Node]:
                     _overrides(context)],
         remappings=[('image', LaunchConfiguration('image'))],
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
+        additional_env={} if _is_true(context, 'keep_memory') else {'FCOS_KEEP_MEMORY': '0'},
         respawn=LaunchConfiguration('respawn'), respawn_delay=2.0,
         output='screen', emulate_tty=True)]
 
@@ -103,6 +125,10 @@ def _value(name: str, text: str, kind: type) -> ParameterValue:
         return ParameterValue(parse(text), value_type=ros_type)
     except ValueError:
         raise ValueError(f'the launch argument {name}:={text} should be {words}') from None
+
+
+def _is_true(context: LaunchContext, name: str) -> bool:
+    return LaunchConfiguration(name).perform(context) == 'true'
 
 
 def _viewer(context: LaunchContext) -> list[Any]:

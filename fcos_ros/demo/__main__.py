@@ -27,7 +27,8 @@ from fcos_ros.demo.listener import Listener
 from fcos_ros.demo.processes import ProcessEnded, Processes
 from fcos_ros.demo.report import Run, judge, table
 from fcos_ros.demo.watch import DemoFailed, Watch
-from fcos_ros.runtime.model_path import DEMO
+from fcos_ros.node.fast_dds import PROFILE, surroundings
+from fcos_ros.runtime.model_path import DEMO, find
 
 ENCODINGS = ('bgr8', 'nv12')
 START = 180.0
@@ -84,12 +85,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _surround() -> None:
-    """Keep the graph to this machine and to itself; tell the ROS wheels where they are."""
+    """Keep the graph to this machine and to itself; tell ROS where it is and what to take."""
     os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
     os.environ['ROS_DOMAIN_ID'] = str(random.choice(DOMAINS))
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     if os.environ.get('ROS_DISTRO') == 'humble':
         os.environ['ROS_LOCALHOST_ONLY'] = '1'  # later distributions warn about it
+    os.environ.update(surroundings(os.environ, find(PROFILE)))
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

@@ -1,0 +1,255 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What an image costs on its way from a camera's process to the node's: time, CPU, and losses.
+
+Run `python benchmarks/transport.py`; prints a Markdown table. A camera publishes each kind of
+image at 30 Hz, another process subscribes as the node does, newest only, and reads all pixels.
+Latency is from before the message is filled to the end of the subscriber's callback; CPU is that
+of the subscriber's process, all threads, for each image that came.
+
+`default` is ROS 2 as it comes, `profile` is `config/fastdds_images.xml` in both processes, and
+`profile, memory` also what the node does to the allocator: what `fcos.launch.py` starts.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from contextlib import suppress
+import json
+import os
+from pathlib import Path
+import statistics
+import subprocess
+import sys
+from threading import Thread
+import time
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from fcos_ros.node.allocator import SWITCH, keep_memory
+from fcos_ros.node.fast_dds import surroundings
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+PROFILE = CHECKOUT / 'config' / 'fastdds_images.xml'
+
+RATE = 30.0
+WARM_UP = 10
+"""Images before those that count: pages and sockets settle."""
+SETTLE = 0.3
+"""Seconds for the last images to come."""
+START = 30.0
+"""Seconds that processes get to find each other."""
+
+
+class Kind(NamedTuple):
+    """An image as cameras publish it."""
+
+    topic: str
+    title: str
+    type_name: str
+    width: int
+    height: int
+    encoding: str
+
+
+KINDS = {kind.topic: kind for kind in (
+    Kind('nv12', '1080p nv12', 'Image', 1920, 1080, 'nv12'),
+    Kind('bgr8', '1080p bgr8', 'Image', 1920, 1080, 'bgr8'),
+    Kind('vga', '640x480 bgr8', 'Image', 640, 480, 'bgr8'),
+    Kind('jpeg', '1080p JPEG', 'CompressedImage', 1920, 1080, 'jpeg'),
+    Kind('hbmem', '1080p nv12 in HbmMsg1080P', 'HbmMsg1080P', 1920, 1080, 'nv12'))}
+
+SETUPS = {'default': (False, '0'), 'profile': (True, '0'), 'profile, memory': (True, '1')}
+"""Whether there is the profile, and the switch of the allocator."""
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument('--images', type=int, default=40, help='that count, of each kind')
+    parser.add_argument('--kinds', nargs='+', choices=KINDS, default=list(KINDS))
+    options = parser.parse_args()
+    found = {(setup, reliability): _ask(setup, reliability, options)
+             for reliability in ('reliable', 'best_effort') for setup in SETUPS}
+    print(f'{options.images} images of each kind at {RATE:g} Hz: median latency in ms / CPU of '
+          'the subscriber in ms an image / images received\n')
+    print('| image | reliability |', ' | '.join(SETUPS), '|')
+    print('| --- | --- |', ' | '.join('---:' for _ in SETUPS), '|')
+    for topic in options.kinds:
+        for reliability in ('reliable', 'best_effort'):
+            cells = ' | '.join(_cell(found[setup, reliability][topic]) for setup in SETUPS)
+            print(f'| {KINDS[topic].title}, {found["default", reliability][topic]["size"]} '
+                  f'| {reliability.replace("_", " ")} | {cells} |')
+
+
+def _cell(result: dict[str, Any]) -> str:
+    if not result['received']:
+        return f'- / - / 0 of {result["sent"]}'
+    return (f'{result["latency"]:.1f} / {result["cpu"]:.1f} / '
+            f'{result["received"]} of {result["sent"]}')
+
+
+def _ask(setup: str, reliability: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Have a process of its own subscribe, and read the JSON that it prints last."""
+    inherited = {name: value for name, value in os.environ.items() if 'PROFILES_FILE' not in name}
+    environment = {
+        **inherited, 'PYTHONPATH': str(CHECKOUT), 'ROS_DOMAIN_ID': str(1 + os.getpid() % 101),
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        'AMENT_PREFIX_PATH': os.environ.get('AMENT_PREFIX_PATH', sys.prefix)}
+    profile, switch = SETUPS[setup]
+    environment[SWITCH] = switch
+    if profile:
+        environment.update(surroundings(environment, PROFILE))
+    if os.environ.get('ROS_DISTRO') == 'humble':
+        environment['ROS_LOCALHOST_ONLY'] = '1'
+    done = subprocess.run(
+        [sys.executable, __file__, 'subscriber', reliability, str(options.images),
+         *options.kinds], check=True, env=environment, stdout=subprocess.PIPE, text=True)
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+# The subscriber
+
+def play_subscriber(reliability: str, images: str, *kinds: str) -> None:
+    """Subscribe to one kind of image after the other, and print how they came."""
+    keep_memory(os.environ)
+    import rclpy
+    from rclpy.executors import ExternalShutdownException
+    from rclpy.node import Node
+    rclpy.init()
+    node = Node('subscriber')
+    arrivals: dict[str, list[tuple[int, float]]] = {kind: [] for kind in kinds}
+    for kind in kinds:
+        node.create_subscription(
+            _message_type(KINDS[kind]), kind, _receiver(arrivals[kind]), _qos(reliability))
+    results: dict[str, Any] = {}
+
+    def conduct() -> None:
+        with subprocess.Popen(
+                [sys.executable, __file__, 'camera', reliability, images], text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE) as camera:
+            assert camera.stdin is not None
+            assert camera.stdout is not None
+            for kind in kinds:
+                before = time.process_time()
+                print(kind, file=camera.stdin, flush=True)
+                size, published = camera.stdout.readline().split()
+                time.sleep(SETTLE)
+                spent = time.process_time() - before
+                results[kind] = _judge(arrivals[kind], spent, int(size), int(published))
+            camera.stdin.close()
+        rclpy.try_shutdown()
+
+    Thread(target=conduct).start()
+    with suppress(ExternalShutdownException):
+        rclpy.spin(node)
+    print(json.dumps(results))
+
+
+def _judge(arrivals: list[tuple[int, float]], spent: float, size: int,
+           published: int) -> dict[str, Any]:
+    """Sum up one kind; the CPU time is shared among all images, those of the warm-up, too."""
+    latencies = [1000 * latency for number, latency in arrivals if number >= WARM_UP]
+    return {'latency': statistics.median(latencies) if latencies else None,
+            'cpu': 1000 * spent / max(len(arrivals), 1), 'received': len(latencies),
+            'sent': published - WARM_UP, 'size': f'{size / 1e6:.2f} MB'}
+
+
+def _receiver(arrivals: list[tuple[int, float]]) -> Callable[[Any], None]:
+    def receive(message: Any) -> None:
+        pixels = np.frombuffer(message.data, np.uint8)
+        pixels[::4096].sum()  # one byte of each page
+        stamp = message.time_stamp if hasattr(message, 'time_stamp') else message.header.stamp
+        # Seconds and nanoseconds since the machine's start, and the number in what remains.
+        begun = stamp.sec + 1e-9 * stamp.nanosec
+        arrivals.append((stamp.nanosec % 1000, time.monotonic() - begun))
+    return receive
+
+
+# The camera
+
+def play_camera(reliability: str, images: str) -> None:
+    """Publish the kind that is named on standard input, whenever one is."""
+    import rclpy
+    from rclpy.node import Node
+    rclpy.init()
+    node = Node('camera')
+    for line in sys.stdin:
+        kind = KINDS[line.strip()]
+        pixels = _pixels(kind)
+        publisher = node.create_publisher(_message_type(kind), kind.topic, _qos(reliability))
+        deadline = time.monotonic() + START
+        while not publisher.get_subscription_count() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(SETTLE)
+        count = WARM_UP + int(images)
+        start = time.monotonic()
+        for number in range(count):
+            time.sleep(max(0.0, start + number / RATE - time.monotonic()))
+            begun = time.monotonic_ns() // 1000 * 1000 + number
+            publisher.publish(_message(kind, pixels, begun))
+        time.sleep(SETTLE)
+        node.destroy_publisher(publisher)
+        print(len(pixels), count, flush=True)
+    rclpy.try_shutdown()
+
+
+def _pixels(kind: Kind) -> np.ndarray[Any, Any]:
+    rng = np.random.default_rng(0)
+    if kind.encoding == 'nv12':
+        return rng.integers(0, 256, kind.width * kind.height * 3 // 2, np.uint8)
+    if kind.encoding == 'bgr8':
+        return rng.integers(0, 256, kind.width * kind.height * 3, np.uint8)
+    # Noise would not compress: what a camera sees is smooth.
+    coarse = rng.integers(0, 256, (kind.height // 20, kind.width // 20, 3), np.uint8)
+    return cv2.imencode('.jpg', cv2.resize(coarse, (kind.width, kind.height)))[1].ravel()
+
+
+def _message(kind: Kind, pixels: np.ndarray[Any, Any], stamp: int) -> Any:
+    message = _message_type(kind)()
+    if kind.type_name == 'HbmMsg1080P':
+        time_stamp = message.time_stamp
+        message.data[:len(pixels)] = pixels
+        message.data_size, message.encoding[:4] = len(pixels), np.frombuffer(b'nv12', np.uint8)
+    else:
+        time_stamp = message.header.stamp
+        message.data.frombytes(pixels.data)
+    if kind.type_name == 'CompressedImage':
+        message.format = kind.encoding
+    else:
+        message.width, message.height, message.step = kind.width, kind.height, kind.width
+    if kind.type_name == 'Image':
+        message.encoding = kind.encoding
+    time_stamp.sec, time_stamp.nanosec = divmod(stamp, 10**9)
+    return message
+
+
+def _message_type(kind: Kind) -> Any:
+    if kind.type_name.startswith('Hbm'):
+        from hbm_img_msgs import msg
+    else:
+        from sensor_msgs import msg
+    return getattr(msg, kind.type_name)
+
+
+def _qos(reliability: str) -> Any:
+    from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
+                      reliability=ReliabilityPolicy[reliability.upper()])
+
+
+ROLES: dict[str, Callable[..., None]] = {'subscriber': play_subscriber, 'camera': play_camera}
+
+
+if __name__ == '__main__':
+    if sys.argv[1:] and sys.argv[1] in ROLES:
+        ROLES[sys.argv[1]](*sys.argv[2:])
+    else:
+        main()
