@@ -54,8 +54,8 @@ class Listener(Node):
 
     @property
     def ready(self) -> bool:
-        """Whether the detector has a model and listens to the camera's topic."""
-        return self._labelled and self.count_subscribers('image') > 0
+        """Whether the detector has a model and looks out for the camera."""
+        return self._labelled
 
     @property
     def fault(self) -> str:

@@ -18,7 +18,7 @@ from fcos_ros.core.frame import FrameError
 from fcos_ros.core.tracking import Tracker
 from fcos_ros.node.criteria import to_criteria, to_tracker_settings
 from fcos_ros.node.diagnostics import CameraHealth
-from fcos_ros.node.images import to_frame
+from fcos_ros.node.images import Source
 from fcos_ros.node.inlet import Inlet
 from fcos_ros.node.legend import Editions
 from fcos_ros.node.outlet import Finding
@@ -72,7 +72,8 @@ class Camera:
         self._pool, self._lane = pool, pool.lane(self._deliver, self._books)
         self.apply(self._settings)
         self._last_image = monotonic()
-        self._inlet = Inlet(self._node, self._topic, self._receive)
+        self._inlet = Inlet(self._node, self._topic, self._settings.transport,
+                            self._settings.reliability, self._receive)
 
     def apply(self, settings: Settings) -> None:
         """Let the frames to come be judged by these settings."""
@@ -116,16 +117,16 @@ class Camera:
             odd_before=odd_before, oddities=self._oddities,
             latencies=self._books.latencies.percentiles())
 
-    def _receive(self, message: Any) -> None:
+    def _receive(self, source: Source, message: Any) -> None:
         self._last_image = monotonic()
         self._books.ledger.enter()
-        header = message.header
+        header = source.header(message)
         self._stamps.judge(header.stamp)
         if self._expired(header):
             self._books.ledger.expire()
             return
         try:
-            frame = to_frame(message)
+            frame = source.read(message)
         except FrameError as error:
             self._lose(error)
             self._books.ledger.fail(error)

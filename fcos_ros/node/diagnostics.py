@@ -21,6 +21,10 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 SILENCE = 2.0
 """Seconds without an image that are worth a warning: slower cameras than 0.5 Hz are rare."""
 
+LOSSY = ('it is published best effort, which loses large images unless the process of the camera '
+         'has room for them in shared memory: see config/fastdds_images.xml')
+"""Why a camera may be there and nothing come: nobody can tell that from here."""
+
 
 @dataclass(frozen=True)
 class CameraHealth:
@@ -82,7 +86,7 @@ def to_diagnostics(node: str, stamp: Time, health: Health) -> DiagnosticArray:
 
 
 def _frames(health: Health, camera: CameraHealth) -> DiagnosticStatus:
-    account, before = camera.account, camera.before
+    account, before, link = camera.account, camera.before, camera.link
     fine = 'publishing' if account.published > before.published else 'waiting for images'
     level, message = next(_troubles(health, camera), (OK, fine))
     values = {
@@ -90,7 +94,9 @@ def _frames(health: Health, camera: CameraHealth) -> DiagnosticStatus:
         'superseded': account.superseded, 'expired': account.expired, 'failed': account.failed,
         'in_flight': account.in_flight, 'last_error': account.last_error,
         'published since last report': account.published - before.published,
-        'topic': camera.topic, 'publishers': camera.link.publishers if camera.link else 0,
+        'topic': link.topic if link else camera.topic,
+        'type': link.type_name if link else '', 'reliability': link.reliability if link else '',
+        'publishers': link.publishers if link else 0,
         **{f'failed: {kind}': count for kind, count in account.errors.items()},
         **camera.oddities}
     return _status(level, message, values)
@@ -113,8 +119,8 @@ def _troubles(health: Health, camera: CameraHealth) -> Iterator[tuple[bytes, str
         yield level, (f'{expired} images since the last report were older than the '
                       f'{camera.max_age:g} s of max_age; if they are not, set the clocks, or '
                       'use_sim_time for a recording')
-    if link.mismatch:
-        yield ERROR, link.mismatch
+    if link.trouble:
+        yield level, link.trouble
     for oddity, remedy in REMEDIES.items():
         count = camera.oddities.get(oddity, 0) - camera.odd_before.get(oddity, 0)
         if count:
@@ -122,7 +128,8 @@ def _troubles(health: Health, camera: CameraHealth) -> Iterator[tuple[bytes, str
     if not link.publishers:
         yield WARN, f'nobody publishes {link.topic}: start the camera, or remap image'
     if camera.silence > SILENCE:
-        yield WARN, f'no image on {link.topic} for {camera.silence:.0f} s'
+        doubt = f'; {LOSSY}' if link.reliability == 'best effort' else ''
+        yield WARN, f'no image on {link.topic} for {camera.silence:.0f} s{doubt}'
 
 
 def _latency(camera: CameraHealth) -> DiagnosticStatus:

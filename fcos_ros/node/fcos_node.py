@@ -11,33 +11,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+import os
 import signal
 from traceback import format_exc
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 import rclpy
-from rclpy.clock import Clock
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from fcos_ros.backends import ModelInfo
+from fcos_ros.node.allocator import keep_memory
 from fcos_ros.node.camera import Camera
 from fcos_ros.node.criteria import to_criteria
 from fcos_ros.node.diagnostics import Health, to_diagnostics
 from fcos_ros.node.parameters import Parameters, Views
 from fcos_ros.node.qos import every
 from fcos_ros.node.settings import Settings
+from fcos_ros.node.steady import every_seconds
 from fcos_ros.runtime.model_path import find
 from fcos_ros.runtime.pool import Pool
 from fcos_ros.runtime.protocol import Recipe
 from fcos_ros.runtime.worker import Worker, default_workers, open_workers
-
-try:
-    from rclpy.clock_type import ClockType
-except ImportError:  # ROS 2 Humble
-    from rclpy.clock import ClockType  # type: ignore[attr-defined]
 
 REPORT_PERIOD = 1.0
 """Seconds between two reports on `/diagnostics`."""
@@ -82,9 +79,8 @@ class FcosNode(LifecycleNode):
         self._cameras = {name: Camera(self, name, settings)
                          for name, settings in self._declared.views.items()}
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', every())
-        # A steady clock: diagnostics matter most when simulated time stands still.
-        self._timer = self.create_timer(
-            REPORT_PERIOD, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        # Diagnostics matter most when simulated time stands still.
+        self._timer = every_seconds(self, REPORT_PERIOD, self._report)
         if self._declared.settings.autostart:
             self._start()
 
@@ -210,6 +206,7 @@ class FcosNode(LifecycleNode):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the node until it is told to end."""
+    keep_memory(os.environ)  # before ROS 2 starts threads
     rclpy.init(args=arguments)
     node: FcosNode | None = None
     try:

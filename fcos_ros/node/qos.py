@@ -1,19 +1,22 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The QoS of our topics, and publishers that cannot match it.
+The QoS of our topics, and what the user has to say about it.
 
 Profiles are made anew for each entity: `qos_overrides` parameters change them in place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
+from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    QoSPolicyKind,
+    QoSProfile,
+    ReliabilityPolicy,
+)
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
@@ -21,10 +24,19 @@ except ImportError:  # ROS 2 Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
 
-def newest() -> QoSProfile:
-    """Keep the newest only. Reliable: by default, best effort loses large images."""
+SETTLED_POLICIES = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
+"""What `qos_overrides` may change of a subscription whose reliability follows the publisher."""
+
+_RELIABILITIES = {
+    None: '', 'reliable': 'reliable', 'best_effort': 'best_effort',
+    'system_default': 'auto', 'best_available': 'auto'}
+
+
+def newest(reliable: bool = True) -> QoSProfile:
+    """Keep the newest only. By default reliable: best effort is the first to lose large images."""
     return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE)
+        history=HistoryPolicy.KEEP_LAST, depth=1,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT)
 
 
 def every() -> QoSProfile:
@@ -40,26 +52,32 @@ def latched() -> QoSProfile:
         durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-def on_mismatch(act: Callable[[], None]) -> SubscriptionEventCallbacks:
-    """Have `act` called when an incompatible publisher is met."""
-    def incompatible(event: Any) -> None:
-        act()
-    return SubscriptionEventCallbacks(incompatible_qos=incompatible)
+def quietly() -> SubscriptionEventCallbacks:
+    """Leave out rclpy's own words on publishers that do not match, which name no cure."""
+    return SubscriptionEventCallbacks(use_default_callbacks=False)
 
 
-def mismatch(node: Node, subscription: Subscription[Any]) -> str:
+def override_name(topic: str) -> str:
+    """Name the parameter by which a user settles the reliability of one subscription."""
+    return f'qos_overrides.{topic}.subscription.reliability'
+
+
+def declare_reliability(node: Node, topic: str) -> str:
     """
-    Name the first publisher that offers less than a subscription asks for.
+    Ask which reliability the user wants for a subscription, by the parameter ROS 2 has for it.
 
-    :returns: one sentence with both sides and the cure; empty when all fit.
+    rclpy itself would write its first value into the parameter, and hold to that for ever.
+
+    :returns: 'reliable', 'best_effort', 'auto', or nothing when the user has not said.
+    :raises ValueError: when it is another word.
     """
-    if subscription.qos_profile.reliability != ReliabilityPolicy.RELIABLE:
-        return ''
-    topic = subscription.topic_name
-    for publisher in node.get_publishers_info_by_topic(topic):
-        if publisher.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT:
-            name = f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
-            return (f'{name} publishes {topic} best effort and this node asks for reliable, so '
-                    f'nothing arrives: start this node with the parameter '
-                    f'qos_overrides.{topic}.subscription.reliability set to best_effort')
-    return ''
+    name = override_name(topic)
+    if not node.has_parameter(name):
+        node.declare_parameter(name, None, ParameterDescriptor(
+            name=name, dynamic_typing=True, read_only=True,
+            description='Not set: as the parameter reliability says.'))
+    value = node.get_parameter(name).value
+    if value not in _RELIABILITIES:
+        accepted = ', '.join(filter(None, _RELIABILITIES))
+        raise ValueError(f'{name} is {value!r}; accepted: {accepted}')
+    return _RELIABILITIES[value]

@@ -99,6 +99,13 @@ class Settings:
         ('',), 'Names of several cameras for one model; [""] is one camera without a name. Each '
         'has the topics NAME/image and ~/NAME/detections, and parameters NAME.weight, ... of its '
         'own for all that is marked "camera" here.')
+    transport: str = _setting(
+        'auto', 'How images come. auto takes what the camera publishes; raw is sensor_msgs/Image, '
+        'compressed is sensor_msgs/CompressedImage, also on TOPIC/compressed, hbmem is '
+        'hbm_img_msgs.', choices=('auto', 'raw', 'compressed', 'hbmem'), camera=True)
+    reliability: str = _setting(
+        'auto', 'What is asked of a camera; auto takes what it offers, qos_overrides count more.',
+        choices=('auto', 'reliable', 'best_effort'), camera=True)
     weight: float = _live(
         1.0, 'Share of the workers a camera gets, relative to the others, when there are too few.',
         limits=(0.01, 100.0))

@@ -9,7 +9,6 @@ from graph import LATCHED, Graph, image_message, wait_for
 import numpy as np
 from onnx_models import white_square, write_fcos
 import pytest
-from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
@@ -253,17 +252,6 @@ def test_without_autostart_the_lifecycle_is_in_the_users_hands(model):
                     'frames', lambda status: 'inactive' in status.message).message
             node.trigger_cleanup()
         node.trigger_shutdown()
-
-
-def test_a_best_effort_camera_is_named_and_an_override_heals_it(model):
-    with Graph(model=model, camera_qos=qos_profile_sensor_data) as running:
-        status = running.status('frames', lambda status: 'best effort' in status.message)
-        assert status.level == b'\x02'
-        assert 'peer' in status.message
-    override = {'qos_overrides./image.subscription.reliability': 'best_effort'}
-    with Graph(model=model, camera_qos=qos_profile_sensor_data, **override) as running:
-        assert len(running.ready().detect(image_message(SCENE)).detections) == 1
-        running.status('frames', lambda status: status.level == b'\x00')
 
 
 def test_namespace_and_remapping_move_the_topics(model):

@@ -1,0 +1,98 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A camera and the detector on two hosts: network namespaces with a cable between them.
+
+Each has shared memory of its own, so all that crosses is UDP. Needs the rights of root.
+"""
+
+from contextlib import ExitStack, contextmanager
+import os
+from pathlib import Path
+import shutil
+import signal
+import subprocess
+import sys
+from threading import Timer
+
+from onnx_models import write_fcos
+import pytest
+
+PATIENCE = 60.0
+"""Seconds for two processes to start, find each other and work on an image."""
+
+SEPARATE = 'mount -t tmpfs tmpfs /dev/shm && exec "$@"'
+
+
+class Host:
+    """A network namespace, with an end of the cable."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def ip(self, *words):
+        ip('-n', self.name, *words)
+
+    @contextmanager
+    def run(self, *command):
+        """Run Python on this host; what runs too long is killed."""
+        folders = os.pathsep.join(folder for folder in sys.path if folder)
+        process = subprocess.Popen(
+            ['ip', 'netns', 'exec', self.name, 'unshare', '--mount', 'sh', '-c', SEPARATE, 'sh',
+             sys.executable, *command],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+            env={**os.environ, 'PYTHONPATH': folders, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET',
+                 'ROS_LOCALHOST_ONLY': '0'})
+        timer = Timer(PATIENCE, os.killpg, [process.pid, signal.SIGKILL])
+        timer.start()
+        try:
+            yield process
+        finally:
+            timer.cancel()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            process.stdout.close()
+
+
+def ip(*words):
+    done = subprocess.run(['ip', *words], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f'ip {" ".join(words)}: {done.stderr.strip()}')
+
+
+@pytest.fixture(scope='module')
+def hosts():
+    missing = [tool for tool in ('ip', 'unshare') if not shutil.which(tool)]
+    if missing:
+        pytest.skip(f'not installed: {", ".join(missing)}')
+    here, there = (Host(f'fcos{os.getpid()}{side}') for side in 'ab')
+    with ExitStack() as stack:
+        for host in (here, there):
+            ip('netns', 'add', host.name)
+            stack.callback(subprocess.run, ['ip', 'netns', 'del', host.name], check=False)
+        ip('link', 'add', 'cable', 'netns', here.name, 'type', 'veth',
+           'peer', 'name', 'cable', 'netns', there.name)
+        for number, host in enumerate((here, there), 1):
+            host.ip('addr', 'add', f'10.77.0.{number}/24', 'dev', 'cable')
+            host.ip('link', 'set', 'lo', 'up')
+            host.ip('link', 'set', 'cable', 'up')
+            host.ip('route', 'add', '224.0.0.0/4', 'dev', 'cable')
+        with here.run('-c', 'print("here")') as process:
+            if process.stdout.readline() != 'here\n':
+                pytest.skip('no shared memory of its own for a network namespace')
+        yield here, there
+
+
+def test_each_transport_crosses_the_network_also_when_the_camera_is_replaced(
+        hosts, tmp_path):
+    here, there = hosts
+    model = write_fcos(tmp_path / 'squares.onnx', half_box=8.0)
+    camera = str(Path(__file__).with_name('far_camera.py'))
+    with here.run('-m', 'fcos_ros.node.fcos_node', '--ros-args', '-p', f'model:={model}'):
+        for transport, reliability in (
+                ('raw', 'reliable'), ('compressed', 'best_effort'), ('hbmem', 'reliable')):
+            with there.run(camera, transport, 'image', reliability) as process:
+                assert process.stdout.readline() == '1 detections\n', transport
+                process.stdin.close()
+                process.wait(PATIENCE)
