@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever a camera publishes, whenever: the node follows, on real Fast DDS."""
 
-from contextlib import AbstractContextManager, suppress
 import os
 import signal
 import struct
@@ -11,18 +10,14 @@ import sys
 import zlib
 
 from graph import Graph, image_message, wait_for
+from neighbour import Neighbour
 from onnx_models import write_fcos
 from pictures import JPEG, MESSAGES, SCENE, compressed, hbm
 import pytest
-import rclpy
-from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import PointCloud2
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
-REPAIR = 5.0
-"""Seconds that a large reliable message may take: DDS asks every three for what was lost."""
-
 OK, WARN, ERROR = b'\x00', b'\x01', b'\x02'
 
 
@@ -47,34 +42,11 @@ def start(model, monkeypatch):
         graph.__exit__()
 
 
-class Camera(AbstractContextManager):
-    """A publisher that is no part of the node's process, as far as DDS knows."""
-
-    def __init__(self, kind, topic='image', reliability=RELIABLE):
-        self.context = rclpy.Context()
-        rclpy.init(context=self.context)
-        self.node = Node('camera', context=self.context)
-        self.publisher = self.node.create_publisher(
-            kind, topic, QoSProfile(depth=1, reliability=reliability))
-
-    def __exit__(self, *_):
-        self.node.destroy_node()
-        rclpy.try_shutdown(context=self.context)
-
-    def publish_until(self, look, message):
-        """Publish until there is something to see: the first messages may be lost."""
-        wait_for(self.publisher.get_subscription_count)
-
-        def answer():
-            self.publisher.publish(message)
-            with suppress(AssertionError):
-                return wait_for(look, patience=REPAIR)
-            return None
-        return wait_for(answer, patience=8 * REPAIR)
-
-    def detect(self, graph, message):
-        known = len(graph.arrays)
-        return self.publish_until(lambda: graph.arrays[known:], message)[0]
+@pytest.fixture(scope='module')
+def neighbour():
+    other = Neighbour()
+    yield other
+    other.close()
 
 
 def values(status):
@@ -93,31 +65,31 @@ def serve(graph, camera, message, **expected):
 @pytest.mark.parametrize('reliability', [RELIABLE, BEST_EFFORT], ids=['reliable', 'best effort'])
 @pytest.mark.parametrize(('transport', 'type_name'), [
     ('raw', 'sensor_msgs/msg/Image'), ('compressed', 'sensor_msgs/msg/CompressedImage')])
-def test_a_camera_that_comes_late_is_served(start, transport, type_name, reliability):
+def test_a_camera_that_comes_late_is_served(start, neighbour, transport, type_name, reliability):
     graph, message = start(), MESSAGES[transport]()
     graph.status('frames', lambda status: 'nobody publishes /image' in status.message)
-    with Camera(type(message), reliability=reliability) as camera:
+    with neighbour.camera(type(message), reliability=reliability) as camera:
         said = 'reliable' if reliability == RELIABLE else 'best effort'
         serve(graph, camera, message, type=type_name, topic='/image', reliability=said)
 
 
 @pytest.mark.parametrize('name', ['HbmMsg480P', 'HbmMsg540P', 'HbmMsg1080P'])
-def test_shared_memory_messages_of_each_size_are_served(start, name):
+def test_shared_memory_messages_of_each_size_are_served(start, neighbour, name):
     """Reliable here: whether large messages come through best effort is the camera's matter."""
     graph, message = start(), hbm(name)
-    with Camera(type(message)) as camera:
+    with neighbour.camera(type(message)) as camera:
         serve(graph, camera, message, type=f'hbm_img_msgs/msg/{name}')
     assert graph.arrays[-1].header.frame_id == '7'
 
 
-def test_a_camera_that_comes_back_as_another_is_followed_and_all_frames_stay_accounted(start):
+def test_a_camera_that_comes_back_as_another_is_followed_and_loses_no_account(start, neighbour):
     graph = start()
     subscriptions = len(list(graph.node.subscriptions))
     for transport, reliability in (
             ('raw', RELIABLE), ('compressed', BEST_EFFORT), ('hbmem', RELIABLE),
             ('raw', BEST_EFFORT)):  # The other way round, a lost farewell would count for 20 s.
         message = MESSAGES[transport]()
-        with Camera(type(message), reliability=reliability) as camera:
+        with neighbour.camera(type(message), reliability=reliability) as camera:
             said = 'reliable' if reliability == RELIABLE else 'best effort'
             serve(graph, camera, message, reliability=said)
         wait_for(lambda: len(list(graph.node.subscriptions)) == subscriptions + 1)
@@ -128,14 +100,14 @@ def test_a_camera_that_comes_back_as_another_is_followed_and_all_frames_stay_acc
     assert len(list(graph.node.subscriptions)) == subscriptions
 
 
-def test_the_successor_of_a_camera_that_crashed_is_heard_although_both_are_listed(start):
+def test_the_successor_of_a_camera_that_crashed_is_heard_while_both_are_listed(start, neighbour):
     graph = start()
     with far_camera('raw', 'image', 'reliable') as process:
         assert process.stdout.readline() == '1 detections\n'
         process.send_signal(signal.SIGKILL)
         process.wait()
     message = compressed()
-    with Camera(type(message)) as camera:
+    with neighbour.camera(type(message)) as camera:
         array = camera.detect(graph, message)
         assert len(array.detections) == 1
 
@@ -148,31 +120,31 @@ def far_camera(transport, topic, reliability, **surroundings):
         env={**os.environ, 'PYTHONPATH': folders, **surroundings})
 
 
-def test_compressed_images_below_the_topic_are_taken_where_nothing_else_is(start):
+def test_compressed_images_below_the_topic_are_taken_where_nothing_else_is(start, neighbour):
     graph = start(cli=('--ros-args', '-r', 'image:=/cam/picture'))
     message = compressed()
     below = '/cam/picture/compressed'
-    with Camera(type(message), below) as camera:
+    with neighbour.camera(type(message), below) as camera:
         serve(graph, camera, message, type='sensor_msgs/msg/CompressedImage', topic=below)
         raw = MESSAGES['raw']()
-        with Camera(type(raw), '/cam/picture') as main:
+        with neighbour.camera(type(raw), '/cam/picture') as main:
             serve(graph, main, raw, type='sensor_msgs/msg/Image', topic='/cam/picture')
 
 
-def test_compressed_images_below_the_topic_can_be_asked_for(start):
+def test_compressed_images_below_the_topic_can_be_asked_for(start, neighbour):
     graph, raw, small = start(transport='compressed'), MESSAGES['raw'](), compressed()
-    with Camera(type(raw)) as main:
+    with neighbour.camera(type(raw)) as main:
         graph.status('frames', lambda status: 'transport is compressed' in status.message)
-        with Camera(type(small), 'image/compressed') as camera:
+        with neighbour.camera(type(small), 'image/compressed') as camera:
             serve(graph, camera, small, topic='/image/compressed')
-            wait_for(lambda: not main.publisher.get_subscription_count())
+            wait_for(lambda: not main.listeners())
 
 
-def test_two_cameras_on_a_topic_are_heard_as_the_weaker_allows(start):
+def test_two_cameras_on_a_topic_are_heard_as_the_weaker_allows(start, neighbour):
     graph, message = start(), MESSAGES['raw']()
-    with Camera(type(message)) as strong:
+    with neighbour.camera(type(message)) as strong:
         serve(graph, strong, message, reliability='reliable')
-        with Camera(type(message), reliability=BEST_EFFORT) as weak:
+        with neighbour.camera(type(message), reliability=BEST_EFFORT) as weak:
             serve(graph, weak, message, reliability='best effort')
             serve(graph, strong, message, reliability='best effort')
 
@@ -192,9 +164,9 @@ def test_two_cameras_on_a_topic_are_heard_as_the_weaker_allows(start):
                  'best effort', None, id='an override to follow'),
 ])
 def test_reliability_can_be_forced_and_what_does_not_match_is_named(
-        start, parameters, reliability, cure):
+        start, neighbour, parameters, reliability, cure):
     graph, message = start(**parameters), MESSAGES['raw']()
-    with Camera(type(message), reliability=BEST_EFFORT) as camera:
+    with neighbour.camera(type(message), reliability=BEST_EFFORT) as camera:
         if reliability:
             serve(graph, camera, message, reliability=reliability)
             return
@@ -204,14 +176,14 @@ def test_reliability_can_be_forced_and_what_does_not_match_is_named(
             assert word in status.message
 
 
-def test_overrides_of_history_work_and_activation_can_be_repeated(start):
+def test_overrides_of_history_work_and_activation_can_be_repeated(start, neighbour):
     override = {'qos_overrides./image.subscription.depth': 3,
                 'qos_overrides./image.subscription.history': 'keep_last'}
     graph, message = start(**override), MESSAGES['raw']()
-    with Camera(type(message)) as camera:
+    with neighbour.camera(type(message)) as camera:
         serve(graph, camera, message)
         graph.node.trigger_deactivate()
-        wait_for(lambda: not camera.publisher.get_subscription_count())
+        wait_for(lambda: not camera.listeners())
         graph.node.trigger_activate()
         serve(graph, camera, message)
 
@@ -223,26 +195,26 @@ def test_an_override_that_is_no_reliability_keeps_the_node_inactive_with_the_rea
         assert word in status.message
 
 
-def test_a_topic_without_images_is_named_and_a_camera_beside_it_is_served(start):
+def test_a_topic_without_images_is_named_and_a_camera_beside_it_is_served(start, neighbour):
     graph, message = start(), MESSAGES['raw']()
-    with Camera(PointCloud2):
+    with neighbour.camera(PointCloud2):
         status = graph.status('frames', lambda status: 'PointCloud2' in status.message)
         assert status.level == ERROR
         assert 'sensor_msgs/msg/CompressedImage' in status.message, 'what is accepted'
-        with Camera(type(message)) as camera:
+        with neighbour.camera(type(message)) as camera:
             assert len(camera.detect(graph, message).detections) == 1
 
 
 def test_messages_that_are_not_installed_are_named_and_the_next_camera_is_served(
-        start, monkeypatch):
+        start, neighbour, monkeypatch):
     message, raw = hbm(), MESSAGES['raw']()
-    with Camera(type(message)):
+    with neighbour.camera(type(message)):
         monkeypatch.setitem(sys.modules, 'hbm_img_msgs.msg', None)
         graph = start()
         status = graph.status('frames', lambda status: 'HbmMsg480P' in status.message)
         assert status.level == ERROR
         assert 'hbm_img_msgs' in status.message
-    with Camera(type(raw)) as camera:
+    with neighbour.camera(type(raw)) as camera:
         serve(graph, camera, raw, type='sensor_msgs/msg/Image')
 
 
@@ -274,9 +246,9 @@ def bomb():
     pytest.param('hbmem', lambda: hbm(length=99), '99', id='hbmem, wrong data_size'),
 ])
 def test_bad_input_is_counted_with_what_was_given_and_the_next_frame_is_served(
-        start, transport, message, words):
+        start, neighbour, transport, message, words):
     graph, bad, good = start(), message(), MESSAGES[transport]()
-    with Camera(type(good)) as camera:
+    with neighbour.camera(type(good)) as camera:
         account = camera.publish_until(lambda: failure(graph), bad)
         assert words in account['last_error']
         assert account['published'] == '0', 'a failed frame must not look like an empty scene'
