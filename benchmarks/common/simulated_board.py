@@ -25,6 +25,7 @@ from model_file import PUBLISHED, Answer, write_model
 
 from fcos_ros.core.head import STRIDES
 from fcos_ros.core.resize import Size
+from fcos_ros.node.fast_dds import surroundings as fast_dds
 from fcos_ros.runtime.board import BOARDS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -34,25 +35,6 @@ START = 60.0
 """Seconds a process gets to come up."""
 OBJECTS = 8
 """In each image; among noise as in `decode.py`."""
-FAST_DDS = """<?xml version="1.0" encoding="UTF-8"?>
-<profiles xmlns="http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles">
-  <transport_descriptors>
-    <transport_descriptor>
-      <transport_id>memory</transport_id>
-      <type>SHM</type>
-      <segment_size>33554432</segment_size>
-      <maxMessageSize>4194304</maxMessageSize>
-    </transport_descriptor>
-  </transport_descriptors>
-  <participant profile_name="large images" is_default_profile="true">
-    <rtps>
-      <userTransports><transport_id>memory</transport_id></userTransports>
-      <useBuiltinTransports>false</useBuiltinTransports>
-    </rtps>
-  </participant>
-</profiles>
-"""
-"""Shared memory for several images: by default it holds 512 KiB, less than one of 768 x 768."""
 
 
 class Row(NamedTuple):
@@ -114,11 +96,8 @@ class Bench:
                         'ROS_DOMAIN_ID': str(1 + os.getpid() % 101),
                         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
                         'AMENT_PREFIX_PATH': os.environ.get('AMENT_PREFIX_PATH', sys.prefix)}
-        profile = self._folder / 'fast_dds.xml'
-        profile.write_text(FAST_DDS)
-        humble = os.environ.get('ROS_DISTRO') == 'humble'
-        surroundings[f'FAST{"RTPS" if humble else "DDS"}_DEFAULT_PROFILES_FILE'] = str(profile)
-        if humble:
+        surroundings |= fast_dds(surroundings, CHECKOUT / 'config' / 'fastdds_images.xml')
+        if os.environ.get('ROS_DISTRO') == 'humble':
             surroundings['ROS_LOCALHOST_ONLY'] = '1'
         if self.libdnn:
             surroundings['FCOS_LIBDNN'] = str(self.libdnn)
