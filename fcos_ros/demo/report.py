@@ -21,7 +21,7 @@ from fcos_ros.core.evaluation import rates
 LEAST_RECALL = 0.8
 """Less than this and the network, or a coordinate on the way, is wrong."""
 
-FATES = ('received', 'published', 'superseded', 'failed')
+FATES = ('received', 'published', 'superseded', 'expired', 'failed')
 
 
 class Header(NamedTuple):

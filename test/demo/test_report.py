@@ -26,7 +26,7 @@ def answer(number, detections=OBJECTS, strays=()):
 def account(published, received=None, failed=0, in_flight=0):
     received = published + failed + in_flight if received is None else received
     return {'received': str(received), 'published': str(published), 'superseded': '0',
-            'failed': str(failed), 'in_flight': str(in_flight), 'last_error': 'too dark'}
+            'expired': '0', 'failed': str(failed), 'in_flight': str(in_flight), 'last_error': 'too dark'}
 
 
 def record(count=10, **changes):
@@ -45,7 +45,7 @@ def test_a_perfect_run_has_no_faults():
     assert (run.precision, run.recall) == (1, 1)
     assert run.counts == {
         'sent by the camera': 10, 'overtaken on the way': 0, 'received': 10, 'published': 10,
-        'superseded': 0, 'failed': 0, 'detections': 20}
+        'superseded': 0, 'expired': 0, 'failed': 0, 'detections': 20}
 
 
 def test_frames_that_were_superseded_are_no_fault():
