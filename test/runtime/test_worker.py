@@ -36,7 +36,14 @@ def recipe(tmp_path_factory):
 
 
 @pytest.fixture
-def worker(recipe):
+def offspring():
+    """List the children that a test has made; others may have helpers that stay."""
+    before = children()
+    return lambda: children() - before
+
+
+@pytest.fixture
+def worker(recipe, offspring):
     made = ProcessWorker(recipe, deadline=PATIENCE)
     made.wait()
     yield made
@@ -108,42 +115,43 @@ def test_criteria_travel_with_the_frame(worker):
     assert len(worker.detect(square(9), Criteria(zones=Zones((left,)))).detections) == 0
 
 
-def test_criteria_that_do_not_fit_the_model_fail_the_frame_alone(worker):
-    before = children()
+def test_criteria_that_do_not_fit_the_model_fail_the_frame_alone(worker, offspring):
+    before = offspring()
     with pytest.raises(WorkerError, match='class_ids'):
         worker.detect(square(), Criteria(class_ids=(99,)))
     assert len(worker.detect(square()).detections) == 1
-    assert children() == before
+    assert offspring() == before
 
 
 @pytest.mark.parametrize(('blow', 'complaint'), [
     pytest.param(signal.SIGKILL, 'died: SIGKILL', id='killed'),
     pytest.param(signal.SIGSEGV, 'died: SIGSEGV', id='crashed'),
 ])
-def test_a_lost_child_costs_one_frame_and_is_replaced(worker, blow, complaint):
-    victim, = children()
+def test_a_lost_child_costs_one_frame_and_is_replaced(worker, offspring, blow, complaint):
+    victim, = offspring()
     os.kill(victim, blow)
     eventually(lambda: not alive(victim))
     with pytest.raises(WorkerError, match=complaint):
         worker.detect(square())
     assert len(worker.detect(square()).detections) == 1
-    assert len(children()) == 1
+    assert len(offspring()) == 1
 
 
-def test_a_hanging_child_is_replaced_at_its_deadline(recipe):
+def test_a_hanging_child_is_replaced_at_its_deadline(recipe, offspring):
     worker = ProcessWorker(recipe, deadline=HANGING)
     worker.wait()
-    victim, = children()
+    victim, = offspring()
     os.kill(victim, signal.SIGSTOP)
     with pytest.raises(WorkerError, match=f'did not answer in {HANGING:g} s'):
         worker.detect(square())
     assert not alive(victim)
     assert len(worker.detect(square()).detections) == 1
-    assert len(children()) == 1
+    assert len(offspring()) == 1
     worker.close()
 
 
-def test_a_child_that_cannot_come_back_is_tried_again_with_a_pause(recipe, tmp_path, monkeypatch):
+def test_a_child_that_cannot_come_back_is_tried_again_with_a_pause(
+        recipe, offspring, tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(runtime.worker, 'BackOff', lambda: BackOff(lambda: clock[0]))
     path = tmp_path / 'model.onnx'
@@ -151,7 +159,7 @@ def test_a_child_that_cannot_come_back_is_tried_again_with_a_pause(recipe, tmp_p
     worker = ProcessWorker(Recipe(path), deadline=PATIENCE)
     worker.wait()
     path.unlink()
-    os.kill(*children(), signal.SIGKILL)
+    os.kill(*offspring(), signal.SIGKILL)
     complaints = []
     for _ in range(3):
         with pytest.raises(WorkerError) as caught:
@@ -166,12 +174,12 @@ def test_a_child_that_cannot_come_back_is_tried_again_with_a_pause(recipe, tmp_p
     worker.close()
 
 
-def test_closing_leaves_neither_process_nor_memory(recipe):
+def test_closing_leaves_neither_process_nor_memory(recipe, offspring):
     memory, descriptors = shared_memory(), len(os.listdir('/proc/self/fd'))
     worker = ProcessWorker(recipe, deadline=PATIENCE)
     worker.detect(square())
     worker.close()
-    assert not children()
+    assert not offspring()
     assert shared_memory() == memory
     assert len(os.listdir('/proc/self/fd')) == descriptors
 
