@@ -26,7 +26,8 @@ def answer(number, detections=OBJECTS, strays=()):
 def account(published, received=None, failed=0, in_flight=0):
     received = published + failed + in_flight if received is None else received
     return {'received': str(received), 'published': str(published), 'superseded': '0',
-            'expired': '0', 'failed': str(failed), 'in_flight': str(in_flight), 'last_error': 'too dark'}
+            'expired': '0', 'failed': str(failed), 'in_flight': str(in_flight),
+            'last_error': 'too dark'}
 
 
 def record(count=10, **changes):
