@@ -80,7 +80,7 @@ class Outlet:
 
     def close(self) -> None:
         """Publish no more."""
-        self._node.destroy_publisher(self._publisher)
+        self._node.destroy_lifecycle_publisher(self._publisher)
 
 
 def open_publisher(node: LifecycleNode, kind: Any, topic: str, qos: QoSProfile) -> Any:

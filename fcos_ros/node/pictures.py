@@ -65,7 +65,7 @@ class Pictures(Outlet):
     def close(self) -> None:
         """Finish the picture at hand and publish no more."""
         self._aside.stop()
-        self._node.destroy_publisher(self._compressed)
+        self._node.destroy_lifecycle_publisher(self._compressed)
         super().close()
 
     def _show(self, finding: Finding) -> None:

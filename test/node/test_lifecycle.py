@@ -1,0 +1,64 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A node that is started and halted again and again is as good as new, and holds nothing more."""
+
+import gc
+from threading import active_count
+
+from graph import Graph, image_message, wait_for
+from onnx_models import white_square, write_fcos
+import pytest
+from rclpy.lifecycle import LifecyclePublisher, TransitionCallbackReturn
+from sensor_msgs.msg import Image
+
+SCENE = white_square(128, 5, 3)
+ROUND = ('deactivate', 'cleanup', 'configure', 'activate')
+CAMERAS = ('front', 'rear')
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+    return str(write_fcos(tmp_path_factory.mktemp('model') / 'squares.onnx', half_box=8.0))
+
+
+def transit(graph, *names):
+    for name in names:
+        result = getattr(graph.node, f'trigger_{name}')()
+        assert result == TransitionCallbackReturn.SUCCESS, name
+
+
+def belongings(graph):
+    """Count what a node holds, and what Python or DDS hold for it."""
+    gc.collect()
+    node = graph.node
+    return {
+        'threads': active_count(),
+        'publishers': len(list(node.publishers)), 'subscriptions': len(list(node.subscriptions)),
+        'timers': len(list(node.timers)),
+        'publisher objects': sum(isinstance(thing, LifecyclePublisher)
+                                 for thing in gc.get_objects())}
+
+
+def test_nothing_is_left_over_from_the_rounds_before(model):
+    with Graph(model=model, cameras=list(CAMERAS), camera_qos=None) as graph:
+        pictures = []
+        graph.listen(Image, 'fcos/rear/annotated_image', pictures)
+        cameras = [graph.peer.create_publisher(Image, f'{name}/image', 10) for name in CAMERAS]
+
+        def show():
+            for camera in cameras:
+                camera.publish(image_message(SCENE))
+            return pictures
+
+        def settle():
+            """See a picture, so that whatever is made when needed has been made."""
+            pictures.clear()
+            wait_for(show)
+
+        settle()
+        before = belongings(graph)
+        for _ in range(5):
+            transit(graph, *ROUND)
+            show()
+        settle()
+        assert belongings(graph) == before
