@@ -17,6 +17,7 @@ from traceback import format_exc
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
@@ -174,6 +175,18 @@ class FcosNode(LifecycleNode):
         self._workers = []
 
     # Parameters
+
+    def set_parameters(self, parameter_list: list[Any]) -> list[SetParametersResult]:
+        """Set them one by one, as rclpy does, but let what is unset be set again."""
+        results: list[SetParametersResult] = super().set_parameters(parameter_list)
+        self._declared.restore()
+        return results
+
+    def set_parameters_atomically(self, parameter_list: list[Any]) -> SetParametersResult:
+        """Set all or none, as rclpy does, but let what is unset be set again."""
+        result = super().set_parameters_atomically(parameter_list)
+        self._declared.restore()
+        return result
 
     def _check(self, old: Views, new: Views) -> None:
         """Refuse changes that the present state cannot take; see `Parameters`."""
