@@ -147,9 +147,10 @@ class Camera:
         if result is None:
             self._lose(outcome.error)
             return
+        if self._pool is None or self._outlets is None:
+            raise TimeoutError('done only after the node was deactivated')
         if self._settings.track:
             result = self._tracked(result, outcome.job)
-        assert self._outlets is not None
         self._outlets.publish(Finding.of(outcome, result))
         age = self._stamps.age(header.stamp)
         if age is not None and age >= 0:

@@ -73,6 +73,7 @@ class FcosNode(LifecycleNode):
         super().__init__('fcos', **node_arguments)
         self._workers: list[Worker] = []
         self._pool: Pool | None = None
+        self._late: Pool | None = None
         self._cameras: dict[str, Camera] = {}
         self._state = 'unconfigured'
         self._fault = ''
@@ -102,6 +103,10 @@ class FcosNode(LifecycleNode):
     @_explained
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the workers and subscribe to the images."""
+        if self._late is not None and not self._late.stop(0.0):
+            raise ValueError('a worker is still on a frame from before the node was deactivated: '
+                             'activate it again later, or clean up and configure first')
+        self._late = None
         super().on_activate(state)
         self._pool = Pool(self._workers)
         for camera in self._cameras.values():
@@ -162,6 +167,7 @@ class FcosNode(LifecycleNode):
         if self._pool is not None:
             if not self._pool.stop():
                 self.get_logger().error('a worker did not finish its frame in time')
+                self._late = self._pool
             self._pool = None
         for camera in self._cameras.values():
             camera.leave()
@@ -172,7 +178,7 @@ class FcosNode(LifecycleNode):
             camera.close()
         for worker in self._workers:
             worker.close()
-        self._workers = []
+        self._workers, self._late = [], None
 
     # Parameters
 

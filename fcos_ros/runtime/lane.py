@@ -128,6 +128,12 @@ class Lane(Generic[Ticket]):
             return self._taken - 1, job
         return None
 
+    def abandon(self) -> None:
+        """Fail what waits."""
+        while self._waiting:
+            self._waiting.popleft()
+            self.books.ledger.fail(TimeoutError('no worker was free before the pool stopped'))
+
     def finish(self, place: int, outcome: Outcome[Ticket]) -> bool:
         """Put an outcome in its place; tell whether the caller is to deliver what is next."""
         self._finished[place] = outcome
