@@ -44,10 +44,16 @@ class Job(Generic[Ticket]):
 
 @dataclass(frozen=True)
 class Outcome(Generic[Ticket]):
-    """A finished job: `result` or `error` is set, never both; `waited` seconds for a worker."""
+    """
+    A finished job: `result` or `error` is set, never both.
+
+    :ivar waited: seconds for a worker.
+    :ivar criteria: what counted as a detection; the lane may have others by now.
+    """
 
     job: Job[Ticket]
     waited: float
+    criteria: Criteria | None = None
     result: Result | None = None
     error: Exception | None = None
 

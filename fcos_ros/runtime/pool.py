@@ -148,11 +148,12 @@ class Pool:
 
 
 def _run(worker: Worker, job: Job[Any], lane: Lane[Any]) -> Outcome[Any]:
-    waited = perf_counter() - job.arrived
+    waited, criteria = perf_counter() - job.arrived, lane.criteria
     try:
-        return Outcome(job, waited, result=worker.detect(job.frame, lane.criteria))
+        result = worker.detect(job.frame, criteria)
     except Exception as error:  # noqa: BLE001 - one bad frame must not end the thread
-        return Outcome(job, waited, error=error)
+        return Outcome(job, waited, criteria, error=error)
+    return Outcome(job, waited, criteria, result)
 
 
 def _hand_over(lane: Lane[Any], outcome: Outcome[Any]) -> None:
