@@ -3,13 +3,15 @@
 """A node that is started and halted again and again is as good as new, and holds nothing more."""
 
 import gc
-from threading import active_count
+from threading import Event, Thread, active_count
 
 from graph import Graph, image_message, wait_for
 from onnx_models import white_square, write_fcos
 import pytest
 from rclpy.lifecycle import LifecyclePublisher, TransitionCallbackReturn
 from sensor_msgs.msg import Image
+
+from fcos_ros.node.inlet import Inlet
 
 SCENE = white_square(128, 5, 3)
 ROUND = ('deactivate', 'cleanup', 'configure', 'activate')
@@ -62,3 +64,28 @@ def test_nothing_is_left_over_from_the_rounds_before(model):
             show()
         settle()
         assert belongings(graph) == before
+
+
+def test_nothing_is_handed_over_once_a_camera_is_closed(model):
+    with Graph(model=model, autostart=False) as graph:
+        begun, go_on, seen = Event(), Event(), []
+
+        def receive(source, message):
+            begun.set()
+            go_on.wait(10)
+            seen.append('handed over')
+
+        def close():
+            inlet.close()
+            seen.append('closed')
+
+        inlet = Inlet(graph.node, 'image', 'auto', 'auto', receive)
+        wait_for(graph.camera.get_subscription_count)
+        graph.camera.publish(image_message(SCENE))
+        assert begun.wait(10)
+        closer = Thread(target=close)
+        closer.start()
+        closer.join(0.2)
+        go_on.set()
+        closer.join(10)
+        assert seen == ['handed over', 'closed']
