@@ -41,8 +41,12 @@ class Pictures(Outlet):
     def __init__(self, node: LifecycleNode, prefix: str, labels: Labels) -> None:
         super().__init__(node, Image, f'{prefix}annotated_image', newest())
         # Below the resolved name, so that both go where a user remaps the first.
-        self._compressed = open_publisher(
-            node, CompressedImage, f'{self.topic}/compressed', newest())
+        try:
+            self._compressed = open_publisher(
+                node, CompressedImage, f'{self.topic}/compressed', newest())
+        except ValueError:
+            super().close()
+            raise
         self._labels = labels
         self._settings, self._zones = Settings(), EVERYWHERE
         self._pace = Pace()

@@ -66,6 +66,18 @@ def test_nothing_is_left_over_from_the_rounds_before(model):
         assert belongings(graph) == before
 
 
+@pytest.mark.parametrize('topic', ['detections', 'annotated_image', 'annotated_image/compressed'])
+def test_a_wrong_override_is_named_and_leaves_nothing_half_open(model, topic):
+    wrong = f'qos_overrides./fcos/{topic}.publisher.reliability'
+    with Graph(model=model, autostart=False, **{wrong: 'sometimes'}) as graph:
+        before = belongings(graph)
+        for _ in range(2):
+            assert graph.node.trigger_configure() == TransitionCallbackReturn.FAILURE
+        assert belongings(graph) == before
+        reason = graph.status('frames', lambda status: 'sometimes' in status.message).message
+        assert f'qos_overrides./fcos/{topic}.publisher' in reason
+
+
 def test_nothing_is_handed_over_once_a_camera_is_closed(model):
     with Graph(model=model, autostart=False) as graph:
         begun, go_on, seen = Event(), Event(), []
