@@ -147,9 +147,12 @@ class Camera:
         if result is None:
             self._lose(outcome.error)
             return
+        if self._pool is None or self._outlets is None:
+            raise TimeoutError('done only after the node was deactivated')
         if self._settings.track:
             result = self._tracked(result, outcome.job)
-        assert self._outlets is not None
+        elif outcome.criteria is not self._criteria:
+            result = self._judged_again(result)
         self._outlets.publish(Finding.of(outcome, result))
         age = self._stamps.age(header.stamp)
         if age is not None and age >= 0:
@@ -160,6 +163,11 @@ class Camera:
         seconds = seconds_of(job.ticket.stamp) or job.arrived
         detections = self._tracker.update(result.detections, seconds, self._criteria)
         return replace(result, detections=detections)
+
+    def _judged_again(self, result: Result) -> Result:
+        """Leave out what is too uncertain by now: while it was tracked, less was enough."""
+        found = result.detections
+        return replace(result, detections=found[self._criteria.reached(found)])
 
     def _lose(self, error: Exception | None) -> None:
         place = f' of {self._name}' if self._name else ''

@@ -17,6 +17,7 @@ from traceback import format_exc
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
@@ -72,6 +73,7 @@ class FcosNode(LifecycleNode):
         super().__init__('fcos', **node_arguments)
         self._workers: list[Worker] = []
         self._pool: Pool | None = None
+        self._late: Pool | None = None
         self._cameras: dict[str, Camera] = {}
         self._state = 'unconfigured'
         self._fault = ''
@@ -101,6 +103,10 @@ class FcosNode(LifecycleNode):
     @_explained
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the workers and subscribe to the images."""
+        if self._late is not None and not self._late.stop(0.0):
+            raise ValueError('a worker is still on a frame from before the node was deactivated: '
+                             'activate it again later, or clean up and configure first')
+        self._late = None
         super().on_activate(state)
         self._pool = Pool(self._workers)
         for camera in self._cameras.values():
@@ -161,6 +167,7 @@ class FcosNode(LifecycleNode):
         if self._pool is not None:
             if not self._pool.stop():
                 self.get_logger().error('a worker did not finish its frame in time')
+                self._late = self._pool
             self._pool = None
         for camera in self._cameras.values():
             camera.leave()
@@ -171,9 +178,21 @@ class FcosNode(LifecycleNode):
             camera.close()
         for worker in self._workers:
             worker.close()
-        self._workers = []
+        self._workers, self._late = [], None
 
     # Parameters
+
+    def set_parameters(self, parameter_list: list[Any]) -> list[SetParametersResult]:
+        """Set them one by one, as rclpy does, but let what is unset be set again."""
+        results: list[SetParametersResult] = super().set_parameters(parameter_list)
+        self._declared.restore()
+        return results
+
+    def set_parameters_atomically(self, parameter_list: list[Any]) -> SetParametersResult:
+        """Set all or none, as rclpy does, but let what is unset be set again."""
+        result = super().set_parameters_atomically(parameter_list)
+        self._declared.restore()
+        return result
 
     def _check(self, old: Views, new: Views) -> None:
         """Refuse changes that the present state cannot take; see `Parameters`."""

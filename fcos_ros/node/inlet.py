@@ -97,7 +97,7 @@ class Inlet:
             trouble=self._trouble)
 
     def close(self) -> None:
-        """Take no more messages."""
+        """Take no more messages; waits for the one that is being handed over."""
         with self._lock:
             self._node.destroy_timer(self._timer)
             self._timer = None
@@ -132,7 +132,7 @@ class Inlet:
         self._feed, source = feed, SOURCES[feed.type_name]
         try:
             self._subscription = self._node.create_subscription(
-                source.message_type(), feed.topic, partial(self._receive, source),
+                source.message_type(), feed.topic, partial(self._take, source),
                 newest(feed.reliable), event_callbacks=quietly(),
                 qos_overriding_options=QoSOverridingOptions(SETTLED_POLICIES))
         except Exception as error:  # noqa: BLE001 - whatever it is, the next camera may do
@@ -140,6 +140,11 @@ class Inlet:
         change = f', before {before}' if before not in (None, feed) else ''
         self._node.get_logger().info(f'listening to {feed}{change}')
         return ''
+
+    def _take(self, source: Source, message: Any) -> None:
+        with self._lock:
+            if self._timer is not None:
+                self._receive(source, message)
 
     def _unsubscribe(self) -> None:
         if self._subscription is not None:

@@ -69,5 +69,5 @@ class Legend:
 
     def close(self) -> None:
         """Tell no more; who comes later learns nothing."""
-        self._node.destroy_publisher(self._labels)
-        self._node.destroy_publisher(self._method_info)
+        self._node.destroy_lifecycle_publisher(self._labels)
+        self._node.destroy_lifecycle_publisher(self._method_info)

@@ -80,10 +80,19 @@ class Outlet:
 
     def close(self) -> None:
         """Publish no more."""
-        self._node.destroy_publisher(self._publisher)
+        self._node.destroy_lifecycle_publisher(self._publisher)
 
 
 def open_publisher(node: LifecycleNode, kind: Any, topic: str, qos: QoSProfile) -> Any:
-    """Make a publisher that is silent while the node is not active, its QoS the user's to set."""
-    return node.create_lifecycle_publisher(
-        kind, topic, qos, qos_overriding_options=QoSOverridingOptions.with_default_policies())
+    """
+    Make a publisher that is silent while the node is not active, its QoS the user's to set.
+
+    :raises ValueError: when what the user set is not accepted.
+    """
+    options = QoSOverridingOptions.with_default_policies()
+    try:
+        return node.create_lifecycle_publisher(kind, topic, qos, qos_overriding_options=options)
+    except RuntimeError as error:
+        name = node.resolve_topic_name(topic)
+        raise ValueError(f'cannot publish {name}, see the parameters qos_overrides.{name}.'
+                         f'publisher: {error}') from error

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 from rclpy.lifecycle import LifecycleNode
 from vision_msgs.msg import Detection2DArray
@@ -28,15 +29,24 @@ class Outlets:
 
     :param prefix: what comes before the names of the topics, such as '~/' or '~/front/'.
     :param editions: numbers what is told of the detections; see `Legend`.
+    :raises ValueError: when a user's `qos_overrides` are not accepted.
     """
 
     def __init__(
         self, node: LifecycleNode, prefix: str, model: ModelInfo, editions: Editions,
     ) -> None:
-        self._legend = Legend(node, prefix, model, editions)
-        self._arrays = Arrays(node, prefix, model.labels)
-        self._pictures = Pictures(node, prefix, model.labels)
-        self._extras: list[Outlet] = [self._pictures, *_installed(node, prefix, model)]
+        with ExitStack() as opened:  # what is open when another cannot be is closed again
+            self._legend = Legend(node, prefix, model, editions)
+            opened.callback(self._legend.close)
+            self._arrays = Arrays(node, prefix, model.labels)
+            opened.callback(self._arrays.close)
+            self._pictures = Pictures(node, prefix, model.labels)
+            opened.callback(self._pictures.close)
+            self._extras: list[Outlet] = [self._pictures]
+            for outlet in _installed(node, prefix, model):
+                opened.callback(outlet.close)
+                self._extras.append(outlet)
+            self._opened = opened.pop_all()
 
     def apply(self, settings: Settings, criteria: Criteria) -> None:
         """
@@ -56,9 +66,7 @@ class Outlets:
 
     def close(self) -> None:
         """Publish no more."""
-        self._legend.close()
-        for outlet in (self._arrays, *self._extras):
-            outlet.close()
+        self._opened.close()
 
 
 class Arrays(Outlet):

@@ -42,6 +42,7 @@ class Parameters:
     """
 
     def __init__(self, node: Node, check: Check, changed: Callable[[], None]) -> None:
+        self._node = node
         self._check = check
         self._changed = changed
         known = Settings.options()
@@ -60,6 +61,14 @@ class Parameters:
     def settings(self) -> Settings:
         """What holds for the whole node, and for cameras without a setting of their own."""
         return _common(self._values)
+
+    def restore(self) -> None:
+        """Declare anew what rclpy forgot because it was unset, or it could not be set again."""
+        for camera in filter(None, self.views):
+            for name, option in Settings.options().items():
+                own = f'{camera}.{name}'
+                if option.camera and not self._node.has_parameter(own):
+                    _declared_own(self._node, own, name, option, anew=True)
 
     def _on_set(self, parameters: Sequence[Any]) -> SetParametersResult:
         changes = {parameter.name: _as_setting(parameter.value)
@@ -114,12 +123,19 @@ def _declared(node: Node, name: str, option: Option) -> Any:
     return _as_setting(value)
 
 
-def _declared_own(node: Node, own: str, name: str, option: Option) -> Any:
-    """Declare a camera's own parameter, which may be left unset and therefore has no one type."""
+def _declared_own(
+    node: Node, own: str, name: str, option: Option, *, anew: bool = False,
+) -> Any:
+    """
+    Declare a camera's own parameter, which may be left unset and therefore has no one type.
+
+    :param anew: whether its first value is history.
+    """
     descriptor = ParameterDescriptor(
         name=own, dynamic_typing=True, description=f'Of this camera only. {option.description} '
         f'Not set: as {name}.')
-    return _as_setting(node.declare_parameter(own, None, descriptor).value)
+    return _as_setting(
+        node.declare_parameter(own, None, descriptor, ignore_override=anew).value)
 
 
 def _as_parameter(default: Any) -> Any:

@@ -41,8 +41,12 @@ class Pictures(Outlet):
     def __init__(self, node: LifecycleNode, prefix: str, labels: Labels) -> None:
         super().__init__(node, Image, f'{prefix}annotated_image', newest())
         # Below the resolved name, so that both go where a user remaps the first.
-        self._compressed = open_publisher(
-            node, CompressedImage, f'{self.topic}/compressed', newest())
+        try:
+            self._compressed = open_publisher(
+                node, CompressedImage, f'{self.topic}/compressed', newest())
+        except ValueError:
+            super().close()
+            raise
         self._labels = labels
         self._settings, self._zones = Settings(), EVERYWHERE
         self._pace = Pace()
@@ -65,7 +69,7 @@ class Pictures(Outlet):
     def close(self) -> None:
         """Finish the picture at hand and publish no more."""
         self._aside.stop()
-        self._node.destroy_publisher(self._compressed)
+        self._node.destroy_lifecycle_publisher(self._compressed)
         super().close()
 
     def _show(self, finding: Finding) -> None:

@@ -44,10 +44,16 @@ class Job(Generic[Ticket]):
 
 @dataclass(frozen=True)
 class Outcome(Generic[Ticket]):
-    """A finished job: `result` or `error` is set, never both; `waited` seconds for a worker."""
+    """
+    A finished job: `result` or `error` is set, never both.
+
+    :ivar waited: seconds for a worker.
+    :ivar criteria: what counted as a detection; the lane may have others by now.
+    """
 
     job: Job[Ticket]
     waited: float
+    criteria: Criteria | None = None
     result: Result | None = None
     error: Exception | None = None
 
@@ -127,6 +133,12 @@ class Lane(Generic[Ticket]):
             self._taken += 1
             return self._taken - 1, job
         return None
+
+    def abandon(self) -> None:
+        """Fail what waits."""
+        while self._waiting:
+            self._waiting.popleft()
+            self.books.ledger.fail(TimeoutError('no worker was free before the pool stopped'))
 
     def finish(self, place: int, outcome: Outcome[Ticket]) -> bool:
         """Put an outcome in its place; tell whether the caller is to deliver what is next."""

@@ -75,8 +75,8 @@ class Pool:
         """
         Finish the frames that came in, then end the threads.
 
-        :param timeout: seconds to wait for them.
-        :returns: whether all threads ended in time.
+        :param timeout: seconds to wait for them. What no worker has taken by then has failed.
+        :returns: whether all threads ended in time; the others end with the frames they are on.
         """
         with self._changed:
             self._stopping = True
@@ -84,7 +84,13 @@ class Pool:
         deadline = perf_counter() + timeout
         for thread in self._threads:
             thread.join(max(0.0, deadline - perf_counter()))
-        return not any(thread.is_alive() for thread in self._threads)
+        if not any(thread.is_alive() for thread in self._threads):
+            return True
+        with self._changed:
+            for lane in self._lanes:
+                lane.abandon()
+            self._changed.notify_all()
+        return False
 
     def _work(self, worker: Worker) -> None:
         while True:
@@ -142,11 +148,12 @@ class Pool:
 
 
 def _run(worker: Worker, job: Job[Any], lane: Lane[Any]) -> Outcome[Any]:
-    waited = perf_counter() - job.arrived
+    waited, criteria = perf_counter() - job.arrived, lane.criteria
     try:
-        return Outcome(job, waited, result=worker.detect(job.frame, lane.criteria))
+        result = worker.detect(job.frame, criteria)
     except Exception as error:  # noqa: BLE001 - one bad frame must not end the thread
-        return Outcome(job, waited, error=error)
+        return Outcome(job, waited, criteria, error=error)
+    return Outcome(job, waited, criteria, result)
 
 
 def _hand_over(lane: Lane[Any], outcome: Outcome[Any]) -> None:

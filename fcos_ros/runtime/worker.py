@@ -184,6 +184,7 @@ class ProcessWorker:
         self._deadline = deadline
         self._memory = _Memory()
         self._back_off = BackOff()
+        self._closed = False
         self._info: ModelInfo | None = None
         self._child: _Child | None = _Child(recipe, self._memory)
 
@@ -225,7 +226,8 @@ class ProcessWorker:
         return reply
 
     def close(self) -> None:
-        """End the child, and free the shared memory."""
+        """End the child, which may be at work for another thread, and free the shared memory."""
+        self._closed = True
         if self._child is not None:
             self._child.end(FAREWELL)
             self._child = None
@@ -249,11 +251,13 @@ class ProcessWorker:
             self._child.end(0.0)
             self._child = None
         self._back_off.fail()
-        if not self._back_off.remaining:
+        if not self._closed and not self._back_off.remaining:
             self._replace()
         return WorkerError(reason)
 
     def _replace(self) -> _Child:
+        if self._closed:
+            raise WorkerError('the worker was closed')
         _require_attempt(self._back_off)
         self._child = _Child(self._recipe, self._memory)
         return self._child

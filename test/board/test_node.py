@@ -25,6 +25,7 @@ from model_file import Answer
 from node.graph import Graph, image_message, wait_for
 import numpy as np
 import pytest
+from rclpy.lifecycle import TransitionCallbackReturn
 from tiny_models import SIZE, tensor, tiny, write
 from vision_msgs.msg import Detection2DArray
 
@@ -240,6 +241,29 @@ def test_a_model_that_cannot_be_loaded_leaves_the_node_up_until_it_can(board, ki
         graph.node.trigger_activate()
         assert classes(graph.ready().detect(image(CAR))) == ['2']
         graph.status('frames', lambda status: status.level == b'\x00')
+
+
+def test_a_worker_that_hangs_while_the_node_is_halted_is_not_driven_twice(board):
+    board.plug_in('x5')
+    board.break_down('hang:2')
+    before = children()
+    with Graph(model=board.write(tiny()), workers=1, deadline=LONG) as graph:
+        board.heal()
+        graph.ready().camera.publish(image(CAR))
+        graph.counts(received=1)
+        graph.camera.publish(image(CAR, 2))
+        graph.counts(received=2, in_flight=2)
+        graph.node.trigger_deactivate()
+        graph.counts(failed=1, in_flight=1)
+        assert graph.node.trigger_activate() == TransitionCallbackReturn.FAILURE
+        require_words(graph, 'inactive', 'still on a frame from before')
+        graph.node.trigger_cleanup()
+        graph.counts(failed=2, in_flight=0)
+        graph.node.trigger_configure()
+        graph.node.trigger_activate()
+        assert classes(graph.ready().detect(image(CAR, 3))) == ['2']
+        assert require_account(graph)['failed'] == '2'
+        assert len(children() - before) == 1
 
 
 def monstrous(value):

@@ -97,6 +97,8 @@ def test_a_camera_without_a_value_of_its_own_has_the_common_one(views):
     assert all(result.successful for result in unset)
     assert front.graph.set(score_threshold=0.3) == ''
     assert [len(view.detect(SCENE).detections) for view in views] == [1, 1]
+    assert front.set(score_threshold=1.0) == '', 'what was unset can be set again'
+    assert [len(view.detect(SCENE).detections) for view in views] == [0, 1]
 
 
 def test_values_of_one_camera_can_be_given_at_the_start(model):
@@ -105,6 +107,12 @@ def test_values_of_one_camera_can_be_given_at_the_start(model):
         front, rear = View(running, 'front'), View(running, 'rear')
         assert len(front.detect(SCENE).detections) == 1
         assert rear.detect(SCENE).detections == []
+        nothing = Parameter('front.classes', Parameter.Type.NOT_SET)
+        assert running.node.set_parameters_atomically([nothing]).successful
+        assert front.detect(SCENE).detections == []
+        assert running.node.get_parameter('front.classes').value is None
+        assert front.set(classes=['cube']) == ''
+        assert len(front.detect(SCENE).detections) == 1
 
 
 @pytest.mark.parametrize(('change', 'reason'), [

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An object keeps its number from image to image, when that is asked for."""
 
-from graph import Graph, image_message
+from graph import Graph, image_message, wait_for
 import numpy as np
 from onnx_models import white_square, write_fcos
 import pytest
@@ -49,6 +49,17 @@ def test_another_object_gets_another_number_and_none_comes_twice(model):
         assert show(graph, [12], start=61) == [['']]
         assert graph.set(track=True) == ''
         assert show(graph, [12, 12, 12], start=120)[-1] == ['3']
+
+
+def test_what_only_a_track_may_continue_is_never_published_without_one(model):
+    with Graph(model=model, track=True, score_threshold=1.0) as graph:
+        graph.ready()
+        for number in range(1, 61):
+            graph.camera.publish(image_message(white_square(SIZE, 4, ROW), stamp=(number, 0)))
+            # Sooner or later this comes between decoding and publishing.
+            assert graph.set(track=number % 2 == 0) == ''
+        wait_for(lambda: graph.arrays and graph.arrays[-1].header.stamp.sec == 60)
+        assert [array.detections for array in graph.arrays] == [[]] * len(graph.arrays)
 
 
 def test_each_setting_of_the_tracker_is_live(model):

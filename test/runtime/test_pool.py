@@ -199,8 +199,14 @@ def test_stop_tells_when_a_worker_hangs():
     run = alone(gate)
     run.submit(0)
     assert gate.begun.acquire(timeout=10)
+    run.submit(1)
     assert not run.pool.stop(timeout=0.05)
+    assert (run.account.failed, run.account.in_flight) == (1, 1), 'nobody will take the second'
+    assert 'before the pool stopped' in run.account.last_error
     gate.permits.release()
+    assert run.pool.stop()
+    assert run.tickets == [0]
+    assert run.account.in_flight == 0
 
 
 def test_criteria_reach_the_frames_to_come():

@@ -7,6 +7,7 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
+from threading import Thread
 import time
 
 from child_processes import children
@@ -220,3 +221,26 @@ def test_a_model_that_no_child_can_load_is_refused_with_its_reason(tmp_path):
     worker.close()
     with pytest.raises(ModelError, match='cannot be read as ONNX'):
         open_workers(Recipe(path), 2, deadline=1.0)
+
+
+def test_a_worker_that_is_closed_while_it_works_stays_closed(recipe):
+    before = children()
+    worker = ProcessWorker(recipe, deadline=PATIENCE)
+    worker.wait()
+    child, = children() - before
+    os.kill(child, signal.SIGSTOP)
+    failures = []
+
+    def work():
+        with pytest.raises(WorkerError) as failure:
+            worker.detect(square())
+        failures.append(str(failure.value))
+
+    thread = Thread(target=work)
+    thread.start()
+    worker.close()
+    thread.join(PATIENCE)
+    assert len(failures) == 1
+    assert children() == before
+    with pytest.raises(WorkerError, match='closed'):
+        worker.detect(square())

@@ -1,0 +1,103 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A node that is started and halted again and again is as good as new, and holds nothing more."""
+
+import gc
+from threading import Event, Thread, active_count
+
+from graph import Graph, image_message, wait_for
+from onnx_models import white_square, write_fcos
+import pytest
+from rclpy.lifecycle import LifecyclePublisher, TransitionCallbackReturn
+from sensor_msgs.msg import Image
+
+from fcos_ros.node.inlet import Inlet
+
+SCENE = white_square(128, 5, 3)
+ROUND = ('deactivate', 'cleanup', 'configure', 'activate')
+CAMERAS = ('front', 'rear')
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+    return str(write_fcos(tmp_path_factory.mktemp('model') / 'squares.onnx', half_box=8.0))
+
+
+def transit(graph, *names):
+    for name in names:
+        result = getattr(graph.node, f'trigger_{name}')()
+        assert result == TransitionCallbackReturn.SUCCESS, name
+
+
+def belongings(graph):
+    """Count what a node holds, and what Python or DDS hold for it."""
+    gc.collect()
+    node = graph.node
+    return {
+        'threads': active_count(),
+        'publishers': len(list(node.publishers)), 'subscriptions': len(list(node.subscriptions)),
+        'timers': len(list(node.timers)),
+        'publisher objects': sum(isinstance(thing, LifecyclePublisher)
+                                 for thing in gc.get_objects())}
+
+
+def test_nothing_is_left_over_from_the_rounds_before(model):
+    with Graph(model=model, cameras=list(CAMERAS), camera_qos=None) as graph:
+        pictures = []
+        graph.listen(Image, 'fcos/rear/annotated_image', pictures)
+        cameras = [graph.peer.create_publisher(Image, f'{name}/image', 10) for name in CAMERAS]
+
+        def show():
+            for camera in cameras:
+                camera.publish(image_message(SCENE))
+            return pictures
+
+        def settle():
+            """See a picture, so that whatever is made when needed has been made."""
+            pictures.clear()
+            wait_for(show)
+
+        settle()
+        before = belongings(graph)
+        for _ in range(5):
+            transit(graph, *ROUND)
+            show()
+        settle()
+        assert belongings(graph) == before
+
+
+@pytest.mark.parametrize('topic', ['detections', 'annotated_image', 'annotated_image/compressed'])
+def test_a_wrong_override_is_named_and_leaves_nothing_half_open(model, topic):
+    wrong = f'qos_overrides./fcos/{topic}.publisher.reliability'
+    with Graph(model=model, autostart=False, **{wrong: 'sometimes'}) as graph:
+        before = belongings(graph)
+        for _ in range(2):
+            assert graph.node.trigger_configure() == TransitionCallbackReturn.FAILURE
+        assert belongings(graph) == before
+        reason = graph.status('frames', lambda status: 'sometimes' in status.message).message
+        assert f'qos_overrides./fcos/{topic}.publisher' in reason
+
+
+def test_nothing_is_handed_over_once_a_camera_is_closed(model):
+    with Graph(model=model, autostart=False) as graph:
+        begun, go_on, seen = Event(), Event(), []
+
+        def receive(source, message):
+            begun.set()
+            go_on.wait(10)
+            seen.append('handed over')
+
+        def close():
+            inlet.close()
+            seen.append('closed')
+
+        inlet = Inlet(graph.node, 'image', 'auto', 'auto', receive)
+        wait_for(graph.camera.get_subscription_count)
+        graph.camera.publish(image_message(SCENE))
+        assert begun.wait(10)
+        closer = Thread(target=close)
+        closer.start()
+        closer.join(0.2)
+        go_on.set()
+        closer.join(10)
+        assert seen == ['handed over', 'closed']
