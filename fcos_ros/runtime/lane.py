@@ -92,7 +92,7 @@ class Lane(Generic[Ticket]):
         self._window = window
         self._waiting: deque[Job[Ticket]] = deque()
         self._finished: dict[int, Outcome[Ticket]] = {}
-        self._due = 0.0
+        self._served: float | None = None
         self._taken = 0
         self._left = 0
         self._delivering = False
@@ -113,7 +113,11 @@ class Lane(Generic[Ticket]):
         A lane that lately had no frame to give is due earlier, but by one turn at most, so that
         nobody saves up turns to starve the others with.
         """
-        return max(self._due, now - 1 / self.weight)
+        if self._served is None:
+            return now
+        # By the weight it has now, which may have grown since.
+        turn = 1 / self.weight
+        return max(self._served + turn, now - turn)
 
     def put(self, job: Job[Ticket], room: int) -> None:
         """Queue a frame; of those that wait, the newest `room` stay."""
@@ -129,7 +133,7 @@ class Lane(Generic[Ticket]):
             if job.expired():
                 self.books.ledger.expire()
                 continue
-            self._due = self.due(now) + 1 / self.weight
+            self._served = self.due(now)
             self._taken += 1
             return self._taken - 1, job
         return None

@@ -241,12 +241,14 @@ def test_a_pool_needs_a_worker():
         alone()
 
 
-def serve_all(gate, sources, turns):
+def serve_all(gate, sources, turns, halfway=lambda: None):
     """Let one worker do so many frames, with all sources having one more whenever it is free."""
     order = []
     for source in sources:
         source.lane.deliver = lambda outcome: order.append(outcome.job.ticket)
     for number in range(turns):
+        if number == turns // 2:
+            halfway()
         for name, source in enumerate(sources):
             source.submit(name)
         gate.permits.release()
@@ -287,6 +289,16 @@ def test_a_source_that_was_silent_saves_up_no_turns():
     order = serve_all(gate, [steady, late], turns=12)
     assert order[:4].count(0) >= 1, 'the steady source starves'
     assert abs(order.count(0) - 6) <= 1
+
+
+def test_a_source_that_is_given_more_weight_has_its_share_at_once():
+    gate = Gate()
+    pool = Pool([gate])
+    steady, slight = Source(pool), Source(pool, weight=0.01)
+    order = serve_all(gate, [steady, slight], turns=24,
+                      halfway=lambda: setattr(slight.lane, 'weight', 1.0))
+    assert order[:12].count(1) <= 1
+    assert abs(order[12:].count(1) - 6) <= 1
 
 
 def test_a_flood_from_one_source_supersedes_no_frame_of_another():
