@@ -133,7 +133,7 @@ def _declared_own(
     """
     descriptor = ParameterDescriptor(
         name=own, dynamic_typing=True, description=f'Of this camera only. {option.description} '
-        f'Not set: as {name}.')
+        f'Not set: as {name}.', additional_constraints=_constraints(option))
     return _as_setting(
         node.declare_parameter(own, None, descriptor, ignore_override=anew).value)
 
@@ -146,12 +146,19 @@ def _as_setting(value: Any) -> Any:
     return tuple(value) if isinstance(value, (list, tuple)) else value
 
 
+def _constraints(option: Option) -> str:
+    """Say what is accepted, where that is not any value of the type."""
+    if option.limits is not None:
+        return f'{option.limits[0]} to {option.limits[1]}'
+    return f'one of: {", ".join(option.choices)}' if option.choices else ''
+
+
 def _descriptor(name: str, option: Option) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         name=name, description=option.description, read_only=name == 'cameras',
         # Users write `score_threshold: 1`; a static type would refuse the integer.
         dynamic_typing=isinstance(option.default, float),
-        additional_constraints=f'one of: {", ".join(option.choices)}' if option.choices else '')
+        additional_constraints=_constraints(option) if option.choices else '')
     if option.limits is not None and isinstance(option.default, float):
         least, greatest = option.limits
         descriptor.floating_point_range = [

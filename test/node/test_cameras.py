@@ -131,6 +131,15 @@ def test_a_wrong_change_is_refused_whole_with_the_reason(views, change, reason):
     assert len(views[1].detect(SCENE).detections) == 1
 
 
+@pytest.mark.parametrize(('name', 'accepted'), [
+    ('front.weight', '0.01 to 100.0'), ('rear.max_detections', '1 to 500'),
+    ('rear.zone_anchor', 'one of: centre, bottom'), ('front.classes', '')])
+def test_a_cameras_own_parameter_tells_what_it_accepts(views, name, accepted):
+    described = views[0].graph.node.describe_parameter(name)
+    assert described.additional_constraints == accepted
+    assert described.description.startswith('Of this camera only. ')
+
+
 @pytest.mark.parametrize('names', [['1st'], ['a/b'], ['left', 'left']], ids=' '.join)
 def test_names_that_cannot_be_topics_are_refused(model, names):
     with pytest.raises(ValueError, match='cameras is'), Graph(model=model, cameras=names):
