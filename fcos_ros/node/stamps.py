@@ -14,12 +14,14 @@ AHEAD = 0.1
 """Seconds that a stamp may lie in the future: clocks of two computers that are kept in step."""
 
 ZERO = 'stamp is zero'
+NEGATIVE = 'stamp is before 1970'
 FUTURE = 'stamp is in the future'
 BACKWARDS = 'stamp is older than the one before'
 NO_TIME = 'no time on /clock yet'
 
 REMEDIES = {
     ZERO: 'their age is not known, so none of them expires',
+    NEGATIVE: 'the driver of the camera counts time from elsewhere, or has lost count',
     FUTURE: 'set the clocks of both computers by NTP, or use_sim_time for a recording',
     BACKWARDS: 'the clock was set back, a recording began anew, or two cameras share the topic',
     NO_TIME: 'use_sim_time is set, but nobody publishes /clock'}
@@ -51,6 +53,8 @@ class Stamps:
         age = self.age(stamp)
         if moment == 0:
             self._oddities[ZERO] += 1
+        elif moment < 0:
+            self._oddities[NEGATIVE] += 1
         elif age is None:
             self._oddities[NO_TIME] += 1
         elif age < -AHEAD:

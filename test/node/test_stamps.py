@@ -45,6 +45,7 @@ def test_without_max_age_old_images_are_as_good_as_new_ones(graph):
 
 @pytest.mark.parametrize(('moments', 'words'), [
     pytest.param([(0, 0)], 'stamp is zero', id='zero'),
+    pytest.param([(-5, 0)], 'stamp is before 1970', id='negative'),
     pytest.param([(2**31 - 1, 0)], 'stamp is in the future', id='future'),
     pytest.param([(100, 0), (99, 0)], 'stamp is older than the one before', id='backwards'),
 ])
