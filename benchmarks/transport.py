@@ -32,6 +32,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from fcos_ros.demo.domain import Domain
 from fcos_ros.node.allocator import SWITCH, keep_memory
 from fcos_ros.node.fast_dds import surroundings
 
@@ -97,9 +98,10 @@ def _cell(result: dict[str, Any]) -> str:
 
 def _ask(setup: str, reliability: str, options: argparse.Namespace) -> dict[str, Any]:
     """Have a process of its own subscribe, and read the JSON that it prints last."""
+    domain = Domain()
     inherited = {name: value for name, value in os.environ.items() if 'PROFILES_FILE' not in name}
     environment = {
-        **inherited, 'PYTHONPATH': str(CHECKOUT), 'ROS_DOMAIN_ID': str(1 + os.getpid() % 101),
+        **inherited, 'PYTHONPATH': str(CHECKOUT), 'ROS_DOMAIN_ID': str(domain.number),
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
         'AMENT_PREFIX_PATH': os.environ.get('AMENT_PREFIX_PATH', sys.prefix)}
     profile, switch = SETUPS[setup]
@@ -111,6 +113,7 @@ def _ask(setup: str, reliability: str, options: argparse.Namespace) -> dict[str,
     done = subprocess.run(
         [sys.executable, __file__, 'subscriber', reliability, str(options.images),
          *options.kinds], check=True, env=environment, stdout=subprocess.PIPE, text=True)
+    domain.release()
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
 

@@ -25,6 +25,7 @@ from model_file import PUBLISHED, Answer, write_model
 
 from fcos_ros.core.head import STRIDES
 from fcos_ros.core.resize import Size
+from fcos_ros.demo.domain import Domain
 from fcos_ros.node.fast_dds import surroundings as fast_dds
 from fcos_ros.runtime.board import BOARDS
 
@@ -72,6 +73,7 @@ class Bench:
         self.seconds = seconds
         self._folder = folder
         self._workers = workers
+        self._domain = Domain()
         self.libdnn = build(folder) if compiler() else None
 
     def model(self, row: Row) -> Path:
@@ -93,7 +95,7 @@ class Bench:
         paths = [BOARD / 'simulator' / 'images' / row.image, CHECKOUT]
         surroundings = {**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, paths)),
                         'FCOS_SIM_DIR': str(self._folder / 'cores'),
-                        'ROS_DOMAIN_ID': str(1 + os.getpid() % 101),
+                        'ROS_DOMAIN_ID': str(self._domain.number),
                         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
                         'AMENT_PREFIX_PATH': os.environ.get('AMENT_PREFIX_PATH', sys.prefix)}
         surroundings |= fast_dds(surroundings, CHECKOUT / 'config' / 'fastdds_images.xml')

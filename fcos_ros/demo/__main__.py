@@ -13,7 +13,6 @@ import argparse
 from collections.abc import Sequence
 import os
 from pathlib import Path
-import random
 import signal
 import sys
 from tempfile import TemporaryDirectory
@@ -23,6 +22,7 @@ import cv2
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 
+from fcos_ros.demo.domain import Domain
 from fcos_ros.demo.listener import Listener
 from fcos_ros.demo.processes import ProcessEnded, Processes
 from fcos_ros.demo.report import Run, judge, table
@@ -39,15 +39,13 @@ PICTURE = 5.0
 """Seconds to wait for annotated images."""
 PICTURES = 5
 """Annotated images of which the fullest is kept."""
-DOMAINS = range(1, 102)
-"""ROS domains whose ports no operating system hands out otherwise, without the default one."""
-
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo and return its exit code: 0 all promises held, 1 not, 130 interrupted."""
     options = _options(arguments)
-    _surround()
+    domain = Domain()
+    _surround(domain)
     signal.signal(signal.SIGTERM, _interrupt)
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
@@ -60,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     finally:
         rclpy.try_shutdown()
+        domain.release()
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -84,10 +83,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _surround() -> None:
+def _surround(domain: Domain) -> None:
     """Keep the graph to this machine and to itself; tell ROS where it is and what to take."""
     os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
-    os.environ['ROS_DOMAIN_ID'] = str(random.choice(DOMAINS))
+    os.environ['ROS_DOMAIN_ID'] = str(domain.number)
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     if os.environ.get('ROS_DISTRO') == 'humble':
         os.environ['ROS_LOCALHOST_ONLY'] = '1'  # later distributions warn about it

@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -288,10 +289,11 @@ class _Memory:
 
 
 class _Child:
-    """A running child process and the lines to it."""
+    """A running child process and the lines to it; more than one thread may end it."""
 
     def __init__(self, recipe: Recipe, memory: _Memory) -> None:
         self.ready = False
+        self._ending = Lock()
         ours, theirs = socket.socketpair()
         read, self._life = os.pipe()
         descriptors = (theirs.fileno(), memory.descriptor, read)
@@ -315,13 +317,14 @@ class _Child:
 
     def end(self, patience: float) -> str:
         """Let the child go, by force after `patience` seconds; tell how it ended."""
-        self._line.close()
-        try:
-            code = self._process.wait(patience)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            code = self._process.wait()
-        if self._life >= 0:
-            os.close(self._life)
-            self._life = -1
+        with self._ending:
+            self._line.close()
+            try:
+                code = self._process.wait(patience)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                code = self._process.wait()
+            if self._life >= 0:
+                os.close(self._life)
+                self._life = -1
         return signal.Signals(-code).name if code < 0 else f'exit code {code}'
