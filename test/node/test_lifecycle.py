@@ -4,6 +4,7 @@
 
 import gc
 from threading import Event, Thread, active_count
+from weakref import ref
 
 from graph import Graph, image_message, wait_for
 from onnx_models import white_square, write_fcos
@@ -30,15 +31,18 @@ def transit(graph, *names):
 
 
 def belongings(graph):
-    """Count what a node holds, and what Python or DDS hold for it."""
-    gc.collect()
+    """Count what a node holds."""
     node = graph.node
     return {
         'threads': active_count(),
         'publishers': len(list(node.publishers)), 'subscriptions': len(list(node.subscriptions)),
-        'timers': len(list(node.timers)),
-        'publisher objects': sum(isinstance(thing, LifecyclePublisher)
-                                 for thing in gc.get_objects())}
+        'timers': len(list(node.timers))}
+
+
+def lifecycle_publishers(graph):
+    """Refer to the publishers that a node has, without keeping them."""
+    return [ref(publisher) for publisher in graph.node.publishers
+            if isinstance(publisher, LifecyclePublisher)]
 
 
 def grown(before, after):
@@ -63,12 +67,16 @@ def test_nothing_is_left_over_from_the_rounds_before(model):
             wait_for(show)
 
         settle()
-        before = belongings(graph)
+        before, former = belongings(graph), []
         for _ in range(5):
+            former += lifecycle_publishers(graph)
             transit(graph, *ROUND)
             show()
         settle()
         assert grown(before, belongings(graph)) == {}
+        gc.collect()
+        assert len(former) >= 5 * len(CAMERAS)
+        assert not [publisher for publisher in former if publisher() is not None]
 
 
 @pytest.mark.parametrize('topic', ['detections', 'annotated_image', 'annotated_image/compressed'])
