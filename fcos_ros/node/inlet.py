@@ -30,7 +30,7 @@ from fcos_ros.node.qos import (
 from fcos_ros.node.steady import every_seconds
 
 LOOK = 0.25
-"""Seconds between two looks at who publishes, which take 0.04 ms each."""
+"""Seconds between two looks at who publishes."""
 
 Receive = Callable[[Source, Any], None]
 """Called with each message and what can read it."""

@@ -4,7 +4,7 @@
 
 from graph import LATCHED, Graph, image_message, wait_for
 import numpy as np
-from onnx_models import white_square, write_fcos
+from onnx_models import white_square
 import pytest
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
@@ -13,12 +13,6 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 SIZE = 128
 SCENE = white_square(SIZE, 5, 3)
 EMPTY = np.zeros((SIZE, SIZE, 3), np.uint8)
-
-
-@pytest.fixture(scope='module')
-def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp('model') / 'squares.onnx'
-    return str(write_fcos(path, half_box=8.0, metadata={'labels': '["cube", "ball", "cone"]'}))
 
 
 class View:

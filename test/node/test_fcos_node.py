@@ -7,7 +7,7 @@ from array import array
 import cv2
 from graph import LATCHED, Graph, image_message, wait_for
 import numpy as np
-from onnx_models import white_square, write_fcos
+from onnx_models import white_square
 import pytest
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
@@ -16,18 +16,6 @@ SIZE = 128
 SCENE = white_square(SIZE, 5, 3)
 EMPTY = np.zeros((SIZE, SIZE, 3), np.uint8)
 JPEG = cv2.imencode('.jpg', SCENE)[1].tobytes()
-
-
-@pytest.fixture(scope='module')
-def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp('model') / 'squares.onnx'
-    return str(write_fcos(path, half_box=8.0, metadata={'labels': '["cube", "ball", "cone"]'}))
-
-
-@pytest.fixture
-def graph(model):
-    with Graph(model=model) as running:
-        yield running.ready()
 
 
 def nv12(bgr):

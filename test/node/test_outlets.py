@@ -35,18 +35,6 @@ RAW, COMPRESSED = 'fcos/annotated_image', 'fcos/annotated_image/compressed'
 NAMES = ('cube', 'ball', 'cone')
 
 
-@pytest.fixture(scope='module')
-def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp('model') / 'squares.onnx'
-    return str(write_fcos(path, half_box=8.0, metadata={'labels': '["cube", "ball", "cone"]'}))
-
-
-@pytest.fixture
-def graph(model):
-    with Graph(model=model) as running:
-        yield running.ready()
-
-
 class Ear:
     """Hears one topic, and makes the camera repeat itself until something is heard."""
 
