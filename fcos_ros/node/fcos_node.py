@@ -20,7 +20,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from fcos_ros.backends import ModelInfo
@@ -53,6 +53,8 @@ def _explained(transition: Transition) -> Transition:
         except ValueError as error:
             return node.refuse(str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the user must learn of it
+            if not node.context.ok():  # unless a signal ended ROS 2 meanwhile
+                return TransitionCallbackReturn.FAILURE
             node.get_logger().error(format_exc())
             return node.refuse(f'{type(error).__name__}: {error}')
     return run
@@ -227,20 +229,28 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the node until it is told to end."""
     keep_memory(os.environ)  # before ROS 2 starts threads
     rclpy.init(args=arguments)
+    executor = SingleThreadedExecutor()
     node: FcosNode | None = None
     try:
         node = FcosNode()
-        rclpy.spin(node)
+        executor.add_node(node)
+        executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (ValueError, ParameterException) as error:
         rclpy.logging.get_logger('fcos').fatal(str(error))
         return 1
+    except Exception:
+        # A signal shuts ROS 2 down at any moment; what a callback then asks of it fails.
+        if rclpy.ok():
+            raise
     finally:
         # Under `ros2 launch` Ctrl-C arrives twice; the second must not break the clean-up.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         if node is not None:
             node.destroy_node()
+        executor.shutdown()
         rclpy.try_shutdown()
     return 0
 

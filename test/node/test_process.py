@@ -10,11 +10,30 @@ import time
 from onnx_models import write_fcos
 import pytest
 
+ENDED_AMID_A_LOOK = """
+import os, signal, sys
+import rclpy
+from fcos_ros.node.fcos_node import main
+from fcos_ros.node.publishers import Scout
 
-def run(*parameters):
+def look(scout, look=Scout.look, looks=[]):
+    looks.append(scout)
+    if len(looks) == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGTERM)
+        while rclpy.ok():
+            pass
+    return look(scout)
+
+Scout.look = look
+sys.exit(main(sys.argv))
+"""
+"""The node, told to end while it asks ROS 2 for a camera's publishers for the n-th time."""
+
+
+def run(*parameters, program=('-m', 'fcos_ros.node.fcos_node')):
     arguments = [part for name_value in parameters for part in ('-p', name_value)]
     return subprocess.Popen(
-        [sys.executable, '-m', 'fcos_ros.node.fcos_node', '--ros-args', *arguments],
+        [sys.executable, *program, '--ros-args', *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -25,6 +44,15 @@ def test_a_signal_ends_it_without_a_traceback(tmp_path, how):
     time.sleep(0.5)
     process.send_signal(how)
     process.send_signal(how)
+    output, _ = process.communicate(timeout=60)
+    assert 'Traceback' not in output
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize('look', ['1', '3'], ids=['while it starts', 'while it runs'])
+def test_a_signal_amid_a_callback_ends_it_without_a_traceback(tmp_path, look):
+    process = run(f'model:={write_fcos(tmp_path / "model.onnx")}',
+                  program=('-c', ENDED_AMID_A_LOOK, look))
     output, _ = process.communicate(timeout=60)
     assert 'Traceback' not in output
     assert process.returncode == 0
