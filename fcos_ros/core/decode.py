@@ -95,27 +95,32 @@ class Criteria:
 
     def reached(self, detections: Detections) -> NDArray[np.bool_]:
         """
-        Tell which detections reach the threshold of their class, by their score in float32.
+        Tell which detections are of a wanted class and reach its threshold.
 
-        :param detections: of wanted classes.
-        :returns: (N,).
+        :returns: (N,); scores are compared in float32.
         """
         thresholds = np.full(len(detections), self.score_threshold, np.float32)
         for class_id, threshold in self.class_thresholds:
             thresholds[detections.class_ids == class_id] = threshold
-        return detections.scores >= thresholds
+        return (detections.scores >= thresholds) & self.wants(detections.class_ids)
+
+    def wants(self, class_ids: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Tell which of these classes are to be reported; any shape."""
+        if self.class_ids is None:
+            return np.ones(class_ids.shape, bool)
+        return np.isin(class_ids, self.class_ids)
 
     def lowered(self, threshold: float) -> Criteria:
         """
-        Want the same down to a lower score.
+        Want the same down to a lower score, and as many as `top_k` lets through.
 
-        What is found then holds all that is found now, as far as `top_k` and `max_detections`
-        leave room.
+        What is found then holds all that is found now, as far as `top_k` leaves room.
 
         :param threshold: takes the place of every threshold above it.
         """
         return replace(
             self, score_threshold=min(self.score_threshold, threshold),
+            max_detections=max(self.max_detections, self.top_k),
             class_thresholds=tuple((class_id, min(own, threshold))
                                    for class_id, own in self.class_thresholds))
 

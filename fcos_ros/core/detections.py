@@ -21,8 +21,8 @@ class Alternatives(NamedTuple):
     """
     What else each object may be, likeliest first.
 
-    :ivar class_ids: int32 of shape (N, K), -1 where there are fewer than K.
-    :ivar scores: float32 of shape (N, K), 0 where there are fewer.
+    :ivar class_ids: int32 of shape (N, K), -1 where there is none.
+    :ivar scores: float32 of shape (N, K), 0 where there is none.
     """
 
     class_ids: NDArray[np.int32]
@@ -31,6 +31,15 @@ class Alternatives(NamedTuple):
     def rows(self, index: slice | NDArray[Any]) -> Alternatives:
         """Pick those of some objects."""
         return Alternatives(self.class_ids[index], self.scores[index])
+
+    def columns(self, count: int) -> Alternatives:
+        """Keep the likeliest, so many at most."""
+        return Alternatives(self.class_ids[:, :count], self.scores[:, :count])
+
+    def where(self, named: NDArray[np.bool_]) -> Alternatives:
+        """Leave out those that are not named, (N, K)."""
+        return Alternatives(np.where(named, self.class_ids, np.int32(-1)),
+                            np.where(named, self.scores, np.float32(0)))
 
 
 @dataclass(frozen=True, eq=False)

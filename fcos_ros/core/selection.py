@@ -8,6 +8,8 @@ The decoder knows the canvas only; what depends on the image, and the cut that c
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from fcos_ros.core.decode import Criteria
@@ -33,3 +35,19 @@ def select(found: Detections, criteria: Criteria, image: Size) -> Detections:
     if criteria.zones != EVERYWHERE:
         counted &= criteria.zones.admits(found.boxes, image)
     return found[counted.nonzero()[0][:criteria.max_detections]]
+
+
+def judge_again(found: Detections, criteria: Criteria, image: Size) -> Detections:
+    """
+    Leave out what was let through by other criteria than those that hold by now.
+
+    What those left out does not come back, and boxes that overlap are not looked at again.
+
+    :param found: as `select` returned it.
+    """
+    found = found[criteria.reached(found)]
+    others = found.alternatives
+    if others is not None:
+        some = others.columns(criteria.hypotheses - 1)
+        found = replace(found, alternatives=some.where(criteria.wants(some.class_ids)))
+    return select(found, criteria, image)

@@ -33,6 +33,12 @@ UNCERTAIN_IOU = 0.5
 MOST_MISSES = 300
 """Updates in a row without a match that end a track, for cameras whose stamps stand still."""
 
+LEAST_MEMORY = 2.5
+"""
+Times between two images that a track lasts at least, whatever `max_lost` says: or the tracks of
+a slow camera would end from image to image. Enough for one that was missed.
+"""
+
 # In sizes of the object (the root of its area), so that near and far objects are alike.
 _JITTER = 0.05
 """Standard deviation of a detection's centre."""
@@ -52,7 +58,8 @@ class TrackerSettings:
     :ivar match_iou: least IoU of a track's predicted box and a detection that reaches its
         threshold.
     :ivar confirm_hits: images in a row that must show an object before it gets a number.
-    :ivar max_lost: seconds that an object may be out of sight and keep its number.
+    :ivar max_lost: seconds that an object may be out of sight and keep its number; of a slow
+        camera, `LEAST_MEMORY` times the time between its images when that is more.
     :ivar per_class: whether an object keeps its class; else a track goes on when it changes.
     """
 
@@ -87,34 +94,31 @@ class Tracker:
         self.settings = settings or TrackerSettings()
         self._tracks = _born(Detections.empty(), 0.0)
         self._seconds = -math.inf
+        self._period = 0.0
         self._confirmed = 0
 
     def update(self, detections: Detections, seconds: float, criteria: Criteria) -> Detections:
         """
         Take the detections of the next image.
 
-        When the stamp is earlier than the one before, or later by more than `max_lost`, all
-        tracks end: time jumped, or nobody looked for too long.
+        When the stamp is more than `max_lost` from the one before, all tracks end: time jumped,
+        or nobody looked for too long. One that is a little earlier, as the clocks of drivers have
+        it, is taken for the same moment.
 
-        :param detections: of wanted classes, boxes in image pixels, decoded with `criteria`
-            lowered to `low_threshold`.
+        :param detections: boxes in image pixels, decoded with `criteria` lowered to
+            `low_threshold`, best score first.
         :param seconds: the image's stamp. A camera that stamps all images alike is tracked
             without its motion, badly: give the time of arrival instead.
         :param criteria: what the user wants.
-        :returns: those that reach the user's threshold and those that continue a track that has
-            a number, in the order given; with `track_ids`, 0 while an object has none. Objects
-            out of sight are not in it.
+        :returns: those that the user wants and those that continue a track that has a number,
+            in the order given; with `track_ids`, 0 while an object has none. Objects out of sight
+            are not in it. When they are more than `max_detections`, those that are wanted in any
+            case stay first.
         :raises ValueError: the stamp is not finite.
         """
         if not math.isfinite(seconds):
             raise ValueError(f'seconds are {seconds}: a finite stamp is needed')
-        if seconds < self._seconds:
-            self.reset()
-        tracks = self._tracks.take(
-            (seconds - self._tracks.seen <= self.settings.max_lost).nonzero()[0])
-        if len(tracks.ids):
-            tracks = _predicted(tracks, seconds - self._seconds)
-        self._seconds = seconds
+        tracks = self._advance(seconds)
         certain = criteria.reached(detections)
         owners = self._associate(tracks, detections, certain)
         matched, new = (owners >= 0).nonzero()[0], ((owners < 0) & certain).nonzero()[0]
@@ -126,11 +130,22 @@ class Tracker:
         self._tracks = _joined(visible, lost) if len(lost.ids) else visible
         track_ids = np.zeros(len(detections), np.int64)
         track_ids[np.concatenate([matched, new])] = visible.ids
-        return detections.with_track_ids(track_ids)[certain | (owners >= 0)]
+        kept = _first(criteria.max_detections, certain, owners >= 0)
+        return detections.with_track_ids(track_ids)[kept]
 
     def reset(self) -> None:
         """End all tracks; their numbers stay used."""
         self._tracks = _born(Detections.empty(), 0.0)
+
+    def _advance(self, seconds: float) -> _Tracks:
+        """Move the tracks on to the time of the next image, those that last so long."""
+        memory = max(self.settings.max_lost, LEAST_MEMORY * self._period)
+        step = seconds - self._seconds
+        if step < -memory:
+            self.reset()
+        self._seconds, self._period = seconds, max(step, 0.0) if math.isfinite(step) else 0.0
+        tracks = self._tracks.take((seconds - self._tracks.seen <= memory).nonzero()[0])
+        return _predicted(tracks, self._period) if len(tracks.ids) else tracks
 
     def _associate(self, tracks: _Tracks, detections: Detections, certain: Mask) -> Indices:
         """Find the track of each detection, -1 for none; (N,)."""
@@ -238,6 +253,12 @@ def _lost(tracks: _Tracks, owners: Indices) -> _Tracks:
     out_of_sight[owners[owners >= 0]] = False
     lost = tracks.take((out_of_sight & (tracks.misses < MOST_MISSES)).nonzero()[0])
     return lost._replace(misses=lost.misses + 1)
+
+
+def _first(most: int, certain: Mask, continued: Mask) -> Indices:
+    """Choose so many at most, in the order given: the certain ones before the others."""
+    chosen = np.concatenate([certain.nonzero()[0], (continued & ~certain).nonzero()[0]])[:most]
+    return np.sort(chosen)
 
 
 def _boxes(tracks: _Tracks) -> Floats:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -14,7 +14,9 @@ from std_msgs.msg import Header
 
 from fcos_ros.backends import ModelInfo
 from fcos_ros.core.decode import Criteria
+from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import FrameError
+from fcos_ros.core.selection import judge_again
 from fcos_ros.core.tracking import Tracker
 from fcos_ros.node.criteria import to_criteria, to_tracker_settings
 from fcos_ros.node.diagnostics import CameraHealth
@@ -25,9 +27,29 @@ from fcos_ros.node.outlet import Finding
 from fcos_ros.node.outlets import Outlets
 from fcos_ros.node.settings import Settings
 from fcos_ros.node.stamps import Stamps, seconds_of
-from fcos_ros.runtime.detector import Result
-from fcos_ros.runtime.lane import Books, Job, Lane, Outcome
+from fcos_ros.runtime.lane import Books, Lane, Outcome
 from fcos_ros.runtime.pool import Pool
+
+
+@dataclass(frozen=True)
+class Terms:
+    """
+    How frames are judged from some moment on; they change at once or not at all.
+
+    :ivar wanted: what is to be published.
+    :ivar decoded: what the pool is asked for; tracking continues tracks with less.
+    """
+
+    settings: Settings = field(default_factory=Settings)
+    wanted: Criteria = field(default_factory=Criteria)
+    decoded: Criteria = field(default_factory=Criteria)
+
+    @classmethod
+    def of(cls, settings: Settings, model: ModelInfo) -> Terms:
+        """Read them off the settings; raises ValueError when they ask for what is not there."""
+        wanted = to_criteria(settings, model)
+        less = wanted.lowered(settings.track_threshold) if settings.track else wanted
+        return cls(settings, wanted, less)
 
 
 class Camera:
@@ -47,7 +69,7 @@ class Camera:
         self._stamps = Stamps(node.get_clock())
         self._oddities = self._stamps.oddities
         self._last_image = monotonic()
-        self._criteria = Criteria()
+        self._terms = Terms()
         self._tracker = Tracker()
         self._editions = Editions()
         self._model: ModelInfo | None = None
@@ -69,7 +91,8 @@ class Camera:
 
     def start(self, pool: Pool) -> None:
         """Subscribe, and work on what comes."""
-        self._pool, self._lane = pool, pool.lane(self._deliver, self._books)
+        self._pool, self._lane = pool, pool.lane(
+            partial(self._deliver, pool), self._books)
         self.apply(self._settings)
         self._last_image = monotonic()
         self._inlet = Inlet(self._node, self._topic, self._settings.transport,
@@ -82,12 +105,10 @@ class Camera:
             return
         assert self._model is not None
         assert self._outlets is not None
-        self._criteria = criteria = to_criteria(settings, self._model)
+        self._terms = terms = Terms.of(settings, self._model)
         self._tracker.settings = to_tracker_settings(settings)
-        if settings.track:
-            criteria = criteria.lowered(settings.track_threshold)
-        self._lane.criteria, self._lane.weight = criteria, settings.weight
-        self._outlets.apply(settings, criteria)
+        self._lane.criteria, self._lane.weight = terms.decoded, settings.weight
+        self._outlets.apply(settings, terms.decoded)
 
     def halt(self) -> None:
         """Unsubscribe; what is in the pool still comes out."""
@@ -142,32 +163,30 @@ class Camera:
         age = self._stamps.age(header.stamp)
         return age is not None and age > limit
 
-    def _deliver(self, outcome: Outcome[Header]) -> None:
+    def _deliver(self, pool: Pool, outcome: Outcome[Header]) -> None:
         result, header = outcome.result, outcome.job.ticket
         if result is None:
             self._lose(outcome.error)
             return
-        if self._pool is None or self._outlets is None:
+        # A worker that hung when the node was halted may be done when it runs again.
+        if pool is not self._pool or self._outlets is None:
             raise TimeoutError('done only after the node was deactivated')
-        if self._settings.track:
-            result = self._tracked(result, outcome.job)
-        elif outcome.criteria is not self._criteria:
-            result = self._judged_again(result)
-        self._outlets.publish(Finding.of(outcome, result))
+        found = self._judged(result.detections, outcome)
+        self._outlets.publish(Finding.of(outcome, result.times, found))
         age = self._stamps.age(header.stamp)
         if age is not None and age >= 0:
             self._books.latencies.add(age=age)
 
-    def _tracked(self, result: Result, job: Job[Header]) -> Result:
-        """Number the objects; a camera without stamps is tracked by the time of arrival."""
+    def _judged(self, found: Detections, outcome: Outcome[Header]) -> Detections:
+        """Judge what was found by what holds now, and number the objects where that is wanted."""
+        terms, job = self._terms, outcome.job
+        if outcome.criteria is not terms.decoded:
+            found = judge_again(found, terms.decoded, job.frame.size)
+        if not terms.settings.track:
+            return found
+        # A camera without stamps is tracked by the time of arrival.
         seconds = seconds_of(job.ticket.stamp) or job.arrived
-        detections = self._tracker.update(result.detections, seconds, self._criteria)
-        return replace(result, detections=detections)
-
-    def _judged_again(self, result: Result) -> Result:
-        """Leave out what is too uncertain by now: while it was tracked, less was enough."""
-        found = result.detections
-        return replace(result, detections=found[self._criteria.reached(found)])
+        return self._tracker.update(found, seconds, terms.wanted)
 
     def _lose(self, error: Exception | None) -> None:
         place = f' of {self._name}' if self._name else ''

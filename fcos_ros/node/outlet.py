@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import Frame
-from fcos_ros.runtime.detector import Result, StageTimes
+from fcos_ros.runtime.detector import StageTimes
 from fcos_ros.runtime.lane import Outcome
 
 
@@ -38,11 +38,10 @@ class Finding:
     waited: float
 
     @classmethod
-    def of(cls, outcome: Outcome[Header], result: Result) -> Finding:
-        """See an outcome with its result, or with another in place of that."""
+    def of(cls, outcome: Outcome[Header], times: StageTimes, detections: Detections) -> Finding:
+        """See an outcome, with what is left of its detections."""
         job = outcome.job
-        return cls(job.frame, job.ticket, result.detections, result.times, job.arrived,
-                   outcome.waited)
+        return cls(job.frame, job.ticket, detections, times, job.arrived, outcome.waited)
 
 
 class Outlet:

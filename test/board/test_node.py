@@ -29,6 +29,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from tiny_models import SIZE, tensor, tiny, write
 from vision_msgs.msg import Detection2DArray
 
+from fcos_ros.runtime.pool import Pool
 from fcos_ros.runtime.protocol import Recipe
 from fcos_ros.runtime.worker import ProcessWorker
 
@@ -243,7 +244,9 @@ def test_a_model_that_cannot_be_loaded_leaves_the_node_up_until_it_can(board, ki
         graph.status('frames', lambda status: status.level == b'\x00')
 
 
-def test_a_worker_that_hangs_while_the_node_is_halted_is_not_driven_twice(board):
+def test_a_worker_that_hangs_while_the_node_is_halted_is_not_driven_twice(board, monkeypatch):
+    stop = Pool.stop
+    monkeypatch.setattr(Pool, 'stop', lambda pool, timeout=0.1: stop(pool, timeout))
     board.plug_in('x5')
     board.break_down('hang:2')
     before = children()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from fcos_ros.core.decode import Criteria
-from fcos_ros.core.detections import Detections
+from fcos_ros.core.detections import Alternatives, Detections
 from fcos_ros.core.resize import Size
-from fcos_ros.core.selection import select
+from fcos_ros.core.selection import judge_again, select
 from fcos_ros.core.zones import Zones
 
 IMAGE = Size(100, 50)
@@ -55,3 +55,32 @@ def test_both_sides_of_a_box_must_have_the_least_size(box, counts):
                          ids=['beside the image', 'below the image', 'a point'])
 def test_a_box_without_area_is_no_detection(box):
     assert len(select(objects([box]), Criteria(), IMAGE)) == 0
+
+
+STRICT = {
+    'score': Criteria(score_threshold=0.7),
+    'class': Criteria(class_ids=(1, 2)),
+    'score of a class': Criteria(class_thresholds=((0, 0.95),)),
+    'size': Criteria(min_size=12.0),
+    'place': Criteria(zones=Zones(ignored=(LEFT,))),
+    'number': Criteria(max_detections=2),
+}
+
+
+@pytest.mark.parametrize('criteria', STRICT.values(), ids=STRICT)
+@given(BOXES)
+def test_judged_again_it_is_as_if_it_had_been_judged_so_at_first(criteria, boxes):
+    found = objects(boxes)
+    before = judge_again(found, Criteria(), IMAGE)
+    expected = select(found[criteria.reached(found)], criteria, IMAGE)
+    after = judge_again(before, criteria, IMAGE)
+    assert after.class_ids.tolist() == expected.class_ids.tolist()
+
+
+def test_judged_again_a_detection_names_only_what_is_wanted_and_as_much_of_it():
+    found = Detections(
+        np.float32([[0, 0, 9, 9]]), np.float32([0.9]), np.int32([0]),
+        Alternatives(np.int32([[3, 1, 2]]), np.float32([[0.8, 0.7, 0.6]])))
+    judged = judge_again(found, Criteria(class_ids=(0, 1, 2), hypotheses=3), IMAGE)
+    assert judged.alternatives.class_ids.tolist() == [[-1, 1]]
+    np.testing.assert_allclose(judged.alternatives.scores, [[0, 0.7]])

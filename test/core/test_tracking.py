@@ -177,6 +177,19 @@ def test_what_is_certain_is_a_matter_of_the_class():
     assert tracked.class_ids.tolist() == [0, 2]
 
 
+@pytest.mark.parametrize(('most', 'published'), [(1, [2]), (2, [0, 2]), (3, [0, 1, 2])])
+def test_what_merely_continues_a_track_takes_no_place_of_what_is_wanted(most, published):
+    before = Detections(np.array([[i, 0, i + 50, 50] for i in (0, 100)], np.float32),
+                        np.full(2, 0.95, np.float32), np.zeros(2, np.int32))
+    seen = Detections(np.array([[i, 0, i + 50, 50] for i in (0, 100, 200)], np.float32),
+                      np.float32([0.7, 0.6, 0.4]), np.int32([0, 0, 1]))
+    criteria = Criteria(score_threshold=0.3, class_thresholds=((0, 0.9),), max_detections=most)
+    tracker = Tracker(TrackerSettings(confirm_hits=1))
+    tracker.update(before, 0.0, criteria)
+    tracked = tracker.update(seen, 0.1, criteria)
+    assert (tracked.boxes[:, 0] / 100).tolist() == published
+
+
 @pytest.mark.parametrize(('per_class', 'expected'), [(True, {0, 1, 2}), (False, {0, 1})])
 def test_a_track_keeps_its_class_unless_told_otherwise(per_class, expected):
     tracker = Tracker(TrackerSettings(per_class=per_class))
@@ -188,8 +201,23 @@ def test_a_track_keeps_its_class_unless_told_otherwise(per_class, expected):
     assert shown == expected
 
 
-@pytest.mark.parametrize('jump', [-0.001, -1.7e9, 1.1, 1.7e9],
-                         ids=['a little back', 'far back', 'ahead', 'far ahead'])
+@pytest.mark.parametrize('late', [0.001, 0.05, 0.5])
+def test_a_stamp_that_is_a_little_late_changes_no_number(late):
+    found = images([straight(50, 50, 60), straight(200, 50, -60)], even(30, 1))
+    wrong = [(t - late if index == 15 else t, *rest) for index, (t, *rest) in enumerate(found)]
+    assert switches(numbers(Tracker(), wrong)) == 0
+
+
+@pytest.mark.parametrize('period', [0.9, 1.2, 30.0])
+def test_a_slow_camera_does_not_lose_its_objects_from_image_to_image(period):
+    found = images([straight(50, 50, score=lambda t: None if t == 6 * period else 0.9)],
+                   period * np.arange(10))
+    borne = numbers(Tracker(TrackerSettings(max_lost=1.0)), found)
+    assert borne[0][4:] == [1] * 5
+
+
+@pytest.mark.parametrize('jump', [-1.1, -1.7e9, 1.1, 1.7e9],
+                         ids=['back', 'far back', 'ahead', 'far ahead'])
 def test_when_time_jumps_all_tracks_end_and_new_numbers_are_given(jump):
     tracker = Tracker()
     movers = [straight(50, 50), straight(200, 50)]

@@ -6,13 +6,15 @@ import gc
 from threading import Event, Thread, active_count
 from weakref import ref
 
-from graph import Graph, image_message, wait_for
+from graph import PATIENCE, Graph, image_message, wait_for
 from onnx_models import white_square, write_fcos
 import pytest
 from rclpy.lifecycle import LifecyclePublisher, TransitionCallbackReturn
 from sensor_msgs.msg import Image
 
 from fcos_ros.node.inlet import Inlet
+from fcos_ros.runtime.pool import Pool
+from fcos_ros.runtime.worker import LocalWorker
 
 SCENE = white_square(128, 5, 3)
 ROUND = ('deactivate', 'cleanup', 'configure', 'activate')
@@ -28,6 +30,21 @@ def transit(graph, *names):
     for name in names:
         result = getattr(graph.node, f'trigger_{name}')()
         assert result == TransitionCallbackReturn.SUCCESS, name
+
+
+def hold(monkeypatch):
+    """Keep the first frame in work until the second event that is returned is set."""
+    begun, go_on = Event(), Event()
+
+    def detect(worker, frame, criteria=None, detect=LocalWorker.detect):
+        result = detect(worker, frame, criteria)
+        if not begun.is_set():
+            begun.set()
+            assert go_on.wait(PATIENCE)
+        return result
+
+    monkeypatch.setattr(LocalWorker, 'detect', detect)
+    return begun, go_on
 
 
 def belongings(graph):
@@ -114,3 +131,32 @@ def test_nothing_is_handed_over_once_a_camera_is_closed(model):
         go_on.set()
         closer.join(10)
         assert seen == ['handed over', 'closed']
+
+
+def test_what_is_done_only_after_a_restart_is_lost_and_breaks_no_order(model, monkeypatch):
+    begun, go_on = hold(monkeypatch)
+    stop = Pool.stop
+    monkeypatch.setattr(Pool, 'stop', lambda pool, timeout=0.1: stop(pool, timeout))
+    with Graph(model=model) as graph:
+        graph.ready().camera.publish(image_message(SCENE, stamp=(1, 0)))
+        assert begun.wait(PATIENCE)
+        transit(graph, *ROUND)
+        graph.ready().detect(image_message(SCENE, stamp=(2, 0)))
+        go_on.set()
+        graph.counts(received=2, published=1, failed=1)
+        assert [array.header.stamp.sec for array in graph.arrays] == [2]
+
+
+@pytest.mark.parametrize('track', [False, True])
+@pytest.mark.parametrize('change', [
+    {'excluded_classes': ['0']}, {'ignored_zones': ['0 0, 1 0, 1 1, 0 1']}, {'min_size': 100.0},
+    {'score_threshold': 1.0},
+], ids=lambda change: ', '.join(change))
+def test_settings_hold_for_frames_in_work_too(model, monkeypatch, track, change):
+    begun, go_on = hold(monkeypatch)
+    with Graph(model=model, track=track) as graph:
+        graph.ready().camera.publish(image_message(SCENE))
+        assert begun.wait(PATIENCE)
+        assert graph.set(**change) == ''
+        go_on.set()
+        assert wait_for(lambda: graph.arrays)[0].detections == []
