@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, suppress
 from threading import Thread
 import time
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
@@ -20,10 +21,14 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
+from fcos_ros.node import fcos_node
 from fcos_ros.node.fcos_node import FcosNode
 
 PATIENCE = 15.0
 """Seconds to wait for what must come."""
+
+REPORT_PERIOD = 0.1
+"""Seconds between two reports: at the usual pace, waiting for them would be most of the time."""
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -34,17 +39,19 @@ class Graph(AbstractContextManager['Graph']):
     """The node under test and its neighbours; all that it publishes is kept."""
 
     def __init__(self, *, namespace: str = '', cli: tuple[str, ...] = (), camera_qos: Any = 10,
-                 **parameters: Any) -> None:
+                 report_period: float = REPORT_PERIOD, **parameters: Any) -> None:
         self.context = rclpy.Context()
         rclpy.init(context=self.context)
         self.arrays: list[Detection2DArray] = []
         self.reports: list[DiagnosticArray] = []
+        self._read = 0
         self.executor = SingleThreadedExecutor(context=self.context)
         self.peer = Node('peer', context=self.context, namespace=namespace)
-        self.node = FcosNode(
-            context=self.context, namespace=namespace, cli_args=list(cli) or None,
-            parameter_overrides=[Parameter(name, value=value)
-                                 for name, value in parameters.items()])
+        with patch.object(fcos_node, 'REPORT_PERIOD', report_period):
+            self.node = FcosNode(
+                context=self.context, namespace=namespace, cli_args=list(cli) or None,
+                parameter_overrides=[Parameter(name, value=value)
+                                     for name, value in parameters.items()])
         # Without one where a test brings its own, of another type: a process takes one a topic.
         self.camera = camera_qos and self.peer.create_publisher(Image, 'image', camera_qos)
         self.listen(Detection2DArray, 'fcos/detections', self.arrays)
@@ -84,11 +91,18 @@ class Graph(AbstractContextManager['Graph']):
         return '' if result.successful else result.reason
 
     def status(self, part: str, wanted: Callable[[Any], bool] = bool) -> Any:
-        """Wait for a diagnostic status of one part of the node for which `wanted` holds."""
+        """
+        Wait for a diagnostic status of one part of the node for which `wanted` holds.
+
+        It may also have come since the last one that was waited for; the newest is taken.
+        """
         def find() -> Any:
-            newest = self.reports[-1].status if self.reports else []
-            return next((status for status in newest
-                         if status.name.endswith(f': {part}') and wanted(status)), None)
+            for index in reversed(range(self._read, len(self.reports))):
+                for status in self.reports[index].status:
+                    if status.name.endswith(f': {part}') and wanted(status):
+                        self._read = index
+                        return status
+            return None
         return wait_for(find)
 
     def counts(self, **expected: int) -> dict[str, str]:

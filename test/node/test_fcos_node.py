@@ -12,6 +12,9 @@ import pytest
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
+from fcos_ros.node.fcos_node import REPORT_PERIOD
+from fcos_ros.node.stamps import seconds_of
+
 SIZE = 128
 SCENE = white_square(SIZE, 5, 3)
 EMPTY = np.zeros((SIZE, SIZE, 3), np.uint8)
@@ -250,8 +253,16 @@ def test_namespace_and_remapping_move_the_topics(model):
         assert running.status('model').name == 'robot/fcos: model'
 
 
+def test_once_a_second_there_is_a_report(model):
+    with Graph(model=model, report_period=REPORT_PERIOD) as running:
+        wait_for(lambda: running.reports[2:])
+        first, _, third = (seconds_of(report.header.stamp) for report in running.reports[:3])
+        assert (third - first) / 2 == pytest.approx(1.0, abs=0.4)
+
+
 def test_silence_is_reported(graph):
-    assert 'no image' in graph.status('frames', lambda status: status.level == b'\x01').message
+    status = graph.status('frames', lambda status: 'no image' in status.message)
+    assert status.level == b'\x01'
 
 
 def test_stage_times_are_reported(graph):

@@ -63,11 +63,11 @@ def test_what_only_a_track_may_continue_is_never_published_without_one(model):
 
 
 def test_each_setting_of_the_tracker_is_live(model):
-    away = [4, 4, 4, None, None, None, 4, 4, 4]
+    away = [4, 4, 4, 4, None, None, None, 4, 4, 4, 4]
     with Graph(model=model, track=True, track_memory=0.05) as graph:
         assert show(graph.ready(), away)[-1] == ['2'], 'images are 0.1 s apart'
         assert graph.set(track_memory=1.0) == ''
-        assert [*show(graph, away, start=10)[2], *show(graph, [4], start=11)[0]] == ['3', '3']
+        assert [*show(graph, away, start=10)[3], *show(graph, [4], start=11)[0]] == ['3', '3']
 
 
 def test_a_camera_without_stamps_is_tracked_by_arrival(model):

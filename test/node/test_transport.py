@@ -28,9 +28,8 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture
-def start(model, monkeypatch):
-    """Start the node with these parameters, and no camera; it reports more often than usual."""
-    monkeypatch.setattr('fcos_ros.node.fcos_node.REPORT_PERIOD', 0.1)
+def start(model):
+    """Start the node with these parameters, and no camera."""
     running = []
 
     def run(**parameters):
