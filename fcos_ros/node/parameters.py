@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 import re
@@ -47,13 +48,16 @@ class Parameters:
         self._changed = changed
         known = Settings.options()
         self._values: dict[str, Any] = {
-            name: _declared(node, name, option) for name, option in known.items()}
-        names = _checked_names(Settings(**self._values).camera_names)
+            name: _declared(node, name, option.default, _descriptor(name, option))
+            for name, option in known.items()}
+        _refuse(self.settings.complaints())
+        names = _checked_names(self.settings.camera_names)
         for camera in filter(None, names):
             for name, option in known.items():
                 if option.camera:
                     own = f'{camera}.{name}'
-                    self._values[own] = _declared_own(node, own, name, option)
+                    self._values[own] = _declared(
+                        node, own, None, _own_descriptor(own, name, option))
         self.views: Views = _views(names, self._values)
         node.add_on_set_parameters_callback(self._on_set)
 
@@ -68,7 +72,9 @@ class Parameters:
             for name, option in Settings.options().items():
                 own = f'{camera}.{name}'
                 if option.camera and not self._node.has_parameter(own):
-                    _declared_own(self._node, own, name, option, anew=True)
+                    # What was given at the start is history.
+                    self._node.declare_parameter(
+                        own, None, _own_descriptor(own, name, option), ignore_override=True)
 
     def _on_set(self, parameters: Sequence[Any]) -> SetParametersResult:
         changes = {parameter.name: _as_setting(parameter.value)
@@ -98,9 +104,13 @@ def _views(cameras: Sequence[str], values: Mapping[str, Any]) -> Views:
         complaints += [f'{camera}.{name} {complaint}' for name, value in own.items()
                        if (complaint := options[name].complaint(value))]
         views[camera] = replace(common, **own)
+    _refuse(complaints)
+    return views
+
+
+def _refuse(complaints: Sequence[str]) -> None:
     if complaints:
         raise ValueError('; '.join(complaints))
-    return views
 
 
 def _common(values: Mapping[str, Any]) -> Settings:
@@ -117,33 +127,28 @@ def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _declared(node: Node, name: str, option: Option) -> Any:
-    value = node.declare_parameter(
-        name, _as_parameter(option.default), _descriptor(name, option)).value
-    return _as_setting(value)
+def _declared(node: Node, name: str, default: Any, descriptor: ParameterDescriptor) -> Any:
+    """Declare a parameter and return what it is set to."""
+    given = _given(node).get(name)
+    # An empty list of YAML has no type and comes as unset; one empty text says the same.
+    empty = given is not None and given.value is None
+    value = ('',) if empty else default
+    return _as_setting(node.declare_parameter(
+        name, _as_parameter(value), descriptor, ignore_override=empty).value)
 
 
-def _declared_own(
-    node: Node, own: str, name: str, option: Option, *, anew: bool = False,
-) -> Any:
-    """
-    Declare a camera's own parameter, which may be left unset and therefore has no one type.
-
-    :param anew: whether its first value is history.
-    """
-    descriptor = ParameterDescriptor(
-        name=own, dynamic_typing=True, description=f'Of this camera only. {option.description} '
-        f'Not set: as {name}.', additional_constraints=_constraints(option))
-    return _as_setting(
-        node.declare_parameter(own, None, descriptor, ignore_override=anew).value)
+def _given(node: Node) -> Mapping[str, Any]:
+    """Tell the parameters that were given at the start; rclpy has no public way to ask."""
+    given: Mapping[str, Any] = getattr(node, '_parameter_overrides', {})
+    return given
 
 
-def _as_parameter(default: Any) -> Any:
-    return list(default) if isinstance(default, tuple) else default
+def _as_parameter(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _as_setting(value: Any) -> Any:
-    return tuple(value) if isinstance(value, (list, tuple)) else value
+    return tuple(value) if isinstance(value, (list, tuple, array)) else value
 
 
 def _constraints(option: Option) -> str:
@@ -156,8 +161,9 @@ def _constraints(option: Option) -> str:
 def _descriptor(name: str, option: Option) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         name=name, description=option.description, read_only=name == 'cameras',
-        # Users write `score_threshold: 1`; a static type would refuse the integer.
-        dynamic_typing=isinstance(option.default, float),
+        # A static type would refuse `score_threshold: 1` and `classes: [0, 2]`, and whatever else
+        # it refuses, in words that name neither the parameter nor what is accepted.
+        dynamic_typing=True,
         additional_constraints=_constraints(option) if option.choices else '')
     if option.limits is not None and isinstance(option.default, float):
         least, greatest = option.limits
@@ -168,3 +174,10 @@ def _descriptor(name: str, option: Option) -> ParameterDescriptor:
         descriptor.integer_range = [
             IntegerRange(from_value=int(least), to_value=int(greatest), step=1)]
     return descriptor
+
+
+def _own_descriptor(own: str, name: str, option: Option) -> ParameterDescriptor:
+    """Describe a camera's own parameter, which may be left unset."""
+    return ParameterDescriptor(
+        name=own, dynamic_typing=True, description=f'Of this camera only. {option.description} '
+        f'Not set: as {name}.', additional_constraints=_constraints(option))
