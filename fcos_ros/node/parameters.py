@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+import difflib
 import re
 from typing import Any
 
@@ -58,6 +59,7 @@ class Parameters:
                     own = f'{camera}.{name}'
                     self._values[own] = _declared(
                         node, own, None, _own_descriptor(own, name, option))
+        _warn_of_strangers(node, self._values)
         self.views: Views = _views(names, self._values)
         node.add_on_set_parameters_callback(self._on_set)
 
@@ -141,6 +143,23 @@ def _given(node: Node) -> Mapping[str, Any]:
     """Tell the parameters that were given at the start; rclpy has no public way to ask."""
     given: Mapping[str, Any] = getattr(node, '_parameter_overrides', {})
     return given
+
+
+def _warn_of_strangers(node: Node, known: Iterable[str]) -> None:
+    """Say in the log what was given at the start and is not a parameter of the node."""
+    for name in _given(node):
+        # Each topic declares its own qos_overrides, when it is opened.
+        if not node.has_parameter(name) and not name.startswith('qos_overrides.'):
+            node.get_logger().warning(
+                f'there is no parameter {name}: its value counts for nothing{_hint(name, known)}')
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    # What `[person: 0.3]` becomes in YAML, where it is a map.
+    if '.class_thresholds.' in f'.{name}':
+        return '; put quotes around the entries of class_thresholds, such as ["person: 0.3"]'
+    near = difflib.get_close_matches(name, known, n=1)
+    return f'; did you mean {near[0]}?' if near else ''
 
 
 def _as_parameter(value: Any) -> Any:

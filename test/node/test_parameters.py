@@ -74,6 +74,26 @@ def test_what_is_not_accepted_is_refused_with_what_is(declared, lines, complaint
         declared(*lines)
 
 
+def test_what_is_given_and_not_known_is_said_with_what_was_meant(declared, capfd):
+    declared(
+        'cameras: [front]', 'score_treshold: 0.9', 'class_thresholds: [person: 0.3]',
+        'fornt:', '  score_threshold: 0.9', 'front:', '  class_thresholds: [car: 0.3, bus: 0.4]',
+        '  classes: [0]', 'zzz: 1', 'use_sim_time: false',
+        'qos_overrides./fcos/detections.publisher.depth: 5')
+    said = [line.partition('there is no parameter ')[2]
+            for line in capfd.readouterr().err.splitlines() if 'WARN' in line]
+    said = {name: text for name, _, text in (line.partition(': ') for line in said)}
+    ignored = 'its value counts for nothing'
+    quotes = f'{ignored}; put quotes around the entries of class_thresholds'
+    assert said.pop('score_treshold') == f'{ignored}; did you mean score_threshold?'
+    assert said.pop('fornt.score_threshold') == f'{ignored}; did you mean front.score_threshold?'
+    assert said.pop('zzz') == ignored
+    # After two entries the YAML reader of ROS 2 takes what follows for a part of them.
+    assert said.keys() == {'class_thresholds.person', 'front.class_thresholds.car.bus',
+                           'front.class_thresholds.classes'}
+    assert all(text.startswith(quotes) for text in said.values())
+
+
 def test_a_parameter_of_the_node_cannot_be_unset(declared):
     node, parameters = declared('classes: [0]', 'score_threshold: 0.5')
     for name, value in (('classes', [0]), ('score_threshold', 0.5), ('max_detections', 100)):
