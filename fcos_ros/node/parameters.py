@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 import difflib
 import re
+from traceback import format_exc
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -39,7 +40,8 @@ class Parameters:
 
     :param node: where the parameters are declared.
     :param check: asked before a change is accepted.
-    :param changed: told after it was.
+    :param changed: told after it was; when it raises, the change is taken back and it is told
+        again.
     :raises ValueError: when a value is not accepted.
     """
 
@@ -81,17 +83,31 @@ class Parameters:
     def _on_set(self, parameters: Sequence[Any]) -> SetParametersResult:
         changes = {parameter.name: _as_setting(parameter.value)
                    for parameter in parameters if parameter.name in self._values}
-        if not changes:
-            return SetParametersResult(successful=True)
         try:
-            values = {**self._values, **changes}
-            views = _views(tuple(self.views), values)
-            self._check(self.views, views)
+            if changes:
+                self._change(changes)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        self._values, self.views = values, views
-        self._changed()
+        except Exception as error:  # noqa: BLE001 - a wish that fails must not end the node
+            if self._node.context.ok():  # unless a signal ended ROS 2 meanwhile
+                self._node.get_logger().error(format_exc())
+            return SetParametersResult(
+                successful=False, reason=f'{type(error).__name__}: {error}')
         return SetParametersResult(successful=True)
+
+    def _change(self, changes: Mapping[str, Any]) -> None:
+        """Take over all changes, or leave everything as it was and raise."""
+        before = self._values, self.views
+        values = {**self._values, **changes}
+        views = _views(tuple(self.views), values)
+        self._check(self.views, views)
+        self._values, self.views = values, views
+        try:
+            self._changed()
+        except Exception:
+            self._values, self.views = before
+            self._changed()  # for those who had been told already
+            raise
 
 
 def _views(cameras: Sequence[str], values: Mapping[str, Any]) -> Views:

@@ -104,6 +104,28 @@ def test_a_parameter_of_the_node_cannot_be_unset(declared):
     assert parameters.settings.classes == (0,)
 
 
+@pytest.mark.parametrize(('fault', 'reason'), [
+    (ValueError('no room'), 'no room'), (RuntimeError('broken'), 'RuntimeError: broken')],
+    ids=['refused', 'broken'])
+def test_a_change_that_fails_halfway_is_taken_back_and_refused(declared, fault, reason):
+    told = []
+
+    def changed():
+        told.append(parameters.settings.min_size)
+        if told[-1] == 9:
+            raise fault
+
+    node, parameters = declared('min_size: 3', changed=changed)
+    before = parameters.views
+    result = set_all(node, min_size=9, max_detections=7)
+    assert (result.successful, result.reason) == (False, reason)
+    assert told == [9, 3], 'whoever took the new settings has the old ones again'
+    assert parameters.views is before
+    assert parameters.settings.max_detections == node.get_parameter('max_detections').value == 100
+    assert set_all(node, min_size=4).successful
+    assert told[2:] == [parameters.views[''].min_size] == [4]
+
+
 def test_services_take_class_indices_and_refuse_with_the_reason(graph):
     client = graph.peer.create_client(SetParametersAtomically, 'fcos/set_parameters_atomically')
     assert client.wait_for_service(10)
