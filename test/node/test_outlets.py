@@ -22,7 +22,7 @@ from fcos_ros.core.detections import Alternatives, Detections
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.resize import Size
-from fcos_ros.node import pictures
+from fcos_ros.node import perception, pictures
 from fcos_ros.node.annotations import Annotations
 from fcos_ros.node.messages import to_detection_array
 from fcos_ros.node.outlet import Finding
@@ -325,7 +325,6 @@ def test_perception_targets_pair_with_images_by_their_exact_stamp(graph):
     assert 0.5 <= roi.confidence <= 1
     rect = roi.rect
     assert (rect.x_offset, rect.y_offset, rect.width, rect.height) == (36, 20, 16, 16)
-    assert full.fps == -1 or full.fps >= 0
     stages = ('preprocess', 'predict_infer', 'predict_parse', 'postprocess', 'pipeline')
     assert [perf.type for perf in full.perfs] == [f'squares_{stage}' for stage in stages]
     moments = [perf.stamp_start.sec + perf.stamp_start.nanosec / 1e9 for perf in full.perfs[:4]]
@@ -396,18 +395,24 @@ def finding(boxes=(), size=(SIZE, SIZE), track_ids=None, second=50):
 
 
 @pytest.fixture
-def by_hand(model):
-    """Give an outlet to a node that is active, and what is heard of it."""
+def idle(model):
+    """Run a node that has not been started."""
     with Graph(model=model, autostart=False) as running:
-        def make(kind, message, topic):
-            running.node.trigger_configure()
-            outlet = kind(running.node, '~/hand/', load(Path(model)).info)
-            running.node.trigger_activate()
-            heard = []
-            running.listen(message, f'fcos/hand/{topic}', heard)
-            wait_for(outlet.wanted)
-            return outlet, heard
-        yield make
+        yield running
+
+
+@pytest.fixture
+def by_hand(idle, model):
+    """Give an outlet to the node, make that active, and hear what comes of the outlet."""
+    def make(kind, message, topic):
+        idle.node.trigger_configure()
+        outlet = kind(idle.node, '~/hand/', load(Path(model)).info)
+        idle.node.trigger_activate()
+        heard = []
+        idle.listen(message, f'fcos/hand/{topic}', heard)
+        wait_for(outlet.wanted)
+        return outlet, heard
+    return make
 
 
 def test_targets_that_a_track_has_left_have_disappeared(by_hand):
@@ -421,6 +426,28 @@ def test_targets_that_a_track_has_left_have_disappeared(by_hand):
     assert seen == [[3, 0], [4], [], []]
     gone = [[target.track_id for target in each.disappeared_targets] for each in heard]
     assert gone == [[], [3], [4], []]
+
+
+def test_who_listens_anew_hears_of_nothing_that_was_before(idle, by_hand, monkeypatch):
+    messages = pytest.importorskip('ai_msgs.msg')
+    moments = iter((10.0, 10.125, 10.25, 10.5, 10.75))
+    monkeypatch.setattr(perception, 'monotonic', lambda: next(moments))
+    outlet, heard = by_hand(Perception, messages.PerceptionTargets, 'perception_targets')
+
+    def hear(track_ids):
+        known = len(heard)
+        outlet.publish(finding([[1, 1, 5, 5]] * len(track_ids), track_ids=track_ids))
+        said = wait_for(lambda: heard[known:])[0]
+        return said.fps, [target.track_id for target in said.disappeared_targets]
+
+    assert [hear([3]), hear([3, 4]), hear([3])] == [(-1, []), (8, []), (8, [4])]
+    listener, = [each for each in idle.peer.subscriptions
+                 if each.topic_name == '/fcos/hand/perception_targets']
+    idle.peer.destroy_subscription(listener)
+    wait_for(lambda: not outlet.wanted())
+    idle.listen(messages.PerceptionTargets, 'fcos/hand/perception_targets', heard)
+    wait_for(outlet.wanted)
+    assert [hear([]), hear([5])] == [(-1, []), (4, [])]
 
 
 def test_rectangles_are_whole_pixels_of_the_image(by_hand):
