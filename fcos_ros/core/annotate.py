@@ -35,8 +35,8 @@ def draw(
     The image is scaled before anything is drawn, so that words stay readable and cost less.
 
     :param detections: boxes in pixels of the frame.
-    :param width: of the picture, which keeps the aspect, to the even pixel; 0 and whatever is no
-        less than the frame's stand for the frame's own size.
+    :param width: the greatest of the picture, which keeps the aspect, to the even pixel, two at
+        least; 0 and whatever is no less than the frame's stand for the frame's own size.
     :param zones: outlined, regions in white and what is ignored in grey.
     :returns: (H, W, 3) uint8 in BGR order, the caller's own.
     :raises FrameError: when the frame is a compressed picture that is broken.
@@ -54,6 +54,8 @@ def draw(
 def annotate(bgr: Pixels, detections: Detections, labels: Labels) -> None:
     """
     Draw boxes, and tags with names and scores, into the image, the best detection on top.
+
+    OpenCV has letters for ASCII only: of a name, all else is drawn as question marks.
 
     :param bgr: (H, W, 3) uint8, writable; changed in place.
     :param detections: boxes in pixels of this image.
@@ -104,8 +106,9 @@ def line_width(image: Size) -> int:
 
 
 def _scaled(frame: Frame, width: int) -> tuple[Pixels, Resize]:
+    width = max(2, width // 2 * 2)
     height = frame.size.height * width / frame.size.width
-    size = Size(*(max(2, 2 * round(side / 2)) for side in (width, height)))
+    size = Size(width, max(2, 2 * round(height / 2)))
     tensor, resize = Preprocessor(InputSpec('picture', size, 'bgr'), 'stretch')(frame)
     return tensor[0], resize
 
@@ -195,5 +198,5 @@ def _overlaps(rectangles: NDArray[np.int_], others: NDArray[np.int_]) -> NDArray
 
 
 def _ascii(text: str) -> str:
-    """OpenCV's built-in letters are ASCII."""
+    """Say a text in the letters that OpenCV has."""
     return text.encode('ascii', 'replace').decode()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from fcos_ros.backends import ModelInfo
 from fcos_ros.core.decode import Criteria
@@ -13,6 +14,8 @@ from fcos_ros.core.labels import Labels
 from fcos_ros.core.tracking import TrackerSettings
 from fcos_ros.core.zones import Polygon, Zones, parse_polygon
 from fcos_ros.node.settings import Settings
+
+Entry = TypeVar('Entry', bound='str | int')
 
 
 def to_criteria(settings: Settings, model: ModelInfo) -> Criteria:
@@ -78,6 +81,6 @@ def _polygons(name: str, texts: Sequence[str]) -> tuple[Polygon, ...]:
         raise ValueError(f'{name}: {error}') from None
 
 
-def _given(entries: Iterable[str]) -> tuple[str, ...]:
+def _given(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     """Leave out the empty texts, of which ROS needs one to know the type of an empty list."""
-    return tuple(entry for entry in entries if entry.strip())
+    return tuple(entry for entry in entries if str(entry).strip())

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+import difflib
 import re
+from traceback import format_exc
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -37,7 +40,8 @@ class Parameters:
 
     :param node: where the parameters are declared.
     :param check: asked before a change is accepted.
-    :param changed: told after it was.
+    :param changed: told after it was; when it raises, the change is taken back and it is told
+        again.
     :raises ValueError: when a value is not accepted.
     """
 
@@ -47,13 +51,17 @@ class Parameters:
         self._changed = changed
         known = Settings.options()
         self._values: dict[str, Any] = {
-            name: _declared(node, name, option) for name, option in known.items()}
-        names = _checked_names(Settings(**self._values).camera_names)
+            name: _declared(node, name, option.default, _descriptor(name, option))
+            for name, option in known.items()}
+        _refuse(self.settings.complaints())
+        names = _checked_names(self.settings.camera_names)
         for camera in filter(None, names):
             for name, option in known.items():
                 if option.camera:
                     own = f'{camera}.{name}'
-                    self._values[own] = _declared_own(node, own, name, option)
+                    self._values[own] = _declared(
+                        node, own, None, _own_descriptor(own, name, option))
+        _warn_of_strangers(node, self._values)
         self.views: Views = _views(names, self._values)
         node.add_on_set_parameters_callback(self._on_set)
 
@@ -68,22 +76,38 @@ class Parameters:
             for name, option in Settings.options().items():
                 own = f'{camera}.{name}'
                 if option.camera and not self._node.has_parameter(own):
-                    _declared_own(self._node, own, name, option, anew=True)
+                    # What was given at the start is history.
+                    self._node.declare_parameter(
+                        own, None, _own_descriptor(own, name, option), ignore_override=True)
 
     def _on_set(self, parameters: Sequence[Any]) -> SetParametersResult:
         changes = {parameter.name: _as_setting(parameter.value)
                    for parameter in parameters if parameter.name in self._values}
-        if not changes:
-            return SetParametersResult(successful=True)
         try:
-            values = {**self._values, **changes}
-            views = _views(tuple(self.views), values)
-            self._check(self.views, views)
+            if changes:
+                self._change(changes)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        self._values, self.views = values, views
-        self._changed()
+        except Exception as error:  # noqa: BLE001 - a wish that fails must not end the node
+            if self._node.context.ok():  # unless a signal ended ROS 2 meanwhile
+                self._node.get_logger().error(format_exc())
+            return SetParametersResult(
+                successful=False, reason=f'{type(error).__name__}: {error}')
         return SetParametersResult(successful=True)
+
+    def _change(self, changes: Mapping[str, Any]) -> None:
+        """Take over all changes, or leave everything as it was and raise."""
+        before = self._values, self.views
+        values = {**self._values, **changes}
+        views = _views(tuple(self.views), values)
+        self._check(self.views, views)
+        self._values, self.views = values, views
+        try:
+            self._changed()
+        except Exception:
+            self._values, self.views = before
+            self._changed()  # for those who had been told already
+            raise
 
 
 def _views(cameras: Sequence[str], values: Mapping[str, Any]) -> Views:
@@ -98,9 +122,13 @@ def _views(cameras: Sequence[str], values: Mapping[str, Any]) -> Views:
         complaints += [f'{camera}.{name} {complaint}' for name, value in own.items()
                        if (complaint := options[name].complaint(value))]
         views[camera] = replace(common, **own)
+    _refuse(complaints)
+    return views
+
+
+def _refuse(complaints: Sequence[str]) -> None:
     if complaints:
         raise ValueError('; '.join(complaints))
-    return views
 
 
 def _common(values: Mapping[str, Any]) -> Settings:
@@ -117,33 +145,45 @@ def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _declared(node: Node, name: str, option: Option) -> Any:
-    value = node.declare_parameter(
-        name, _as_parameter(option.default), _descriptor(name, option)).value
-    return _as_setting(value)
+def _declared(node: Node, name: str, default: Any, descriptor: ParameterDescriptor) -> Any:
+    """Declare a parameter and return what it is set to."""
+    given = _given(node).get(name)
+    # An empty list of YAML has no type and comes as unset; one empty text says the same.
+    empty = given is not None and given.value is None
+    value = ('',) if empty else default
+    return _as_setting(node.declare_parameter(
+        name, _as_parameter(value), descriptor, ignore_override=empty).value)
 
 
-def _declared_own(
-    node: Node, own: str, name: str, option: Option, *, anew: bool = False,
-) -> Any:
-    """
-    Declare a camera's own parameter, which may be left unset and therefore has no one type.
-
-    :param anew: whether its first value is history.
-    """
-    descriptor = ParameterDescriptor(
-        name=own, dynamic_typing=True, description=f'Of this camera only. {option.description} '
-        f'Not set: as {name}.', additional_constraints=_constraints(option))
-    return _as_setting(
-        node.declare_parameter(own, None, descriptor, ignore_override=anew).value)
+def _given(node: Node) -> Mapping[str, Any]:
+    """Tell the parameters that were given at the start; rclpy has no public way to ask."""
+    given: Mapping[str, Any] = getattr(node, '_parameter_overrides', {})
+    return given
 
 
-def _as_parameter(default: Any) -> Any:
-    return list(default) if isinstance(default, tuple) else default
+def _warn_of_strangers(node: Node, known: Iterable[str]) -> None:
+    """Say in the log what was given at the start and is not a parameter of the node."""
+    for name in _given(node):
+        # Each topic declares its own qos_overrides, when it is opened.
+        if not node.has_parameter(name) and not name.startswith('qos_overrides.'):
+            node.get_logger().warning(
+                f'there is no parameter {name}: its value counts for nothing{_hint(name, known)}')
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    # What `[person: 0.3]` becomes in YAML, where it is a map.
+    if '.class_thresholds.' in f'.{name}':
+        return '; put quotes around the entries of class_thresholds, such as ["person: 0.3"]'
+    near = difflib.get_close_matches(name, known, n=1)
+    return f'; did you mean {near[0]}?' if near else ''
+
+
+def _as_parameter(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _as_setting(value: Any) -> Any:
-    return tuple(value) if isinstance(value, (list, tuple)) else value
+    return tuple(value) if isinstance(value, (list, tuple, array)) else value
 
 
 def _constraints(option: Option) -> str:
@@ -156,8 +196,9 @@ def _constraints(option: Option) -> str:
 def _descriptor(name: str, option: Option) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         name=name, description=option.description, read_only=name == 'cameras',
-        # Users write `score_threshold: 1`; a static type would refuse the integer.
-        dynamic_typing=isinstance(option.default, float),
+        # A static type would refuse `score_threshold: 1` and `classes: [0, 2]`, and whatever else
+        # it refuses, in words that name neither the parameter nor what is accepted.
+        dynamic_typing=True,
         additional_constraints=_constraints(option) if option.choices else '')
     if option.limits is not None and isinstance(option.default, float):
         least, greatest = option.limits
@@ -168,3 +209,10 @@ def _descriptor(name: str, option: Option) -> ParameterDescriptor:
         descriptor.integer_range = [
             IntegerRange(from_value=int(least), to_value=int(greatest), step=1)]
     return descriptor
+
+
+def _own_descriptor(own: str, name: str, option: Option) -> ParameterDescriptor:
+    """Describe a camera's own parameter, which may be left unset."""
+    return ParameterDescriptor(
+        name=own, dynamic_typing=True, description=f'Of this camera only. {option.description} '
+        f'Not set: as {name}.', additional_constraints=_constraints(option))

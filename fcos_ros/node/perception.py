@@ -58,6 +58,13 @@ class Perception(Outlet):
         self._rate = Rate()
         self._tracked: dict[int, Any] = {}
 
+    def wanted(self) -> bool:
+        """Tell whether anybody listens; while nobody does, what was said before is forgotten."""
+        wanted = super().wanted()
+        if not wanted:
+            self._rate, self._tracked = Rate(), {}
+        return wanted
+
     def message(self, finding: Finding) -> Any:
         """Say what was found in a frame, once for each frame and in order."""
         targets = self._targets(finding)

@@ -28,6 +28,7 @@ class Option:
     :ivar choices: the accepted words; empty when any text will do.
     :ivar live: whether it may change while frames flow; the others wait for `configure`.
     :ivar camera: whether each of several cameras may have its own.
+    :ivar indices: whether the entries of a list may be whole numbers, too.
     """
 
     default: Any
@@ -36,11 +37,12 @@ class Option:
     choices: tuple[str, ...] = ()
     live: bool = False
     camera: bool = False
+    indices: bool = False
 
     def complaint(self, value: object) -> str | None:
         """Say what is wrong with a value, None when it is accepted."""
         if not self._right_kind(value):
-            return f'is {value!r}; accepted: {_KINDS[type(self.default)]}'
+            return f'is {value!r}; accepted: {self._kind()}'
         if self.limits is not None:
             least, greatest = self.limits
             assert isinstance(value, (int, float))
@@ -53,10 +55,14 @@ class Option:
     def _right_kind(self, value: object) -> bool:
         kind = type(self.default)
         if kind is tuple:
-            return isinstance(value, tuple) and all(isinstance(entry, str) for entry in value)
+            kinds = {str, int} if self.indices else {str}
+            return isinstance(value, tuple) and {type(entry) for entry in value} <= kinds
         if kind is bool or isinstance(value, bool):
             return kind is bool and isinstance(value, bool)
         return isinstance(value, (int, float) if kind is float else kind)
+
+    def _kind(self) -> str:
+        return _KINDS[type(self.default)] + (' or of whole numbers' if self.indices else '')
 
 
 _KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'text',
@@ -122,10 +128,11 @@ class Settings:
     class_thresholds: Sequence[str] = _live(
         ('',), 'Least scores of single classes, such as ["person: 0.3", "car: 0.6"]; the others '
         'take score_threshold.')
-    classes: Sequence[str] = _live(
-        ('',), 'Classes to report, by name or index; [""] reports all.')
-    excluded_classes: Sequence[str] = _live(
-        ('',), 'Classes not to report, by name or index.')
+    classes: Sequence[str | int] = _live(
+        ('',), 'Classes to report, by name or index, such as [person, car] or [0, 2]; [""] '
+        'reports all.', indices=True)
+    excluded_classes: Sequence[str | int] = _live(
+        ('',), 'Classes not to report, by name or index.', indices=True)
     min_size: float = _live(
         0.0, 'Least width and least height of an object, in pixels of the image.',
         limits=(0.0, 10_000.0))

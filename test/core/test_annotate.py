@@ -85,7 +85,10 @@ def frame(size, encoding='bgr8', value=0):
     pytest.param((1920, 1080), 0, (1920, 1080), id='as it is'),
     pytest.param((640, 480), 1920, (640, 480), id='never larger'),
     pytest.param((641, 479), 640, (640, 478), id='one pixel less'),
-    pytest.param((641, 479), 301, (300, 224), id='odd width'),
+    pytest.param((641, 479), 301, (300, 224), id='odd width, to be cut off'),
+    pytest.param((641, 479), 303, (302, 226), id='odd width, next to a multiple of four'),
+    pytest.param((640, 480), 3, (2, 2), id='tiny'),
+    pytest.param((640, 480), 1, (2, 2), id='less than tiny'),
     pytest.param((3000, 2), 10, (10, 2), id='a line'),
 ])
 def test_a_picture_has_the_width_asked_for_and_the_aspect_of_the_frame(size, width, expected):
@@ -100,7 +103,10 @@ def test_a_picture_has_the_width_asked_for_and_the_aspect_of_the_frame(size, wid
 def test_a_picture_of_any_size_can_be_made(width, height, wanted):
     found = detections([[0, 0, width, height]], [0])
     picture = draw(frame((width, height)), found, COCO, wanted)
-    assert abs(picture.shape[1] - (min(wanted, width) or width)) <= 1
+    if 0 < wanted < width:
+        assert picture.shape[1] == max(2, wanted - wanted % 2)
+    else:
+        assert picture.shape[:2] == (height, width)
     assert covered(picture, colour(0))
 
 

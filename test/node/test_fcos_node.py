@@ -111,11 +111,9 @@ def test_every_frame_of_a_burst_is_accounted_for_and_in_order(graph):
     assert sum(parts) == int(values['received'])
 
 
-def test_the_annotated_image_exists_only_for_its_subscribers(graph):
-    graph.detect(image_message(SCENE))
+def test_the_annotated_image_has_the_header_and_the_size_of_the_image(graph):
     pictures = []
-    subscription = graph.listen(Image, 'fcos/annotated_image', pictures)
-    wait_for(lambda: graph.node.count_subscribers('fcos/annotated_image'))
+    graph.listen(Image, 'fcos/annotated_image', pictures)
     message = image_message(nv12(SCENE), 'nv12')
 
     def picture():
@@ -127,11 +125,6 @@ def test_the_annotated_image_exists_only_for_its_subscribers(graph):
     assert (drawn.width, drawn.height, drawn.encoding, drawn.step) == (SIZE, SIZE, 'bgr8', 384)
     pixels = np.frombuffer(drawn.data, np.uint8).reshape(SIZE, SIZE, 3)
     assert np.ptp(pixels, axis=2).max() > 50, 'nothing coloured was drawn on a grey image'
-    graph.peer.destroy_subscription(subscription)
-    wait_for(lambda: not graph.node.count_subscribers('fcos/annotated_image'))
-    known = len(pictures)
-    graph.detect(message)
-    assert len(pictures) == known
 
 
 def test_late_joiners_learn_the_names_of_the_classes(graph):
