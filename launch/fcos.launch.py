@@ -26,6 +26,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
 from fcos_ros.node.fast_dds import surroundings
+from fcos_ros.node.launch_arguments import parameter_file
 from fcos_ros.node.settings import Option, Settings
 
 CONFIG = Path(__file__).parent.parent / 'config'
@@ -55,7 +56,8 @@ def generate_launch_description() -> LaunchDescription:
             description='Name of the node; the outputs are below it, such as fcos/detections.'),
         DeclareLaunchArgument(
             'params_file', default_value=str(CONFIG / 'fcos.yaml'),
-            description='Parameter file; substitutions such as $(env HOME) are allowed.'),
+            description='Parameter file: a path, or the name of one in the config folder of the '
+            'package, such as fcos_x3.yaml; substitutions such as $(env HOME) are allowed.'),
         *(_argument(name, option) for name, option in Settings.options().items()),
         DeclareLaunchArgument(
             'use_sim_time', default_value='', choices=['', 'true', 'false'],
@@ -98,11 +100,11 @@ def _transport(context: LaunchContext) -> list[Any]:
 
 
 def _detector(context: LaunchContext) -> list[Node]:
+    file = parameter_file(LaunchConfiguration('params_file').perform(context), CONFIG)
     return [Node(
         package='fcos_ros', executable='fcos_node',
         name=LaunchConfiguration('name'), namespace=LaunchConfiguration('namespace'),
-        parameters=[ParameterFile(LaunchConfiguration('params_file'), allow_substs=True),
-                    _overrides(context)],
+        parameters=[ParameterFile(file, allow_substs=True), _overrides(context)],
         remappings=[('image', LaunchConfiguration('image'))],
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
         additional_env={} if _is_true(context, 'keep_memory') else {'FCOS_KEEP_MEMORY': '0'},

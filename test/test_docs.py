@@ -32,4 +32,12 @@ def test_the_file_of_a_published_model_names_a_place_where_it_may_be(file):
     settings = Settings(**written)
     assert settings.complaints() == []
     assert settings.model.startswith('/opt/hobot/model/')
-    assert file.name in file.read_text(encoding='utf-8'), 'the command to launch with it'
+    command = f'ros2 launch fcos_ros fcos.launch.py params_file:={file.name}\n'
+    assert command in file.read_text(encoding='utf-8')
+
+
+@pytest.mark.parametrize('file', sorted((ROOT / 'config').glob('*.yaml')),
+                         ids=lambda file: file.name)
+def test_ros2_launch_finds_nothing_to_substitute_in_a_parameter_file(file):
+    """It would look in comments, too, and fail on the commands in them."""
+    assert '$(' not in file.read_text(encoding='utf-8')
