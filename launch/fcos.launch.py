@@ -26,20 +26,13 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
 from fcos_ros.node.fast_dds import surroundings
-from fcos_ros.node.launch_arguments import parameter_file
+from fcos_ros.node.launch_arguments import parameter_file, value
 from fcos_ros.node.settings import Option, Settings
 
 CONFIG = Path(__file__).parent.parent / 'config'
 
-KINDS: dict[Any, tuple[str, Any, Any]] = {
-    str: ('any text', str, str), int: ('a whole number', int, int),
-    float: ('a number', float, float),
-    bool: ('true or false', bool, lambda text: {'true': True, 'false': False}[text]),
-    # The launch library of ROS 2 knows `List[str]`, not `list[str]`.
-    tuple: ('texts with commas between, or with semicolons', List[str],  # noqa: UP006
-            lambda text: [part.strip() for part in text.strip('[]').split(
-                ';' if ';' in text else ',')])}
-"""What users call each type, its name for ROS 2, and how what they write becomes one."""
+ROS_TYPES: dict[type, Any] = {tuple: List[str]}  # noqa: UP006
+"""Types that ROS 2 calls otherwise; its launch library knows `List[str]`, not `list[str]`."""
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -114,19 +107,12 @@ def _detector(context: LaunchContext) -> list[Node]:
 
 def _overrides(context: LaunchContext) -> dict[str, ParameterValue]:
     """Take the arguments that were given; their types make `0` a float where one is meant."""
-    defaults = {name: option.default for name, option in Settings.options().items()}
-    defaults['use_sim_time'] = False
-    given = {name: LaunchConfiguration(name).perform(context) for name in defaults}
-    return {name: _value(name, text, type(defaults[name]))
+    kinds = {name: type(option.default) for name, option in Settings.options().items()}
+    kinds['use_sim_time'] = bool
+    given = {name: LaunchConfiguration(name).perform(context) for name in kinds}
+    return {name: ParameterValue(value(name, text, kinds[name]),
+                                 value_type=ROS_TYPES.get(kinds[name], kinds[name]))
             for name, text in given.items() if text}
-
-
-def _value(name: str, text: str, kind: type) -> ParameterValue:
-    words, ros_type, parse = KINDS[kind]
-    try:
-        return ParameterValue(parse(text), value_type=ros_type)
-    except ValueError:
-        raise ValueError(f'the launch argument {name}:={text} should be {words}') from None
 
 
 def _is_true(context: LaunchContext, name: str) -> bool:
