@@ -38,7 +38,12 @@ ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'yaml': 'pytho
 """What modules are called in package.xml, where that differs from their name."""
 
 WITHOUT_KEY = {'fcos_ros', 'onnxruntime', 'hobot_dnn', 'hobot_dnn_rdkx5', 'hbm_runtime', 'ai_msgs'}
-"""Ourselves, and what no rosdep key installs."""
+"""
+Ourselves, and what no rosdep key installs.
+
+There is one for onnxruntime, python3-onnxruntime-pip, but it would bring a numpy 2 that hides the
+numpy of Humble, and Ubuntu 24.04 would refuse it.
+"""
 
 OPTIONAL = {'foxglove_msgs'}
 """What is used where it is, and nobody needs to install."""
