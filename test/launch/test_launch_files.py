@@ -36,6 +36,12 @@ def test_every_setting_of_the_node_is_a_launch_argument():
     assert 'type(option.default) for name, option in Settings.options().items()' in text
 
 
+def test_the_demo_takes_the_model_that_knows_its_scenes_also_on_a_board():
+    """It has to be declared before `fcos.launch.py` does, whose default would count."""
+    text = (REPOSITORY / 'launch' / 'demo.launch.py').read_text()
+    assert text.index("'model', default_value=DEMO") < text.index('IncludeLaunchDescription(\n')
+
+
 def test_the_parameter_file_says_the_defaults_of_every_setting():
     parameters = yaml.safe_load(PARAMETER_FILE.read_text())['/**']['ros__parameters']
     defaults = {entry.name: list(entry.default) if isinstance(entry.default, tuple)
