@@ -34,6 +34,13 @@ from fcos_ros.runtime.model_path import DEMO, find
 print(find(DEMO))
 """
 
+COLLECT_WITHOUT_ONNX = """
+import sys
+import pytest
+sys.modules['onnx'] = None
+sys.exit(pytest.main(['--collect-only', '-q', '-p', 'no:cacheprovider']))
+"""
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -97,10 +104,17 @@ def test_the_share_files_of_a_workspace_are_found(workspace):
 
 
 def test_colcon_test_runs_our_tests(workspace):
-    workspace.run('colcon', 'test', '--pytest-args', 'test/test_architecture.py')
+    workspace.run('colcon', 'test', '--pytest-args', 'test/test_architecture.py',
+                  'test/core/test_resize.py')
     result = workspace.run('colcon', 'test-result', '--verbose')
     assert 'Summary: 0 tests' not in result
     assert '0 errors, 0 failures' in result
+
+
+def test_a_robot_that_has_the_packages_of_rosdep_only_can_run_tests(sources):
+    collected = _run(sys.executable, '-c', COLLECT_WITHOUT_ONNX, cwd=sources)
+    assert 'test/core/test_resize.py::' in collected
+    assert 'test/backends/test_onnx.py::' not in collected
 
 
 def test_pip_installs_the_commands_and_the_share_files(prefix):

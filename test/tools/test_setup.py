@@ -3,6 +3,7 @@
 """What set-up installs, and when it does nothing."""
 
 from importlib.metadata import version
+from importlib.util import find_spec
 import os
 from pathlib import Path
 import re
@@ -80,6 +81,11 @@ def test_this_environment_has_the_libraries_of_its_python():
     for pin in read_pins(REQUIREMENTS / libraries):
         name, _, wanted = pin.partition('==')
         assert version(name) == wanted
+
+
+@pytest.mark.skipif(not Path(sys.prefix, '.setup').is_dir(), reason='not made by set-up')
+def test_this_environment_leaves_no_test_out_for_want_of_onnx():
+    assert find_spec('onnx')
 
 
 @pytest.mark.parametrize('name', SHARED)
