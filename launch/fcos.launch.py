@@ -71,7 +71,8 @@ def generate_launch_description() -> LaunchDescription:
             description='Let the node use the memory of one large image for the next.'),
         DeclareLaunchArgument(
             'rviz', default_value='false', choices=['true', 'false'],
-            description='Open rviz2 with the annotated and the camera image.'),
+            description='Open rviz2 with the annotated and the camera image. Several cameras have '
+            'topics of their own, such as fcos/front/annotated_image: choose them there.'),
         OpaqueFunction(function=_transport),
         OpaqueFunction(function=_detector),
         OpaqueFunction(function=_viewer, condition=IfCondition(LaunchConfiguration('rviz'))),

@@ -58,8 +58,8 @@ def test_the_parameter_file_explains_every_setting():
         assert lines[number - 1].startswith('    # '), entry.name
 
 
-def test_rviz_asks_for_the_topics_and_the_reliability_that_the_node_offers():
+def test_rviz_asks_for_the_topics_with_the_reliability_that_the_node_and_any_camera_offer():
     config = yaml.safe_load((REPOSITORY / 'config' / 'fcos.rviz').read_text())
     topics = {display['Topic']['Value']: display['Topic']['Reliability Policy']
               for display in config['Visualization Manager']['Displays']}
-    assert topics == {'/fcos/annotated_image': 'Reliable', '/image': 'Reliable'}
+    assert topics == {'/fcos/annotated_image': 'Reliable', '/image': 'Best Effort'}
