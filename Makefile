@@ -52,8 +52,8 @@ python:
 bench: setup-demo
 	@for file in benchmarks/*.py; do echo "== $$file"; $(RUN) $$file || exit 1; done
 
-train:
-	@$(PYTHON) -m venv .venv-train
+train: setup-demo
+	@$(RUN) -m venv .venv-train
 	@.venv-train/bin/python -m pip install -q -r training/requirements.txt
 	@.venv-train/bin/python -m training.train
 
