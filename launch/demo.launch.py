@@ -17,6 +17,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from fcos_ros.runtime.model_path import DEMO
+
 CAMERA = {'encoding': str, 'width': int, 'height': int, 'rate': float, 'seed': int, 'scenes': int}
 """Parameters of the camera, all launch arguments."""
 
@@ -38,6 +40,9 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'scenes', default_value='60',
             description='Different images, rendered at the start and shown over and over.'),
+        DeclareLaunchArgument(
+            'model', default_value=DEMO,
+            description='Model file; by default the one that knows the toys, also on a board.'),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(Path(__file__).with_name('fcos.launch.py')))),
         Node(

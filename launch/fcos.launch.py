@@ -26,19 +26,13 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
 from fcos_ros.node.fast_dds import surroundings
+from fcos_ros.node.launch_arguments import parameter_file, value
 from fcos_ros.node.settings import Option, Settings
 
 CONFIG = Path(__file__).parent.parent / 'config'
 
-KINDS: dict[Any, tuple[str, Any, Any]] = {
-    str: ('any text', str, str), int: ('a whole number', int, int),
-    float: ('a number', float, float),
-    bool: ('true or false', bool, lambda text: {'true': True, 'false': False}[text]),
-    # The launch library of ROS 2 knows `List[str]`, not `list[str]`.
-    tuple: ('texts with commas between, or with semicolons', List[str],  # noqa: UP006
-            lambda text: [part.strip() for part in text.strip('[]').split(
-                ';' if ';' in text else ',')])}
-"""What users call each type, its name for ROS 2, and how what they write becomes one."""
+ROS_TYPES: dict[type, Any] = {tuple: List[str]}  # noqa: UP006
+"""Types that ROS 2 calls otherwise; its launch library knows `List[str]`, not `list[str]`."""
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -55,7 +49,8 @@ def generate_launch_description() -> LaunchDescription:
             description='Name of the node; the outputs are below it, such as fcos/detections.'),
         DeclareLaunchArgument(
             'params_file', default_value=str(CONFIG / 'fcos.yaml'),
-            description='Parameter file; substitutions such as $(env HOME) are allowed.'),
+            description='Parameter file: a path, or the name of one in the config folder of the '
+            'package, such as fcos_x3.yaml; substitutions such as $(env HOME) are allowed.'),
         *(_argument(name, option) for name, option in Settings.options().items()),
         DeclareLaunchArgument(
             'use_sim_time', default_value='', choices=['', 'true', 'false'],
@@ -76,7 +71,8 @@ def generate_launch_description() -> LaunchDescription:
             description='Let the node use the memory of one large image for the next.'),
         DeclareLaunchArgument(
             'rviz', default_value='false', choices=['true', 'false'],
-            description='Open rviz2 with the annotated and the camera image.'),
+            description='Open rviz2 with the annotated and the camera image. Several cameras have '
+            'topics of their own, such as fcos/front/annotated_image: choose them there.'),
         OpaqueFunction(function=_transport),
         OpaqueFunction(function=_detector),
         OpaqueFunction(function=_viewer, condition=IfCondition(LaunchConfiguration('rviz'))),
@@ -98,11 +94,11 @@ def _transport(context: LaunchContext) -> list[Any]:
 
 
 def _detector(context: LaunchContext) -> list[Node]:
+    file = parameter_file(LaunchConfiguration('params_file').perform(context), CONFIG)
     return [Node(
         package='fcos_ros', executable='fcos_node',
         name=LaunchConfiguration('name'), namespace=LaunchConfiguration('namespace'),
-        parameters=[ParameterFile(LaunchConfiguration('params_file'), allow_substs=True),
-                    _overrides(context)],
+        parameters=[ParameterFile(file, allow_substs=True), _overrides(context)],
         remappings=[('image', LaunchConfiguration('image'))],
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
         additional_env={} if _is_true(context, 'keep_memory') else {'FCOS_KEEP_MEMORY': '0'},
@@ -112,19 +108,12 @@ def _detector(context: LaunchContext) -> list[Node]:
 
 def _overrides(context: LaunchContext) -> dict[str, ParameterValue]:
     """Take the arguments that were given; their types make `0` a float where one is meant."""
-    defaults = {name: option.default for name, option in Settings.options().items()}
-    defaults['use_sim_time'] = False
-    given = {name: LaunchConfiguration(name).perform(context) for name in defaults}
-    return {name: _value(name, text, type(defaults[name]))
+    kinds = {name: type(option.default) for name, option in Settings.options().items()}
+    kinds['use_sim_time'] = bool
+    given = {name: LaunchConfiguration(name).perform(context) for name in kinds}
+    return {name: ParameterValue(value(name, text, kinds[name]),
+                                 value_type=ROS_TYPES.get(kinds[name], kinds[name]))
             for name, text in given.items() if text}
-
-
-def _value(name: str, text: str, kind: type) -> ParameterValue:
-    words, ros_type, parse = KINDS[kind]
-    try:
-        return ParameterValue(parse(text), value_type=ros_type)
-    except ValueError:
-        raise ValueError(f'the launch argument {name}:={text} should be {words}') from None
 
 
 def _is_true(context: LaunchContext, name: str) -> bool:

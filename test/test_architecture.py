@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+import re
 import sys
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -21,9 +22,12 @@ BELOW = {
     'runtime': {'core', 'backends'},
     'node': {'core', 'backends', 'runtime'},
     'cli': {'core', 'backends', 'runtime', 'node'},
-    'demo': {'core', 'backends', 'runtime', 'node'},
+    'demo': {'core', 'runtime', 'node'},
 }
 """The rooms that each room may use, besides itself."""
+
+ONLY = {('cli', 'node'): {'fcos_ros.node.settings'}}
+"""The modules that a room may use of another, where that is not all of them."""
 
 BORDER = {'node', 'cli', 'demo'}
 """The rooms that may speak ROS 2."""
@@ -38,7 +42,12 @@ ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'yaml': 'pytho
 """What modules are called in package.xml, where that differs from their name."""
 
 WITHOUT_KEY = {'fcos_ros', 'onnxruntime', 'hobot_dnn', 'hobot_dnn_rdkx5', 'hbm_runtime', 'ai_msgs'}
-"""Ourselves, and what no rosdep key installs."""
+"""
+Ourselves, and what no rosdep key installs.
+
+There is one for onnxruntime, python3-onnxruntime-pip, but it would bring a numpy 2 that hides the
+numpy of Humble, and Ubuntu 24.04 would refuse it.
+"""
 
 OPTIONAL = {'foxglove_msgs'}
 """What is used where it is, and nobody needs to install."""
@@ -87,6 +96,12 @@ def test_package_xml_names_all_that_is_imported():
     assert needed - sys.stdlib_module_names <= named
 
 
+def test_the_readme_tells_the_rules():
+    readme = (CHECKOUT / 'README.md').read_text(encoding='utf-8')
+    table = dict(re.findall(r'^\| `(\w+)/` \|.*\| (.*) \|$', readme, re.MULTILINE))
+    assert {room: set(re.findall(r'`(\w+)`', used)) for room, used in table.items()} == BELOW
+
+
 @pytest.mark.parametrize(('file', 'source', 'complaint'), [
     ('core/a.py', 'from fcos_ros.backends import base', 'core must not use backends'),
     ('core/a.py', 'import fcos_ros.runtime.pool', 'core must not use runtime'),
@@ -96,6 +111,10 @@ def test_package_xml_names_all_that_is_imported():
      'backends must not use runtime'),
     ('runtime/a.py', 'from fcos_ros.node import messages', 'runtime must not use node'),
     ('node/a.py', 'from fcos_ros.demo import camera', 'node must not use demo'),
+    ('demo/a.py', 'from fcos_ros import backends', 'demo must not use backends'),
+    ('cli/a.py', 'from fcos_ros.node.parameters import Parameters',
+     'cli must not use fcos_ros.node.parameters'),
+    ('cli/a.py', 'from fcos_ros import node', 'cli must not use fcos_ros.node'),
     ('core/a.py', 'import scipy.linalg', 'core must not use scipy'),
     ('runtime/a.py', 'import rclpy', 'runtime must not speak ROS 2: rclpy'),
     ('backends/a.py', 'def f():\n    from sensor_msgs.msg import Image',
@@ -120,6 +139,7 @@ def test_a_breach_is_found(tmp_path, file, source, complaint):
     ('runtime/a.py', 'from fcos_ros.backends.base import Backend\nfrom fcos_ros.core import nms'),
     ('node/a.py', 'import rclpy\nfrom vision_msgs.msg import Detection2D'),
     ('demo/a.py', 'from fcos_ros.node.messages import image\nimport rclpy'),
+    ('cli/a.py', 'from fcos_ros.node.settings import Settings\nimport fcos_ros.runtime.pool'),
 ])
 def test_what_is_allowed_is_not_found(tmp_path, file, source):
     _write(tmp_path, file, source)
@@ -143,6 +163,8 @@ def violations(root: Path) -> list[str]:
 def _complaints(found: Import, imports: list[Import]) -> Iterator[str]:
     if found.ours and found.ours not in {found.room, *BELOW.get(found.room, ())}:
         yield f'{found.room} must not use {found.ours}'
+    elif found.module not in ONLY.get((found.room, found.ours), {found.module}):
+        yield f'{found.room} must not use {found.module}'
     if found.top in NOT_INSTALLED:
         yield f'{found.top} is not installed with the package'
     elif found.top in LAZY:

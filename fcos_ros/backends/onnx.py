@@ -44,6 +44,10 @@ from fcos_ros.core.labels import COCO, Labels
 from fcos_ros.core.preprocess import InputSpec
 from fcos_ros.core.resize import Size
 
+INSTALL = ('python3 -m pip install --no-deps onnxruntime (on Ubuntu 24.04 with '
+           '--break-system-packages)')
+"""Without its dependencies: pip would put a numpy 2 before that of Humble, which needs numpy 1."""
+
 INPUT_DTYPES = {'tensor(uint8)': np.uint8, 'tensor(float)': np.float32}
 
 
@@ -119,8 +123,8 @@ def _open(path: Path, threads: int) -> Any:
         import onnxruntime
     except ImportError as error:
         raise ModelError(
-            f'{path} needs onnxruntime, which cannot be imported ({error}): '
-            'pip install onnxruntime') from error
+            f'{path} needs onnxruntime, which cannot be imported ({error}): {INSTALL}'
+        ) from error
     if not path.is_file():
         raise ModelError(f'{path} is not a file: give the path of an .onnx file')
     options = onnxruntime.SessionOptions()

@@ -61,12 +61,19 @@ def _candidates(model: str, root: Path) -> Iterator[Path]:
 
 
 def _share(package: str) -> Path:
-    """Find the share folder of a ROS package; our own may also be that of the source tree."""
+    """Find the share folder of a ROS package; our own may also lie where our code is."""
     try:
         from ament_index_python.packages import get_package_share_directory
         return Path(get_package_share_directory(package))
     except (ImportError, LookupError, OSError) as error:
-        if package == 'fcos_ros' and (CHECKOUT / 'package.xml').is_file():
-            return CHECKOUT
+        ours = _own_share() if package == 'fcos_ros' else None
+        if ours:
+            return ours
         raise ModelError(f'the ROS package {package!r} is not installed or not sourced: {error}; '
                          'source its setup.bash, or give the path of the model') from error
+
+
+def _own_share() -> Path | None:
+    """Find the checkout, or the share folder of the prefix that pip installed us into."""
+    places = (CHECKOUT, *(parent / 'share' / 'fcos_ros' for parent in CHECKOUT.parents))
+    return next((place for place in places if (place / 'package.xml').is_file()), None)

@@ -26,6 +26,21 @@ from ament_index_python.packages import get_package_share_directory
 print(get_package_share_directory('fcos_ros'))
 """
 
+FIND_MODEL = """
+import os, sys
+os.environ.pop('AMENT_PREFIX_PATH', None)
+sys.path.insert(0, sys.argv[1])
+from fcos_ros.runtime.model_path import DEMO, find
+print(find(DEMO))
+"""
+
+COLLECT_WITHOUT_ONNX = """
+import sys
+import pytest
+sys.modules['onnx'] = None
+sys.exit(pytest.main(['--collect-only', '-q', '-p', 'no:cacheprovider']))
+"""
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -89,10 +104,17 @@ def test_the_share_files_of_a_workspace_are_found(workspace):
 
 
 def test_colcon_test_runs_our_tests(workspace):
-    workspace.run('colcon', 'test', '--pytest-args', 'test/test_architecture.py')
+    workspace.run('colcon', 'test', '--pytest-args', 'test/test_architecture.py',
+                  'test/core/test_resize.py')
     result = workspace.run('colcon', 'test-result', '--verbose')
     assert 'Summary: 0 tests' not in result
     assert '0 errors, 0 failures' in result
+
+
+def test_a_robot_that_has_the_packages_of_rosdep_only_can_run_tests(sources):
+    collected = _run(sys.executable, '-c', COLLECT_WITHOUT_ONNX, cwd=sources)
+    assert 'test/core/test_resize.py::' in collected
+    assert 'test/backends/test_onnx.py::' not in collected
 
 
 def test_pip_installs_the_commands_and_the_share_files(prefix):
@@ -103,9 +125,17 @@ def test_pip_installs_the_commands_and_the_share_files(prefix):
 
 
 def test_pip_installs_nothing_but_the_package(prefix):
-    site = next(prefix.glob('lib/python3.*/site-packages'))
-    folders = {path.name for path in site.iterdir() if path.suffix != '.dist-info'}
+    folders = {path.name for path in _site(prefix).iterdir() if path.suffix != '.dist-info'}
     assert folders == {'fcos_ros'}
+
+
+def test_what_pip_installed_finds_its_model_without_a_sourced_ros(prefix, tmp_path):
+    model = _run(sys.executable, '-c', FIND_MODEL, str(_site(prefix)), cwd=tmp_path)
+    assert Path(model.strip()) == prefix / 'share' / 'fcos_ros' / 'models' / 'fcos_demo.onnx'
+
+
+def _site(prefix: Path) -> Path:
+    return next(prefix.glob('lib/python3.*/site-packages'))
 
 
 def _files() -> list[str]:

@@ -3,6 +3,7 @@
 """What set-up installs, and when it does nothing."""
 
 from importlib.metadata import version
+from importlib.util import find_spec
 import os
 from pathlib import Path
 import re
@@ -14,14 +15,15 @@ import pytest
 
 from tools.setup import REQUIREMENTS, ROOT, SHARED, Step, perform, provided, read_pins
 
-LISTS = sorted(path.name for path in REQUIREMENTS.glob('*.txt'))
+TRAINING = ROOT / 'training' / 'requirements.txt'
+LISTS = sorted([*REQUIREMENTS.glob('*.txt'), TRAINING])
 USED_TOGETHER = [('ros.txt', 'floor.txt', 'test.txt', 'check.txt'),
                  ('ros.txt', 'newest.txt', 'test.txt', 'check.txt')]
 
 
-@pytest.mark.parametrize('name', LISTS)
-def test_every_requirement_is_pinned(name):
-    for pin in read_pins(REQUIREMENTS / name):
+@pytest.mark.parametrize('file', LISTS, ids=lambda file: f'{file.parent.name}/{file.name}')
+def test_every_requirement_is_pinned(file):
+    for pin in read_pins(file):
         assert re.fullmatch(r"[\w-]+==[\w.]+(; python_version (<|>=) '3.11')?", pin)
 
 
@@ -32,6 +34,14 @@ def test_lists_that_are_used_together_agree(lists):
             if not pin.endswith(other)}
     names = [pin.partition('==')[0].lower() for pin in pins]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(('library', 'newest'), [('numpy', (2, 2)), ('onnxruntime', (1, 23))])
+def test_training_takes_what_python_3_10_still_has(library, newest):
+    """Newer ones need Python 3.11."""
+    pin, = (pin for pin in read_pins(TRAINING)
+            if pin.startswith(f'{library}==') and not pin.endswith(">= '3.11'"))
+    assert tuple(map(int, re.findall(r'\d+', pin)[:2])) <= newest
 
 
 def test_a_comment_is_no_requirement(tmp_path):
@@ -80,6 +90,11 @@ def test_this_environment_has_the_libraries_of_its_python():
     for pin in read_pins(REQUIREMENTS / libraries):
         name, _, wanted = pin.partition('==')
         assert version(name) == wanted
+
+
+@pytest.mark.skipif(not Path(sys.prefix, '.setup').is_dir(), reason='not made by set-up')
+def test_this_environment_leaves_no_test_out_for_want_of_onnx():
+    assert find_spec('onnx')
 
 
 @pytest.mark.parametrize('name', SHARED)
