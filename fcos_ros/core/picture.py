@@ -29,12 +29,18 @@ MOST_PIXELS = 7680 * 4320
 """The largest picture that is decoded, 8K: 100 MB of pixels."""
 
 _SEGMENTS = 1000
-"""Segments of a JPEG before its pixels; a colour profile alone may have 255."""
+"""Segments of a JPEG before its pixels; a colour profile alone may have 255. As many after."""
+
+_SCANS = 50
+"""Scans of a JPEG, each of which costs time for all pixels, however short it is; most programs
+write up to 10."""
 
 _CHUNKS = 50_000
 """Chunks of a PNG: of 8 KB each, as most programs write, they hold more than 8K pixels need."""
 
 _MARKER = re.compile(rb'\xff+([^\xff])')
+_SCAN_LEAVER = re.compile(rb'\xff([\xc0-\xcf\xd9-\xfe])')
+"""What pixels end with: among them, FF stands before 00 and in restarts only."""
 _BARE_MARKERS = frozenset([0x00, 0x01, *range(0xD0, 0xDA)])
 """Second bytes that no segment follows: restarts, start and end of the image."""
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -137,16 +143,23 @@ def _jpeg_segments(file: Bytes) -> Iterator[_Segment]:
     """
     position = 2
     for _ in range(_SEGMENTS):
-        found = _MARKER.match(file.data, position)
-        if found is None or found[1][0] in _BARE_MARKERS or found.end() + 2 > file.size:
+        segment = _segment(file, _MARKER.match(file.data, position))
+        if segment is None:
             return
-        length, = struct.unpack_from('>H', file.data, found.end())
-        position = found.end() + length
-        if length < 2 or position > file.size:
+        yield segment
+        if segment.marker == _SCAN_HEADER:
             return
-        yield _Segment(found[1][0], found.end() + 2, position)
-        if found[1][0] == _SCAN_HEADER:
-            return
+        position = segment.stop
+
+
+def _segment(file: Bytes, found: re.Match[bytes] | None) -> _Segment | None:
+    """See the segment behind a marker; None where there is none, or it is broken."""
+    if found is None or found[1][0] in _BARE_MARKERS or found.end() + 2 > file.size:
+        return None
+    length, = struct.unpack_from('>H', file.data, found.end())
+    stop = found.end() + length
+    whole = length >= 2 and stop <= file.size
+    return _Segment(found[1][0], found.end() + 2, stop) if whole else None
 
 
 def _require_whole(file: Bytes, encoding: str, size: Size) -> None:
@@ -161,10 +174,23 @@ def _require_whole(file: Bytes, encoding: str, size: Size) -> None:
 
 
 def _jpeg_fault(file: Bytes) -> str:
-    # Some versions of OpenCV would fill what is missing with grey. The end is looked for behind
-    # the first scan's header, as a thumbnail before it has an end of its own.
-    start = max((segment.stop for segment in _jpeg_segments(file)), default=0)
-    return '' if file[start:].tobytes().rfind(_JPEG_END) >= 0 else 'is cut off: it has no end'
+    # Some versions of OpenCV would fill what is missing with grey. The end is looked for where a
+    # decoder would, from the first scan's header on: a thumbnail before it has its own, and a
+    # comment behind it may hold the two bytes of one.
+    position = max((segment.stop for segment in _jpeg_segments(file)), default=0)
+    scans = 1
+    for _ in range(_SEGMENTS):
+        found = _SCAN_LEAVER.search(file.data, position)
+        if found and found[0] == _JPEG_END:
+            return ''
+        segment = _segment(file, found)
+        if segment is None:
+            return 'is cut off: it has no end'
+        scans += segment.marker == _SCAN_HEADER
+        if scans > _SCANS:
+            return f'has more than {_SCANS} scans: each costs time for all pixels'
+        position = segment.stop
+    return f'is broken: it has more than {_SEGMENTS} segments behind its first scan'
 
 
 def _png_fault(file: Bytes) -> str:

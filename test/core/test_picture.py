@@ -148,6 +148,50 @@ def test_a_thumbnail_is_not_mistaken_for_the_end():
         Frame.compressed(whole[:-200]).bgr()
 
 
+def segment(marker, content):
+    return bytes([0xff, marker]) + struct.pack('>H', len(content) + 2) + content
+
+
+def with_scans(count, between=b''):
+    """Repeat the last scan of a progressive JPEG, with something before each repetition."""
+    file = WHOLE['progressive jpeg']
+    last = file.rfind(b'\xff\xda')
+    more = (count - file.count(b'\xff\xda')) * (between + file[last:-2])
+    return file[:-2] + more + b'\xff\xd9'
+
+
+def test_a_jpeg_of_many_scans_is_refused_as_each_costs_time_for_all_pixels():
+    assert Frame.compressed(with_scans(50)).bgr().shape == (36, 48, 3)
+    with pytest.raises(FrameError, match=r'picture 48x36 of \d+ bytes has more than 50 scans'):
+        Frame.compressed(with_scans(51)).bgr()
+
+
+@pytest.mark.parametrize('between', [
+    pytest.param(segment(0xfe, b'\xff\xd9'), id='the end in a comment'),
+    pytest.param(segment(0xfe, bytes(300) + b'\xff'), id='half a marker in a comment'),
+    pytest.param(b'\xff\xd3' + b'\xff' * 9, id='a restart and filling'),
+])
+def test_no_scan_is_hidden_by_what_stands_before_it(between):
+    with pytest.raises(FrameError, match='has more than 50 scans'):
+        Frame.compressed(with_scans(51, between)).bgr()
+
+
+def test_what_only_looks_like_a_scan_or_an_end_is_neither():
+    comment = segment(0xfe, 100 * b'\xff\xda\xff\xd9')
+    whole = with_scans(12, comment)
+    np.testing.assert_array_equal(Frame.compressed(whole + 100 * b'\xff\xda').bgr(),
+                                  Frame.compressed(with_scans(12)).bgr())
+    for cut in range(1, 3 * len(comment)):
+        with pytest.raises(FrameError, match='is cut off: it has no end'):
+            Frame.compressed(whole[:-cut]).bgr()
+
+
+def test_segments_without_end_behind_the_first_scan_are_refused():
+    endless = WHOLE['jpeg'][:-2] + 1001 * segment(0xfe, b'') + b'\xff\xd9'
+    with pytest.raises(FrameError, match='more than 1000 segments behind its first scan'):
+        Frame.compressed(endless).bgr()
+
+
 @pytest.mark.parametrize('kind', WHOLE)
 @given(places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)),
                        min_size=1, max_size=8))
