@@ -47,7 +47,7 @@ _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SCAN_HEADER = 0xDA
 
 _MAGIC = {'jpeg': b'\xff\xd8\xff', 'png': b'\x89PNG\r\n\x1a\n'}
-_JPEG_END = b'\xff\xd9'
+_JPEG_END, _PNG_END = b'\xff\xd9', b'IEND'
 
 FORMATS = tuple(_MAGIC)
 """The names of the kinds of files."""
@@ -66,6 +66,19 @@ class _Segment(NamedTuple):
     start: int
     """Where its content begins, behind marker and length."""
     stop: int
+
+
+class _Chunk(NamedTuple):
+    name: bytes
+    start: int
+    """Where it begins, with the length of its content."""
+    stop: int
+    """Where it ends, with a checksum; perhaps not in the file."""
+
+    @property
+    def critical(self) -> bool:
+        """Whether the pixels need it, as its first letter says: a capital one."""
+        return self.name[:1].isupper()
 
 
 def read_header(file: Bytes) -> tuple[str, Size]:
@@ -93,6 +106,8 @@ def decode(file: Bytes, encoding: str, size: Size, least: Size | None = None) ->
     :raises FrameError: the file is cut off, or is broken in another way.
     """
     _require_whole(file, encoding, size)
+    if encoding == 'png':
+        file = _bare_png(file)
     divisor = _divisor(size, least) if encoding == 'jpeg' and least else 1
     expected = Size(*(-(-side // divisor) for side in size))
     try:
@@ -196,20 +211,40 @@ def _jpeg_fault(file: Bytes) -> str:
 def _png_fault(file: Bytes) -> str:
     # Some versions of OpenCV reserve what the length of a chunk claims, up to 4 GB, and libpng
     # writes a line to the log for each broken one.
-    position = 8
-    for _ in range(_CHUNKS):
-        if position + 12 > file.size:
-            return 'is cut off: it has no end'
-        length, name = struct.unpack_from('>I4s', file.data, position)
-        stop = position + 8 + length
-        if stop + 4 > file.size:
-            return f'is cut off: its chunk {name!r} at {position} claims {length} bytes'
-        if struct.unpack_from('>I', file.data, stop)[0] != crc32(file.data[position + 4:stop]):
-            return f'is broken: its chunk {name!r} at {position} has another checksum'
-        if name == b'IEND':
+    for count, (name, start, stop) in enumerate(_png_chunks(file)):
+        if count == _CHUNKS:
+            return f'is broken: it has more than {_CHUNKS} chunks'
+        if stop > file.size:
+            return f'is cut off: its chunk {name!r} at {start} claims {stop - start - 12} bytes'
+        checksum, = struct.unpack_from('>I', file.data, stop - 4)
+        if checksum != crc32(file.data[start + 4:stop - 4]):
+            return f'is broken: its chunk {name!r} at {start} has another checksum'
+        if name == _PNG_END:
             return ''
-        position = stop + 4
-    return f'is broken: it has more than {_CHUNKS} chunks'
+    return 'is cut off: it has no end'
+
+
+def _png_chunks(file: Bytes) -> Iterator[_Chunk]:
+    """Walk over the chunks of a PNG, up to its end."""
+    stop, name = 8, b''
+    while name != _PNG_END and stop + 12 <= file.size:
+        start = stop
+        length, name = struct.unpack_from('>I4s', file.data, start)
+        stop = start + 12 + length
+        yield _Chunk(name, start, stop)
+
+
+def _bare_png(file: Bytes) -> Bytes:
+    """
+    Leave out of a whole PNG what its pixels do not need; the same file where that is nothing.
+
+    Of texts and colour profiles libpng would unpack each to up to 8 MB, and keep them all.
+    """
+    chunks = list(_png_chunks(file))
+    if all(chunk.critical for chunk in chunks):
+        return file
+    return np.concatenate([file[:8], *(
+        file[chunk.start:chunk.stop] for chunk in chunks if chunk.critical)])
 
 
 _FAULTS = {'jpeg': _jpeg_fault, 'png': _png_fault}

@@ -276,6 +276,48 @@ def test_a_png_is_made_of_whole_chunks(chunks, complaint):
         frame.bgr()
 
 
+def with_chunks(*chunks):
+    return WHOLE['png'][:33] + b''.join(chunks) + WHOLE['png'][33:]
+
+
+def as_the_decoder_gets_it(file, monkeypatch):
+    seen = []
+    real = cv2.imdecode
+    monkeypatch.setattr(cv2, 'imdecode', lambda *given: seen.append(given[0]) or real(*given))
+    Frame.compressed(file).bgr()
+    return seen[0]
+
+
+@pytest.mark.parametrize(('name', 'head'), [
+    (b'zTXt', b'key\0\0'), (b'iTXt', b'key\0\1\0\0\0'), (b'iCCP', b'key\0\0')])
+def test_texts_that_are_huge_once_unpacked_never_reach_the_decoder(name, head, monkeypatch):
+    text = chunk(name, head + zlib.compress(bytes(7_900_000)))
+    given = as_the_decoder_gets_it(with_chunks(*60 * [text]), monkeypatch)
+    assert given.tobytes() == WHOLE['png']
+
+
+def test_a_png_of_pixels_alone_is_decoded_where_it_lies(monkeypatch):
+    file = np.frombuffer(WHOLE['png'], np.uint8)
+    assert np.shares_memory(as_the_decoder_gets_it(file, monkeypatch), file)
+
+
+@pytest.mark.parametrize(('depth', 'kind', 'row', 'extra'), [
+    pytest.param(8, 3, 4, [(b'tRNS', bytes(9)), (b'bKGD', b'\1')], id='palette'),
+    pytest.param(8, 0, 4, [(b'sBIT', b'\4'), (b'tRNS', b'\0\x0b'), (b'bKGD', b'\0\1')], id='grey'),
+    pytest.param(16, 0, 8, [(b'gAMA', b'\0\3\x5b\x60'), (b'tRNS', b'\0\x0b')], id='16 bits'),
+    pytest.param(8, 6, 16, [(b'sRGB', b'\0'), (b'bKGD', bytes(6))], id='alpha'),
+])
+def test_what_is_left_out_changes_no_pixel(depth, kind, row, extra):
+    head = chunk(b'IHDR', struct.pack('>IIBBBBB', 4, 2, depth, kind, 0, 0, 0))
+    palette = chunk(b'PLTE', bytes(range(90))) if kind == 3 else b''
+    rows = zlib.compress(2 * bytes([0, *range(10, 10 + row)]))
+    pixels = palette, *(chunk(*one) for one in extra), chunk(b'IDAT', rows), chunk(b'IEND')
+    file = CHUNK + head + b''.join(pixels)
+    np.testing.assert_array_equal(
+        Frame.compressed(file).bgr(),
+        cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR))
+
+
 def test_a_header_that_lies_is_found_out_when_the_picture_is_decoded():
     frame = Frame.compressed(WHOLE['png'])
     with pytest.raises(FrameError, match='png picture is 48x36: its header promised 40x30'):
