@@ -26,8 +26,8 @@ from fcos_ros.core.resize import Size
 FILE_ENCODINGS = ('jpeg', 'mjpeg')
 """Encodings of an image message that is a file; cameras sent these before CompressedImage."""
 
-HBM_ENCODINGS = ('nv12', 'bgr8', 'rgb8', 'mono8', 'jpeg')
-"""Encodings of the shared-memory messages; none begins with another."""
+HBM_ENCODINGS = (*ENCODINGS, *FILE_ENCODINGS)
+"""Encodings of the shared-memory messages, which have room for 12 letters."""
 
 _BRIDGED = {1: 'mono8', 3: 'bgr8', 4: 'bgra8'}
 """Encoding of an array by its number of channels, as OpenCV orders them."""
@@ -126,9 +126,9 @@ def _own_header(message: Any) -> Any:
 
 def _hbm_encoding(name: bytes) -> str:
     """Read letters with no end: the memory behind them may hold those of another image."""
-    for encoding in HBM_ENCODINGS:
-        if name.startswith(encoding.encode()):
-            return encoding
+    found = [encoding for encoding in HBM_ENCODINGS if name.startswith(encoding.encode())]
+    if found:
+        return max(found, key=len)  # as yuv422_yuy2 begins with yuv422
     said = name.partition(b'\0')[0].decode('ascii', 'backslashreplace')
     raise FrameError(f'unknown encoding {said!r}: accepted are {", ".join(HBM_ENCODINGS)}')
 
