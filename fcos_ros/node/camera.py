@@ -154,8 +154,8 @@ class Camera:
         elif outcome.criteria is not self._criteria:
             result = self._judged_again(result)
         self._outlets.publish(Finding.of(outcome, result))
-        age = self._stamps.age(header.stamp)
-        if age is not None and age >= 0:
+        age = self._stamps.plausible_age(header.stamp)
+        if age is not None:
             self._books.latencies.add(age=age)
 
     def _tracked(self, result: Result, job: Job[Header]) -> Result:
