@@ -53,6 +53,7 @@ def python(program, **environment):
     pytest.param({}, {NEW: '/p.xml'}, id='the wheels'),
     pytest.param({'ROS_DISTRO': 'kilted', OLD: '/mine.xml'}, {}, id="the user's, old name"),
     pytest.param({'ROS_DISTRO': 'humble', NEW: '/mine.xml'}, {}, id="the user's, new name"),
+    pytest.param({'FASTDDS_BUILTIN_TRANSPORTS': 'LARGE_DATA'}, {}, id="the user's transports"),
     pytest.param({OLD: '', NEW: ''}, {NEW: '/p.xml'}, id='set to nothing'),
 ])
 def test_a_process_gets_the_profile_unless_it_has_one(environment, added):
