@@ -141,6 +141,13 @@ def test_a_file_that_is_cut_off_is_found_out_where_it_is_decoded(data):
         frame.bgr()
 
 
+@pytest.mark.parametrize('kind', [10**6 * 'x', 10**6 * '\n' + 'compressedDepth'])
+def test_a_format_without_end_does_not_make_an_error_without_end(kind):
+    with pytest.raises(FrameError, match=r'format .*[xn]\.{3}') as caught:
+        compressed_to_frame(compressed(b'', kind))
+    assert len(str(caught.value)) < 1000
+
+
 # hbm_img_msgs
 
 @pytest.mark.parametrize('encoding', ENCODINGS)
@@ -293,6 +300,14 @@ def test_what_cv_bridge_cannot_do_is_refused_with_its_reason(install, encoding, 
     install(STAND_IN)
     with pytest.raises(FrameError, match=f"'{encoding}': {ACCEPTED}; .* {complaint}"):
         to_frame(image(encoding, data))
+
+
+@pytest.mark.parametrize('source', [STAND_IN, 'raise ImportError'], ids=['with', 'without'])
+def test_an_encoding_without_end_does_not_make_an_error_without_end(install, source):
+    install(source)
+    with pytest.raises(FrameError, match=rf"'x+\.{{3}}': {ACCEPTED}; ") as caught:
+        to_frame(image(10**6 * 'x', bytes(144)))
+    assert len(str(caught.value)) < 1000
 
 
 @pytest.mark.parametrize('source', [
