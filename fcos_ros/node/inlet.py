@@ -121,7 +121,7 @@ class Inlet:
         # The weakest that hears all; no weaker, as best effort is the first to lose large images.
         reliable = (all(publisher.reliable for publisher in heard) if asked == 'auto'
                     else asked == 'reliable')
-        return Feed(topic, type_name, reliable)
+        return Feed(topic, type_name, reliable, all(publisher.durable for publisher in heard))
 
     def _hear(self, feed: Feed) -> str:
         """Subscribe if that is not done yet; returns why it cannot be, else nothing."""
@@ -133,7 +133,7 @@ class Inlet:
         try:
             self._subscription = self._node.create_subscription(
                 source.message_type(), feed.topic, partial(self._take, source),
-                newest(feed.reliable), event_callbacks=quietly(),
+                newest(feed.reliable, feed.durable), event_callbacks=quietly(),
                 qos_overriding_options=QoSOverridingOptions(SETTLED_POLICIES))
         except Exception as error:  # noqa: BLE001 - whatever it is, the next camera may do
             return f'cannot subscribe to {feed}: {error}'
