@@ -219,6 +219,17 @@ def test_an_override_that_is_no_reliability_keeps_the_node_inactive_with_the_rea
         assert word in status.message
 
 
+def test_an_override_that_is_no_history_is_named_and_nothing_seems_connected(start, neighbour):
+    graph = start(**{'qos_overrides./image.subscription.history': 'sometimes'})
+    with neighbour.camera(type(MESSAGES['raw']())):
+        status = graph.status('frames', lambda status: 'cannot subscribe' in status.message)
+        assert status.level == ERROR
+        for word in ('on /image', 'history', '`sometimes`'):
+            assert word in status.message
+        said = values(status)
+        assert (said['type'], said['reliability'], said['publishers']) == ('', '', '1')
+
+
 def test_a_topic_without_images_is_named_and_a_camera_beside_it_is_served(start, neighbour):
     graph, message = start(), MESSAGES['raw']()
     with neighbour.camera(PointCloud2):
