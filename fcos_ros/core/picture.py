@@ -29,19 +29,25 @@ MOST_PIXELS = 7680 * 4320
 """The largest picture that is decoded, 8K: 100 MB of pixels."""
 
 _SEGMENTS = 1000
-"""Segments of a JPEG before its pixels; a colour profile alone may have 255."""
+"""Segments of a JPEG before its pixels; a colour profile alone may have 255. As many after."""
+
+_SCANS = 50
+"""Scans of a JPEG, each of which costs time for all pixels, however short it is; most programs
+write up to 10."""
 
 _CHUNKS = 50_000
 """Chunks of a PNG: of 8 KB each, as most programs write, they hold more than 8K pixels need."""
 
 _MARKER = re.compile(rb'\xff+([^\xff])')
+_SCAN_LEAVER = re.compile(rb'\xff([\xc0-\xcf\xd9-\xfe])')
+"""What pixels end with: among them, FF stands before 00 and in restarts only."""
 _BARE_MARKERS = frozenset([0x00, 0x01, *range(0xD0, 0xDA)])
 """Second bytes that no segment follows: restarts, start and end of the image."""
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SCAN_HEADER = 0xDA
 
 _MAGIC = {'jpeg': b'\xff\xd8\xff', 'png': b'\x89PNG\r\n\x1a\n'}
-_JPEG_END = b'\xff\xd9'
+_JPEG_END, _PNG_END = b'\xff\xd9', b'IEND'
 
 FORMATS = tuple(_MAGIC)
 """The names of the kinds of files."""
@@ -60,6 +66,19 @@ class _Segment(NamedTuple):
     start: int
     """Where its content begins, behind marker and length."""
     stop: int
+
+
+class _Chunk(NamedTuple):
+    name: bytes
+    start: int
+    """Where it begins, with the length of its content."""
+    stop: int
+    """Where it ends, with a checksum; perhaps not in the file."""
+
+    @property
+    def critical(self) -> bool:
+        """Whether the pixels need it, as its first letter says: a capital one."""
+        return self.name[:1].isupper()
 
 
 def read_header(file: Bytes) -> tuple[str, Size]:
@@ -87,6 +106,8 @@ def decode(file: Bytes, encoding: str, size: Size, least: Size | None = None) ->
     :raises FrameError: the file is cut off, or is broken in another way.
     """
     _require_whole(file, encoding, size)
+    if encoding == 'png':
+        file = _bare_png(file)
     divisor = _divisor(size, least) if encoding == 'jpeg' and least else 1
     expected = Size(*(-(-side // divisor) for side in size))
     try:
@@ -137,16 +158,23 @@ def _jpeg_segments(file: Bytes) -> Iterator[_Segment]:
     """
     position = 2
     for _ in range(_SEGMENTS):
-        found = _MARKER.match(file.data, position)
-        if found is None or found[1][0] in _BARE_MARKERS or found.end() + 2 > file.size:
+        segment = _segment(file, _MARKER.match(file.data, position))
+        if segment is None:
             return
-        length, = struct.unpack_from('>H', file.data, found.end())
-        position = found.end() + length
-        if length < 2 or position > file.size:
+        yield segment
+        if segment.marker == _SCAN_HEADER:
             return
-        yield _Segment(found[1][0], found.end() + 2, position)
-        if found[1][0] == _SCAN_HEADER:
-            return
+        position = segment.stop
+
+
+def _segment(file: Bytes, found: re.Match[bytes] | None) -> _Segment | None:
+    """See the segment behind a marker; None where there is none, or it is broken."""
+    if found is None or found[1][0] in _BARE_MARKERS or found.end() + 2 > file.size:
+        return None
+    length, = struct.unpack_from('>H', file.data, found.end())
+    stop = found.end() + length
+    whole = length >= 2 and stop <= file.size
+    return _Segment(found[1][0], found.end() + 2, stop) if whole else None
 
 
 def _require_whole(file: Bytes, encoding: str, size: Size) -> None:
@@ -161,29 +189,62 @@ def _require_whole(file: Bytes, encoding: str, size: Size) -> None:
 
 
 def _jpeg_fault(file: Bytes) -> str:
-    # Some versions of OpenCV would fill what is missing with grey. The end is looked for behind
-    # the first scan's header, as a thumbnail before it has an end of its own.
-    start = max((segment.stop for segment in _jpeg_segments(file)), default=0)
-    return '' if file[start:].tobytes().rfind(_JPEG_END) >= 0 else 'is cut off: it has no end'
+    # Some versions of OpenCV would fill what is missing with grey. The end is looked for where a
+    # decoder would, from the first scan's header on: a thumbnail before it has its own, and a
+    # comment behind it may hold the two bytes of one.
+    position = max((segment.stop for segment in _jpeg_segments(file)), default=0)
+    scans = 1
+    for _ in range(_SEGMENTS):
+        found = _SCAN_LEAVER.search(file.data, position)
+        if found and found[0] == _JPEG_END:
+            return ''
+        segment = _segment(file, found)
+        if segment is None:
+            return 'is cut off: it has no end'
+        scans += segment.marker == _SCAN_HEADER
+        if scans > _SCANS:
+            return f'has more than {_SCANS} scans: each costs time for all pixels'
+        position = segment.stop
+    return f'is broken: it has more than {_SEGMENTS} segments behind its first scan'
 
 
 def _png_fault(file: Bytes) -> str:
     # Some versions of OpenCV reserve what the length of a chunk claims, up to 4 GB, and libpng
     # writes a line to the log for each broken one.
-    position = 8
-    for _ in range(_CHUNKS):
-        if position + 12 > file.size:
-            return 'is cut off: it has no end'
-        length, name = struct.unpack_from('>I4s', file.data, position)
-        stop = position + 8 + length
-        if stop + 4 > file.size:
-            return f'is cut off: its chunk {name!r} at {position} claims {length} bytes'
-        if struct.unpack_from('>I', file.data, stop)[0] != crc32(file.data[position + 4:stop]):
-            return f'is broken: its chunk {name!r} at {position} has another checksum'
-        if name == b'IEND':
+    for count, (name, start, stop) in enumerate(_png_chunks(file)):
+        if count == _CHUNKS:
+            return f'is broken: it has more than {_CHUNKS} chunks'
+        if stop > file.size:
+            return f'is cut off: its chunk {name!r} at {start} claims {stop - start - 12} bytes'
+        checksum, = struct.unpack_from('>I', file.data, stop - 4)
+        if checksum != crc32(file.data[start + 4:stop - 4]):
+            return f'is broken: its chunk {name!r} at {start} has another checksum'
+        if name == _PNG_END:
             return ''
-        position = stop + 4
-    return f'is broken: it has more than {_CHUNKS} chunks'
+    return 'is cut off: it has no end'
+
+
+def _png_chunks(file: Bytes) -> Iterator[_Chunk]:
+    """Walk over the chunks of a PNG, up to its end."""
+    stop, name = 8, b''
+    while name != _PNG_END and stop + 12 <= file.size:
+        start = stop
+        length, name = struct.unpack_from('>I4s', file.data, start)
+        stop = start + 12 + length
+        yield _Chunk(name, start, stop)
+
+
+def _bare_png(file: Bytes) -> Bytes:
+    """
+    Leave out of a whole PNG what its pixels do not need; the same file where that is nothing.
+
+    Of texts and colour profiles libpng would unpack each to up to 8 MB, and keep them all.
+    """
+    chunks = list(_png_chunks(file))
+    if all(chunk.critical for chunk in chunks):
+        return file
+    return np.concatenate([file[:8], *(
+        file[chunk.start:chunk.stop] for chunk in chunks if chunk.critical)])
 
 
 _FAULTS = {'jpeg': _jpeg_fault, 'png': _png_fault}

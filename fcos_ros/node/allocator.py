@@ -21,23 +21,33 @@ _MMAP_THRESHOLD = (-3, 32 << 20)
 _TRIM_THRESHOLD = (-1, 256 << 20)
 """More free memory than this is given back. Setting one of the two alone makes things worse."""
 
+_TUNABLES = ('mmap_threshold', 'trim_threshold', 'top_pad', 'mmap_max')
+"""Of glibc's, those that say when memory is given back."""
 
-def keep_memory(environment: Mapping[str, str]) -> bool:
+
+def keep_memory(environment: Mapping[str, str]) -> str:
     """
     Have large blocks kept and used again; to be called before there are other threads.
 
-    :param environment: of this process. The user's own `MALLOC_...` or `GLIBC_TUNABLES` count
+    :param environment: of this process. The user's own word on when memory is given back counts
         more, and `FCOS_KEEP_MEMORY=0` leaves the allocator alone.
-    :returns: whether it is in force. It never is without glibc.
+    :returns: why it is not in force, nothing when it is.
     """
-    if not _wanted(environment) or platform.libc_ver()[0] != 'glibc':
-        return False
+    reason = _objection(environment)
+    if reason:
+        return reason
     library = ctypes.CDLL(None)
-    return bool(library.mallopt(*_MMAP_THRESHOLD) and library.mallopt(*_TRIM_THRESHOLD))
+    kept = library.mallopt(*_MMAP_THRESHOLD) and library.mallopt(*_TRIM_THRESHOLD)
+    return '' if kept else 'glibc refuses'
 
 
-def _wanted(environment: Mapping[str, str]) -> bool:
+def _objection(environment: Mapping[str, str]) -> str:
     if environment.get(SWITCH, '1') == '0':
-        return False
-    own = any(name.startswith('MALLOC_') for name in environment)
-    return not own and 'glibc.malloc' not in environment.get('GLIBC_TUNABLES', '')
+        return f'{SWITCH} is 0'
+    for name in _TUNABLES:
+        variable, tunable = f'MALLOC_{name.upper()}_', f'glibc.malloc.{name}'
+        if variable in environment:
+            return f'{variable} is set'
+        if f'{tunable}=' in environment.get('GLIBC_TUNABLES', ''):
+            return f'GLIBC_TUNABLES sets {tunable}'
+    return '' if platform.libc_ver()[0] == 'glibc' else 'the C library is not glibc'

@@ -173,8 +173,8 @@ class Camera:
             raise TimeoutError('done only after the node was deactivated')
         found = self._judged(result.detections, outcome)
         self._outlets.publish(Finding.of(outcome, result.times, found))
-        age = self._stamps.age(header.stamp)
-        if age is not None and age >= 0:
+        age = self._stamps.plausible_age(header.stamp)
+        if age is not None:
             self._books.latencies.add(age=age)
 
     def _judged(self, found: Detections, outcome: Outcome[Header]) -> Detections:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from std_msgs.msg import Header
 
 from fcos_ros.backends import ModelInfo
 from fcos_ros.node.inlet import Link
-from fcos_ros.node.stamps import REMEDIES
+from fcos_ros.node.stamps import EXPIRING, REMEDIES
 from fcos_ros.runtime.statistics import Account, Percentiles
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -107,6 +108,7 @@ def _troubles(health: Health, camera: CameraHealth) -> Iterator[tuple[bytes, str
     account, before, link = camera.account, camera.before, camera.link
     failed = account.failed - before.failed
     expired = account.expired - before.expired
+    oddities = Counter(camera.oddities) - Counter(camera.odd_before)
     level = WARN if account.published > before.published else ERROR
     if health.fault:
         yield ERROR, f'{health.state}: {health.fault}'
@@ -116,15 +118,15 @@ def _troubles(health: Health, camera: CameraHealth) -> Iterator[tuple[bytes, str
     if failed:
         yield level, f'{failed} frames failed since the last report: {account.last_error}'
     if expired:
+        why = next((f'{oddity}; {REMEDIES[oddity]}' for oddity in EXPIRING if oddities[oddity]),
+                   'if they are not, set the clocks, or use_sim_time for a recording')
         yield level, (f'{expired} images since the last report were older than the '
-                      f'{camera.max_age:g} s of max_age; if they are not, set the clocks, or '
-                      'use_sim_time for a recording')
+                      f'{camera.max_age:g} s of max_age; {why}')
     if link.trouble:
         yield level, link.trouble
     for oddity, remedy in REMEDIES.items():
-        count = camera.oddities.get(oddity, 0) - camera.odd_before.get(oddity, 0)
-        if count:
-            yield WARN, f'{count} images since the last report: {oddity}; {remedy}'
+        if oddities[oddity]:
+            yield WARN, f'{oddities[oddity]} images since the last report: {oddity}; {remedy}'
     if not link.publishers:
         yield WARN, f'nobody publishes {link.topic}: start the camera, or remap image'
     if camera.silence > SILENCE:

@@ -13,6 +13,9 @@ PROFILE = 'package://fcos_ros/config/fastdds_images.xml'
 _VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 """What Fast DDS 2 reads, and what Fast DDS 3 reads. One of them: a file read twice is an error."""
 
+_TRANSPORTS = 'FASTDDS_BUILTIN_TRANSPORTS'
+"""What chooses among the transports of Fast DDS itself, which a profile like ours replaces."""
+
 _FAST_DDS_2 = ('humble', 'iron', 'jazzy')
 
 
@@ -23,7 +26,7 @@ def surroundings(environment: Mapping[str, str], profile: Path) -> dict[str, str
     :param environment: what a user, or TROS, has set there counts more.
     :returns: nothing, or the variable for Fast DDS of the distribution.
     """
-    if any(environment.get(name) for name in _VARIABLES):
+    if any(environment.get(name) for name in (*_VARIABLES, _TRANSPORTS)):
         return {}
     old, new = _VARIABLES
     return {old if environment.get('ROS_DISTRO') in _FAST_DDS_2 else new: str(profile)}

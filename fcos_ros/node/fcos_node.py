@@ -227,8 +227,10 @@ class FcosNode(LifecycleNode):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the node until it is told to end."""
-    keep_memory(os.environ)  # before ROS 2 starts threads
+    objection = keep_memory(os.environ)  # before ROS 2 starts threads
     rclpy.init(args=arguments)
+    if objection:
+        rclpy.logging.get_logger('fcos').info(f'memory of large images is not kept: {objection}')
     executor = SingleThreadedExecutor()
     node: FcosNode | None = None
     try:

@@ -26,8 +26,11 @@ from fcos_ros.core.resize import Size
 FILE_ENCODINGS = ('jpeg', 'mjpeg')
 """Encodings of an image message that is a file; cameras sent these before CompressedImage."""
 
-HBM_ENCODINGS = ('nv12', 'bgr8', 'rgb8', 'mono8', 'jpeg')
-"""Encodings of the shared-memory messages; none begins with another."""
+HBM_ENCODINGS = (*ENCODINGS, *FILE_ENCODINGS)
+"""Encodings of the shared-memory messages, which have room for 12 letters."""
+
+_MOST_LETTERS = 200
+"""Of a text that came with a message: no name is longer, and errors go into log and reports."""
 
 _BRIDGED = {1: 'mono8', 3: 'bgr8', 4: 'bgra8'}
 """Encoding of an array by its number of channels, as OpenCV orders them."""
@@ -90,13 +93,13 @@ def compressed_to_frame(message: CompressedImage) -> Frame:
 
     :raises FrameError: when it is no JPEG or PNG file, or one of depths.
     """
+    said = f'format {_short(message.format)!r}'
     if 'compressedDepth' in message.format:
-        raise FrameError(f'format {message.format!r} carries depths: accepted are pictures, '
-                         'jpeg or png')
+        raise FrameError(f'{said} carries depths: accepted are pictures, jpeg or png')
     try:
         return Frame.compressed(message.data)
     except FrameError as error:
-        raise FrameError(f'{error} (the message says format {message.format!r})') from error
+        raise FrameError(f'{error} (the message says {said})') from error
 
 
 def hbm_to_frame(message: Any) -> Frame:
@@ -126,9 +129,9 @@ def _own_header(message: Any) -> Any:
 
 def _hbm_encoding(name: bytes) -> str:
     """Read letters with no end: the memory behind them may hold those of another image."""
-    for encoding in HBM_ENCODINGS:
-        if name.startswith(encoding.encode()):
-            return encoding
+    found = [encoding for encoding in HBM_ENCODINGS if name.startswith(encoding.encode())]
+    if found:
+        return max(found, key=len)  # as yuv422_yuy2 begins with yuv422
     said = name.partition(b'\0')[0].decode('ascii', 'backslashreplace')
     raise FrameError(f'unknown encoding {said!r}: accepted are {", ".join(HBM_ENCODINGS)}')
 
@@ -136,7 +139,7 @@ def _hbm_encoding(name: bytes) -> str:
 def _bridged(message: Image) -> Frame:
     """Have `cv_bridge` convert an image, or hand over its samples when they have no colours."""
     accepted = ', '.join((*ENCODINGS, *FILE_ENCODINGS))
-    complaint = f'unknown encoding {message.encoding!r}: accepted are {accepted}'
+    complaint = f'unknown encoding {_short(message.encoding)!r}: accepted are {accepted}'
     try:
         from cv_bridge import CvBridge
         bridge = CvBridge()
@@ -148,7 +151,13 @@ def _bridged(message: Image) -> Frame:
         pixels = _eight_bits(_unbridged(bridge, message))
         return Frame.wrap(pixels, size, _encoding_of(pixels))
     except Exception as error:  # whatever it makes of a message, the frame alone is lost
-        raise FrameError(f'{complaint}; cv_bridge does not help with {size}: {error}') from error
+        raise FrameError(f'{complaint}; cv_bridge does not help with {size}: '
+                         f'{_short(str(error))}') from error
+
+
+def _short(text: str) -> str:
+    """Cut what a message says off where it is longer than any name."""
+    return text if len(text) <= _MOST_LETTERS else f'{text[:_MOST_LETTERS]}...'
 
 
 def _unbridged(bridge: Any, message: Image) -> NDArray[Any]:

@@ -121,23 +121,23 @@ class Inlet:
         # The weakest that hears all; no weaker, as best effort is the first to lose large images.
         reliable = (all(publisher.reliable for publisher in heard) if asked == 'auto'
                     else asked == 'reliable')
-        return Feed(topic, type_name, reliable)
+        return Feed(topic, type_name, reliable, all(publisher.durable for publisher in heard))
 
     def _hear(self, feed: Feed) -> str:
         """Subscribe if that is not done yet; returns why it cannot be, else nothing."""
-        before = self._feed
-        if feed == before and self._subscription is not None:
+        before, source = self._feed, SOURCES[feed.type_name]
+        if feed == before:
             return ''
         self._unsubscribe()
-        self._feed, source = feed, SOURCES[feed.type_name]
         try:
             self._subscription = self._node.create_subscription(
                 source.message_type(), feed.topic, partial(self._take, source),
-                newest(feed.reliable), event_callbacks=quietly(),
+                newest(feed.reliable, feed.durable), event_callbacks=quietly(),
                 qos_overriding_options=QoSOverridingOptions(SETTLED_POLICIES))
         except Exception as error:  # noqa: BLE001 - whatever it is, the next camera may do
             return f'cannot subscribe to {feed}: {error}'
-        change = f', before {before}' if before not in (None, feed) else ''
+        self._feed = feed
+        change = f', before {before}' if before else ''
         self._node.get_logger().info(f'listening to {feed}{change}')
         return ''
 
@@ -149,7 +149,7 @@ class Inlet:
     def _unsubscribe(self) -> None:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
-            self._subscription = None
+            self._subscription = self._feed = None
 
     def _cure(self, feed: Feed | None) -> str:
         if feed and self._overrides[feed.topic]:

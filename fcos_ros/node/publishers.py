@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rclpy.node import Node
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
 from fcos_ros.node.images import SOURCES
 
@@ -34,6 +34,7 @@ class Publisher:
     :ivar type_name: of its messages, such as 'sensor_msgs/msg/Image'.
     :ivar reliable: whether it offers reliable transport; not when it does not say.
     :ivar since: grows with the time when it was first seen.
+    :ivar durable: whether those who come late get its last images.
     """
 
     node: str
@@ -41,6 +42,7 @@ class Publisher:
     type_name: str
     reliable: bool
     since: int = 0
+    durable: bool = False
 
     def __str__(self) -> str:
         return f'{self.node} publishes {self.type_name} on {self.topic}'
@@ -53,9 +55,11 @@ class Feed:
     topic: str
     type_name: str
     reliable: bool
+    durable: bool = False
 
     def __str__(self) -> str:
-        return f'{self.type_name} on {self.topic}, {self.reliability}'
+        latched = ', latched' if self.durable else ''
+        return f'{self.type_name} on {self.topic}, {self.reliability}{latched}'
 
     @property
     def reliability(self) -> str:
@@ -88,9 +92,11 @@ class Scout:
         for info in self._node.get_publishers_info_by_topic(topic):
             identity = tuple(info.endpoint_gid)
             self._seen[identity] = before.get(identity, self._looks)
+            qos = info.qos_profile
             yield Publisher(
                 _full_name(info), topic, info.topic_type,
-                info.qos_profile.reliability == ReliabilityPolicy.RELIABLE, self._seen[identity])
+                qos.reliability == ReliabilityPolicy.RELIABLE, self._seen[identity],
+                qos.durability == DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def to_hear(publishers: Sequence[Publisher], base: str, transport: str) -> tuple[Publisher, ...]:

@@ -25,18 +25,19 @@ except ImportError:  # ROS 2 Humble
 
 
 SETTLED_POLICIES = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
-"""What `qos_overrides` may change of a subscription whose reliability follows the publisher."""
+"""What `qos_overrides` may change of a subscription that follows its publishers in the rest."""
 
 _RELIABILITIES = {
     None: '', 'reliable': 'reliable', 'best_effort': 'best_effort',
     'system_default': 'auto', 'best_available': 'auto'}
 
 
-def newest(reliable: bool = True) -> QoSProfile:
+def newest(reliable: bool = True, durable: bool = False) -> QoSProfile:
     """Keep the newest only. By default reliable: best effort is the first to lose large images."""
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST, depth=1,
-        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT)
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if durable else DurabilityPolicy.VOLATILE)
 
 
 def every() -> QoSProfile:
@@ -47,9 +48,7 @@ def every() -> QoSProfile:
 
 def latched() -> QoSProfile:
     """Tell late joiners the last word."""
-    return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    return newest(durable=True)
 
 
 def quietly() -> SubscriptionEventCallbacks:

@@ -14,6 +14,9 @@ import numpy as np
 WINDOW = 512
 """Samples kept a stage: at 30 Hz the last 17 s, few enough to sort once a second."""
 
+MOST_LETTERS = 1000
+"""Kept of an error's text: it is reported once a second."""
+
 
 @dataclass(frozen=True)
 class Account:
@@ -26,7 +29,8 @@ class Account:
     :ivar expired: too old when a worker was free, or already on arrival.
     :ivar failed: something was wrong with the frame, or went wrong.
     :ivar errors: failed frames by the kind of error.
-    :ivar last_error: the newest failure's text, empty when there was none.
+    :ivar last_error: the newest failure's text, of a long one the beginning, empty when there was
+        none.
     """
 
     received: int
@@ -78,7 +82,7 @@ class Ledger:
         with self._lock:
             self._counts['failed'] += 1
             self._errors[type(error).__name__] += 1
-            self._last_error = str(error) or repr(error)
+            self._last_error = (str(error) or repr(error))[:MOST_LETTERS]
 
     def account(self) -> Account:
         """Tell the state of one moment."""

@@ -148,6 +148,50 @@ def test_a_thumbnail_is_not_mistaken_for_the_end():
         Frame.compressed(whole[:-200]).bgr()
 
 
+def segment(marker, content):
+    return bytes([0xff, marker]) + struct.pack('>H', len(content) + 2) + content
+
+
+def with_scans(count, between=b''):
+    """Repeat the last scan of a progressive JPEG, with something before each repetition."""
+    file = WHOLE['progressive jpeg']
+    last = file.rfind(b'\xff\xda')
+    more = (count - file.count(b'\xff\xda')) * (between + file[last:-2])
+    return file[:-2] + more + b'\xff\xd9'
+
+
+def test_a_jpeg_of_many_scans_is_refused_as_each_costs_time_for_all_pixels():
+    assert Frame.compressed(with_scans(50)).bgr().shape == (36, 48, 3)
+    with pytest.raises(FrameError, match=r'picture 48x36 of \d+ bytes has more than 50 scans'):
+        Frame.compressed(with_scans(51)).bgr()
+
+
+@pytest.mark.parametrize('between', [
+    pytest.param(segment(0xfe, b'\xff\xd9'), id='the end in a comment'),
+    pytest.param(segment(0xfe, bytes(300) + b'\xff'), id='half a marker in a comment'),
+    pytest.param(b'\xff\xd3' + b'\xff' * 9, id='a restart and filling'),
+])
+def test_no_scan_is_hidden_by_what_stands_before_it(between):
+    with pytest.raises(FrameError, match='has more than 50 scans'):
+        Frame.compressed(with_scans(51, between)).bgr()
+
+
+def test_what_only_looks_like_a_scan_or_an_end_is_neither():
+    comment = segment(0xfe, 100 * b'\xff\xda\xff\xd9')
+    whole = with_scans(12, comment)
+    np.testing.assert_array_equal(Frame.compressed(whole + 100 * b'\xff\xda').bgr(),
+                                  Frame.compressed(with_scans(12)).bgr())
+    for cut in range(1, 3 * len(comment)):
+        with pytest.raises(FrameError, match='is cut off: it has no end'):
+            Frame.compressed(whole[:-cut]).bgr()
+
+
+def test_segments_without_end_behind_the_first_scan_are_refused():
+    endless = WHOLE['jpeg'][:-2] + 1001 * segment(0xfe, b'') + b'\xff\xd9'
+    with pytest.raises(FrameError, match='more than 1000 segments behind its first scan'):
+        Frame.compressed(endless).bgr()
+
+
 @pytest.mark.parametrize('kind', WHOLE)
 @given(places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)),
                        min_size=1, max_size=8))
@@ -230,6 +274,48 @@ def test_a_png_is_made_of_whole_chunks(chunks, complaint):
     frame = Frame.compressed(png_claiming(Size(8, 8)) + chunks)
     with pytest.raises(FrameError, match=f'png picture 8x8 of .* {complaint}'):
         frame.bgr()
+
+
+def with_chunks(*chunks):
+    return WHOLE['png'][:33] + b''.join(chunks) + WHOLE['png'][33:]
+
+
+def as_the_decoder_gets_it(file, monkeypatch):
+    seen = []
+    real = cv2.imdecode
+    monkeypatch.setattr(cv2, 'imdecode', lambda *given: seen.append(given[0]) or real(*given))
+    Frame.compressed(file).bgr()
+    return seen[0]
+
+
+@pytest.mark.parametrize(('name', 'head'), [
+    (b'zTXt', b'key\0\0'), (b'iTXt', b'key\0\1\0\0\0'), (b'iCCP', b'key\0\0')])
+def test_texts_that_are_huge_once_unpacked_never_reach_the_decoder(name, head, monkeypatch):
+    text = chunk(name, head + zlib.compress(bytes(7_900_000)))
+    given = as_the_decoder_gets_it(with_chunks(*60 * [text]), monkeypatch)
+    assert given.tobytes() == WHOLE['png']
+
+
+def test_a_png_of_pixels_alone_is_decoded_where_it_lies(monkeypatch):
+    file = np.frombuffer(WHOLE['png'], np.uint8)
+    assert np.shares_memory(as_the_decoder_gets_it(file, monkeypatch), file)
+
+
+@pytest.mark.parametrize(('depth', 'kind', 'row', 'extra'), [
+    pytest.param(8, 3, 4, [(b'tRNS', bytes(9)), (b'bKGD', b'\1')], id='palette'),
+    pytest.param(8, 0, 4, [(b'sBIT', b'\4'), (b'tRNS', b'\0\x0b'), (b'bKGD', b'\0\1')], id='grey'),
+    pytest.param(16, 0, 8, [(b'gAMA', b'\0\3\x5b\x60'), (b'tRNS', b'\0\x0b')], id='16 bits'),
+    pytest.param(8, 6, 16, [(b'sRGB', b'\0'), (b'bKGD', bytes(6))], id='alpha'),
+])
+def test_what_is_left_out_changes_no_pixel(depth, kind, row, extra):
+    head = chunk(b'IHDR', struct.pack('>IIBBBBB', 4, 2, depth, kind, 0, 0, 0))
+    palette = chunk(b'PLTE', bytes(range(90))) if kind == 3 else b''
+    rows = zlib.compress(2 * bytes([0, *range(10, 10 + row)]))
+    pixels = palette, *(chunk(*one) for one in extra), chunk(b'IDAT', rows), chunk(b'IEND')
+    file = CHUNK + head + b''.join(pixels)
+    np.testing.assert_array_equal(
+        Frame.compressed(file).bgr(),
+        cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR))
 
 
 def test_a_header_that_lies_is_found_out_when_the_picture_is_decoded():

@@ -16,7 +16,7 @@ from typing import Any
 from graph import wait_for
 import rclpy
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
 
 REPAIR = 5.0
@@ -40,9 +40,10 @@ class Neighbour:
 
     @contextmanager
     def camera(self, kind: Any, topic: str = 'image',
-               reliability: Any = ReliabilityPolicy.RELIABLE) -> Any:
+               reliability: Any = ReliabilityPolicy.RELIABLE,
+               durability: Any = DurabilityPolicy.VOLATILE) -> Any:
         """Have a node `camera` there that publishes messages of a type."""
-        number = self.ask('open', kind, topic, int(reliability))
+        number = self.ask('open', kind, topic, int(reliability), int(durability))
         try:
             yield Camera(self, number)
         finally:
@@ -65,12 +66,16 @@ class Camera:
         """Count who subscribes to it."""
         return int(self._neighbour.ask('count', self._number))
 
+    def publish(self, message: Any) -> None:
+        """Publish, whoever listens."""
+        self._neighbour.ask('publish', self._number, serialize_message(message))
+
     def publish_until(self, look: Any, message: Any) -> Any:
         """Publish until there is something to see: a message may be lost."""
         wait_for(self.listeners, patience=8 * REPAIR)
 
         def answer() -> Any:
-            self._neighbour.ask('publish', self._number, serialize_message(message))
+            self.publish(message)
             with suppress(AssertionError):
                 return wait_for(look, patience=REPAIR)
             return None
@@ -89,12 +94,13 @@ class _Street:
         self._cameras: dict[int, tuple[Any, Node, Any, Any]] = {}
         self._last = 0
 
-    def open(self, kind: Any, topic: str, reliability: int) -> int:
+    def open(self, kind: Any, topic: str, reliability: int, durability: int) -> int:
         context = rclpy.Context()
         rclpy.init(context=context)
         node = Node('camera', context=context, enable_rosout=False)
         publisher = node.create_publisher(
-            kind, topic, QoSProfile(depth=1, reliability=ReliabilityPolicy(reliability)))
+            kind, topic, QoSProfile(depth=1, reliability=ReliabilityPolicy(reliability),
+                                    durability=DurabilityPolicy(durability)))
         self._last += 1
         self._cameras[self._last] = context, node, publisher, kind
         return self._last

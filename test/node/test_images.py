@@ -141,13 +141,20 @@ def test_a_file_that_is_cut_off_is_found_out_where_it_is_decoded(data):
         frame.bgr()
 
 
+@pytest.mark.parametrize('kind', [10**6 * 'x', 10**6 * '\n' + 'compressedDepth'])
+def test_a_format_without_end_does_not_make_an_error_without_end(kind):
+    with pytest.raises(FrameError, match=r'format .*[xn]\.{3}') as caught:
+        compressed_to_frame(compressed(b'', kind))
+    assert len(str(caught.value)) < 1000
+
+
 # hbm_img_msgs
 
-@pytest.mark.parametrize('encoding', ['nv12', 'bgr8', 'rgb8', 'mono8'])
+@pytest.mark.parametrize('encoding', ENCODINGS)
 @pytest.mark.parametrize('behind', [b'', b'\0', b'\0g8xyz', b'nv12bgr', b'\xff\xfe'])
 def test_a_shared_memory_image_counts_up_to_its_data_size(encoding, behind):
     data = join(encoding, encode(flat(encoding), encoding))
-    message = hbm(data, encoding.encode() + behind)
+    message = hbm(data, (encoding.encode() + behind)[:12])
     frame = hbm_to_frame(message)
     assert frame.size == SIZE
     assert all(np.shares_memory(plane, message.data) for plane in frame.planes)
@@ -155,8 +162,9 @@ def test_a_shared_memory_image_counts_up_to_its_data_size(encoding, behind):
 
 
 @pytest.mark.parametrize('kind', ['HbmMsg480P', 'HbmMsg540P', 'HbmMsg1080P'])
-def test_shared_memory_of_each_size_may_hold_a_file(kind):
-    frame = hbm_to_frame(hbm(JPEG, b'jpeg\0', size=Size(640, 480), kind=kind))
+@pytest.mark.parametrize('encoding', [b'jpeg\0', b'jpeg', b'mjpeg'])
+def test_shared_memory_of_each_size_may_hold_a_file(kind, encoding):
+    frame = hbm_to_frame(hbm(JPEG, encoding, size=Size(640, 480), kind=kind))
     assert frame.size == SIZE
     np.testing.assert_allclose(frame.bgr(), flat('bgr8'), atol=3)
 
@@ -169,7 +177,7 @@ def test_shared_memory_of_each_size_may_hold_a_file(kind):
     pytest.param({'data_size': 96}, 'has 96 bytes of data: expected 72', id='rows of hardware'),
     pytest.param({'size': Size(0, 0)}, 'is 0x0', id='no size'),
     pytest.param({'size': Size(2**32 - 2, 2**32 - 2)}, 'image 4294967294x', id='huge'),
-    pytest.param({'encoding': b'h264'}, "unknown encoding 'h264': accepted are nv12, bgr8",
+    pytest.param({'encoding': b'h264'}, "unknown encoding 'h264': accepted are bgr8, rgb8",
                  id='video'),
     pytest.param({'encoding': b'\xff\xfenv12'}, r'unknown encoding .*xff.*nv12', id='garbage'),
     pytest.param({'encoding': bytes(12)}, "unknown encoding ''", id='no encoding'),
@@ -292,6 +300,14 @@ def test_what_cv_bridge_cannot_do_is_refused_with_its_reason(install, encoding, 
     install(STAND_IN)
     with pytest.raises(FrameError, match=f"'{encoding}': {ACCEPTED}; .* {complaint}"):
         to_frame(image(encoding, data))
+
+
+@pytest.mark.parametrize('source', [STAND_IN, 'raise ImportError'], ids=['with', 'without'])
+def test_an_encoding_without_end_does_not_make_an_error_without_end(install, source):
+    install(source)
+    with pytest.raises(FrameError, match=rf"'x+\.{{3}}': {ACCEPTED}; ") as caught:
+        to_frame(image(10**6 * 'x', bytes(144)))
+    assert len(str(caught.value)) < 1000
 
 
 @pytest.mark.parametrize('source', [

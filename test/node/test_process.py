@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node as a process: it ends tidily, and says in one line why it cannot start."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -30,11 +31,12 @@ sys.exit(main(sys.argv))
 """The node, told to end while it asks ROS 2 for a camera's publishers for the n-th time."""
 
 
-def run(*parameters, program=('-m', 'fcos_ros.node.fcos_node')):
+def run(*parameters, program=('-m', 'fcos_ros.node.fcos_node'), **environment):
     arguments = [part for name_value in parameters for part in ('-p', name_value)]
     return subprocess.Popen(
         [sys.executable, *program, '--ros-args', *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, **environment})
 
 
 @pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGTERM], ids=['Ctrl-C', 'SIGTERM'])
@@ -68,3 +70,8 @@ def test_a_wrong_parameter_ends_it_with_the_reason(parameter, complaint):
     output, _ = run(parameter).communicate(timeout=60)
     assert complaint in output
     assert 'Traceback' not in output
+
+
+def test_it_says_why_memory_of_large_images_is_not_kept():
+    output, _ = run('fit:=tile', MALLOC_TOP_PAD_='9').communicate(timeout=60)
+    assert 'memory of large images is not kept: MALLOC_TOP_PAD_ is set' in output

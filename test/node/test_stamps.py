@@ -45,6 +45,7 @@ def test_without_max_age_old_images_are_as_good_as_new_ones(graph):
 
 @pytest.mark.parametrize(('moments', 'words'), [
     pytest.param([(0, 0)], 'stamp is zero', id='zero'),
+    pytest.param([(4321, 0)], 'stamp is older than a day', id='since the board started'),
     pytest.param([(-5, 0)], 'stamp is before 1970', id='negative'),
     pytest.param([(2**31 - 1, 0)], 'stamp is in the future', id='future'),
     pytest.param([(100, 0), (99, 0)], 'stamp is older than the one before', id='backwards'),
@@ -55,6 +56,31 @@ def test_odd_stamps_are_said_and_the_images_are_worked_on(graph, moments, words)
     status = graph.status('frames', lambda status: words in status.message)
     assert status.level == b'\x01'
     assert graph.counts(published=len(moments))[words] == '1'
+
+
+@pytest.mark.parametrize(('moment', 'words'), [
+    pytest.param((4321, 0), ['stamp is older than a day', 'mipi_frame_ts_type:=realtime',
+                             'use_sim_time'], id='since the board started'),
+    pytest.param((-5, 0), ['stamp is before 1970'], id='negative'),
+])
+def test_images_that_expire_by_a_stamp_that_cannot_be_right_are_said_with_the_cure(
+        graph, moment, words):
+    assert graph.set(max_age=1.0) == ''
+    graph.camera.publish(image_message(SCENE, stamp=moment))
+    status = graph.status('frames', lambda status: 'of max_age' in status.message)
+    assert status.level == b'\x02'
+    for word in words:
+        assert word in status.message
+    assert 'set the clocks' not in status.message
+
+
+def test_ages_that_cannot_be_right_are_no_latencies(graph):
+    graph.detect(image_message(SCENE, stamp=(4321, 0)))
+    graph.counts(published=1)
+    assert not graph.status('latency').values[-1].key.startswith('age')
+    graph.detect(image_message(SCENE, stamp=stamp(graph, 0)))
+    status = graph.status('latency', lambda status: status.values[-1].key.startswith('age'))
+    assert float(status.values[-1].value.split(' / ')[-1]) < 60_000
 
 
 def test_an_image_without_a_known_age_does_not_expire(graph):

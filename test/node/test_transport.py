@@ -14,10 +14,11 @@ from neighbour import Neighbour
 from onnx_models import write_fcos
 from pictures import JPEG, MESSAGES, SCENE, compressed, hbm
 import pytest
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from sensor_msgs.msg import PointCloud2
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+TRANSIENT_LOCAL = DurabilityPolicy.TRANSIENT_LOCAL
 OK, WARN, ERROR = b'\x00', b'\x01', b'\x02'
 
 
@@ -187,11 +188,45 @@ def test_overrides_of_history_work_and_activation_can_be_repeated(start, neighbo
         serve(graph, camera, message)
 
 
+def test_the_only_image_of_a_latched_publisher_is_worked_on_whenever_it_came(start, neighbour):
+    message = MESSAGES['raw']()
+    with neighbour.camera(type(message), durability=TRANSIENT_LOCAL) as camera:
+        camera.publish(message)
+        graph = start()
+        wait_for(lambda: graph.arrays)
+        graph.node.trigger_deactivate()
+        graph.node.trigger_activate()
+        wait_for(lambda: len(graph.arrays) == 2)
+
+
+def test_a_latched_publisher_is_heard_beside_one_that_is_not(start, neighbour):
+    graph, message = start(), MESSAGES['raw']()
+    with neighbour.camera(type(message), durability=TRANSIENT_LOCAL) as latched:
+        serve(graph, latched, message)
+        with neighbour.camera(type(message)) as other:
+            serve(graph, other, message)
+            serve(graph, latched, message)
+        with neighbour.camera(type(message), reliability=BEST_EFFORT,
+                              durability=TRANSIENT_LOCAL) as weak:
+            serve(graph, weak, message, reliability='best effort')
+
+
 def test_an_override_that_is_no_reliability_keeps_the_node_inactive_with_the_reason(start):
     graph = start(**{'qos_overrides./image.subscription.reliability': 'better'})
     status = graph.status('frames', lambda status: status.level == ERROR)
     for word in ('qos_overrides./image.subscription.reliability', "'better'", 'best_effort'):
         assert word in status.message
+
+
+def test_an_override_that_is_no_history_is_named_and_nothing_seems_connected(start, neighbour):
+    graph = start(**{'qos_overrides./image.subscription.history': 'sometimes'})
+    with neighbour.camera(type(MESSAGES['raw']())):
+        status = graph.status('frames', lambda status: 'cannot subscribe' in status.message)
+        assert status.level == ERROR
+        for word in ('on /image', 'history', '`sometimes`'):
+            assert word in status.message
+        said = values(status)
+        assert (said['type'], said['reliability'], said['publishers']) == ('', '', '1')
 
 
 def test_a_topic_without_images_is_named_and_a_camera_beside_it_is_served(start, neighbour):

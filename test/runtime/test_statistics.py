@@ -7,7 +7,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from fcos_ros.runtime.statistics import WINDOW, Latencies, Ledger
+from fcos_ros.runtime.statistics import MOST_LETTERS, WINDOW, Latencies, Ledger
 
 
 def test_threads_lose_no_entry():
@@ -47,6 +47,14 @@ def test_an_error_without_text_is_named_by_its_kind():
     ledger = Ledger()
     ledger.fail(KeyError())
     assert ledger.account().last_error == 'KeyError()'
+
+
+def test_of_a_long_error_the_beginning_is_kept():
+    ledger = Ledger()
+    ledger.fail(ValueError('wrong: ' + 'x' * 2_000_000))
+    last = ledger.account().last_error
+    assert last.startswith('wrong: x')
+    assert len(last) == MOST_LETTERS
 
 
 def test_percentiles_are_those_of_the_newest_samples():
