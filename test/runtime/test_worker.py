@@ -2,16 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workers in child processes: the same results, and whatever befalls a child stays with it."""
 
-from contextlib import suppress
 import os
 from pathlib import Path
 import signal
 import subprocess
 import sys
-from threading import Thread
+from threading import Event, Thread
 import time
 
-from child_processes import children
+from child_processes import children, descriptors
 import numpy as np
 from onnx_models import white_square, write_fcos
 import pytest
@@ -65,15 +64,6 @@ def square(column=5, size=128, encoding='bgr8'):
 def shared_memory():
     """List what lies in named shared memory, but for that of ROS graphs of other processes."""
     return {name for name in os.listdir('/dev/shm') if 'fast' not in name}
-
-
-def descriptors():
-    """List the open files, pipes and sockets; each of them has a number that is its own."""
-    found = set()
-    for link in Path('/proc/self/fd').iterdir():
-        with suppress(OSError):  # closed meanwhile: this very listing, or what others left behind
-            found.add((link.name, os.readlink(link)))
-    return found
 
 
 def alive(process):
@@ -254,3 +244,102 @@ def test_a_worker_that_is_closed_while_it_works_stays_closed(recipe):
     assert children() == before
     with pytest.raises(WorkerError, match='closed'):
         worker.detect(square())
+
+
+@pytest.fixture
+def no_more(monkeypatch):
+    """Let the system have no more processes from the n-th on."""
+    start, started = subprocess.Popen, []
+
+    def no_more(number=1):
+        def popen(*args, **kwargs):
+            if len(started) + 1 >= number:
+                raise OSError(12, 'Cannot allocate memory')
+            started.append(start(*args, **kwargs))
+            return started[-1]
+        monkeypatch.setattr(subprocess, 'Popen', popen)
+    return no_more
+
+
+def test_workers_that_cannot_all_be_started_leave_nothing(recipe, offspring, no_more, monkeypatch):
+    monkeypatch.setattr(runtime.worker, 'choose', lambda *_: HoldsGil)
+    opened = descriptors()
+    no_more(3)
+    with pytest.raises(ModelError, match=r'no worker process can be started.*Cannot allocate'):
+        open_workers(recipe, 3, deadline=PATIENCE)
+    assert not offspring()
+    assert descriptors() - opened == set()
+
+
+class HoldsGil:
+    """What is asked of an engine before it is loaded."""
+
+    holds_gil = True
+
+
+def test_a_child_that_cannot_be_replaced_is_tried_again_with_a_pause(worker, offspring, no_more):
+    no_more()
+    os.kill(*offspring(), signal.SIGKILL)
+    complaints = []
+    for _ in range(2):
+        with pytest.raises(WorkerError) as caught:
+            worker.detect(square())
+        complaints.append(str(caught.value))
+    assert 'SIGKILL' in complaints[0]
+    assert 'tried again in' in complaints[1]
+    assert 'Cannot allocate memory' in complaints[1]
+
+
+def test_a_worker_that_is_closed_while_its_child_is_replaced_leaves_none(
+        worker, offspring, monkeypatch):
+    starting, go_on, start = Event(), Event(), subprocess.Popen
+
+    def slowly(*args, **kwargs):
+        starting.set()
+        assert go_on.wait(PATIENCE)
+        return start(*args, **kwargs)
+
+    monkeypatch.setattr(subprocess, 'Popen', slowly)
+    os.kill(*offspring(), signal.SIGKILL)
+    failures = []
+
+    def work():
+        with pytest.raises(WorkerError) as failure:
+            worker.detect(square())
+        failures.append(failure)
+
+    threads = [Thread(target=work), Thread(target=worker.close)]
+    threads[0].start()
+    assert starting.wait(PATIENCE)
+    threads[1].start()
+    threads[1].join(0.1)  # as far as it gets meanwhile
+    go_on.set()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert len(failures) == 1
+    assert not offspring()
+
+
+def test_a_child_that_nothing_ends_is_replaced_by_one_with_memory_of_its_own(
+        recipe, offspring, monkeypatch):
+    monkeypatch.setattr(runtime.process, 'KILLING', 0.1)
+    worker = ProcessWorker(recipe, deadline=0.1)
+    worker.wait()
+    stuck, = offspring()
+    os.kill(stuck, signal.SIGSTOP)
+    with monkeypatch.context() as driver:
+        driver.setattr(subprocess.Popen, 'kill', lambda process: None)
+        with pytest.raises(WorkerError, match='did not answer'):
+            worker.detect(square())
+    worker.wait()
+    new, = offspring() - {stuck}
+    assert frame_memory(stuck)
+    assert not frame_memory(stuck) & frame_memory(new)
+    os.kill(stuck, signal.SIGKILL)
+    worker.close()
+
+
+def frame_memory(process):
+    """Tell which shared memory a process has open."""
+    links = Path(f'/proc/{process}/fd').iterdir()
+    return {link.stat().st_ino for link in links if 'fcos_ros frame' in os.readlink(link)}
