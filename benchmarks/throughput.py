@@ -111,6 +111,7 @@ class Hungry:
         self._worker = worker
         self._taken = taken
         self.info = worker.info
+        self.prepare = worker.prepare
         self.close = worker.close
 
     def detect(self, frame: Frame, criteria: Criteria | None = None) -> Result:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workers in child processes: the same results, and whatever befalls a child stays with it."""
 
+from itertools import pairwise
 import os
 from pathlib import Path
 import signal
@@ -22,12 +23,16 @@ from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
 from fcos_ros.core.zones import Zones
 from fcos_ros.runtime.back_off import BackOff
+from fcos_ros.runtime.lane import Books
+from fcos_ros.runtime.pool import Pool
 from fcos_ros.runtime.protocol import Recipe
 from fcos_ros.runtime.worker import ProcessWorker, WorkerError, open_workers
 
 PATIENCE = 20.0
 HANGING = 3.0
 """Seconds after which a child hangs: on a busy machine others must not take as long."""
+STALL = 1.0
+"""Seconds without a result that show that workers wait for one another, not for a CPU."""
 
 
 @pytest.fixture(scope='module')
@@ -343,3 +348,30 @@ def frame_memory(process):
     """Tell which shared memory a process has open."""
     links = Path(f'/proc/{process}/fd').iterdir()
     return {link.stat().st_ino for link in links if 'fcos_ros frame' in os.readlink(link)}
+
+
+def test_while_a_child_is_replaced_the_others_go_on_in_order(
+        recipe, offspring, tmp_path, monkeypatch):
+    workers = [ProcessWorker(recipe, deadline=PATIENCE) for _ in range(3)]
+    for worker in workers:
+        worker.wait()
+    (tmp_path / 'sitecustomize.py').write_text('import time\ntime.sleep(60)\n')
+    path = os.pathsep.join([str(tmp_path), os.environ.get('PYTHONPATH', '')])
+    monkeypatch.setenv('PYTHONPATH', path)  # whoever starts from now on needs a minute
+    arrivals, books, pool = [], Books(), Pool(workers)
+    lane = pool.lane(lambda outcome: arrivals.append((outcome, time.monotonic())), books)
+    os.kill(min(offspring()), signal.SIGKILL)
+    end = time.monotonic() + 2 * STALL
+    while time.monotonic() < end:
+        books.ledger.enter()
+        pool.submit(lane, square(), time.monotonic())
+        time.sleep(0.01)
+    assert pool.stop(), 'nobody is needed who is not ready'
+    for worker in workers:
+        worker.close()
+    moments = [moment for _, moment in arrivals]
+    tickets = [outcome.job.ticket for outcome, _ in arrivals]
+    assert max(later - earlier for earlier, later in pairwise([*moments, end])) < STALL
+    assert tickets == sorted(tickets)
+    assert books.ledger.account().failed == 1
+    assert books.ledger.account().in_flight == 0
