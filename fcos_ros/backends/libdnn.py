@@ -190,12 +190,12 @@ class _Seat:
         with self._busy:
             if not self._frees:
                 raise InferenceError('the model was closed meanwhile: load it again')
+            if self._task:
+                raise _Late('the BPU has not ended an inference before in the memory of this one')
             if _address(tensor) != _address(self.input):
                 np.copyto(self.input, tensor)
             self._flush(self._inputs, CLEAN)
-            self._library.hbDNNInfer(
-                byref(self._task), byref(self._first_output), self._inputs,
-                self._network.handle, byref(self._control))
+            self._submit()
             self._complete(milliseconds)
             return self._views
 
@@ -243,6 +243,17 @@ class _Seat:
         array: Array = np.ndarray(layout.shape, layout.dtype, buffer, strides=layout.strides)
         return array
 
+    def _submit(self) -> None:
+        """Give the task to the BPU; one that it refused is no task, even if it has a handle."""
+        try:
+            self._library.hbDNNInfer(
+                byref(self._task), byref(self._first_output), self._inputs,
+                self._network.handle, byref(self._control))
+        except _Failure:
+            if self._task:
+                self._release()
+            raise
+
     def _complete(self, milliseconds: int) -> None:
         """
         Wait for the task, make its outputs visible and release it.
@@ -253,7 +264,9 @@ class _Seat:
         try:
             self._library.hbDNNWaitTaskDone(self._task, milliseconds)
             self._flush(self._outputs, INVALIDATE)
-        except _Failure:
+        except _Failure as failure:
+            if failure.code == TIMEOUT:
+                raise _Late(str(failure)) from failure
             self._release()
             raise
         self._release()
@@ -514,6 +527,10 @@ _UNCHECKED: Mapping[str, tuple[Any, ...]] = {
 class _Failure(InferenceError):
     """A function of the library returned a code other than 0."""
 
+    def __init__(self, function: str, code: int) -> None:
+        super().__init__(f'{function} returned {code} ({MEANINGS.get(code, "unknown code")})')
+        self.code = code
+
 
 _Named = tuple[str, _Properties]
 """A tensor's name, and what the library says of it."""
@@ -526,8 +543,7 @@ class _Late(LateError):
 def _check(code: Any, function: Any, _: object) -> Any:
     """Raise what a return code stands for."""
     if code:
-        error = _Late if code == TIMEOUT else _Failure
-        raise error(f'{function.__name__} returned {code} ({MEANINGS.get(code, "unknown code")})')
+        raise _Failure(function.__name__, code)
     return code
 
 
