@@ -8,7 +8,9 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
+import time
 
+from child_processes import children
 import cv2
 import numpy as np
 from onnx_models import white_square, write_fcos
@@ -183,6 +185,35 @@ def test_an_engine_that_fails_is_named_and_ends_with_1(board, compiled, fault, c
     assert 'was not measured' in err
     assert complaint in err
     assert 'Traceback' not in err
+
+
+def spent(process):
+    """Tell how much of a CPU a process has had, and in which state it is."""
+    words = Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()
+    return words[0], words[11], words[12]
+
+
+def gone(process):
+    try:
+        return spent(process)[0] == 'Z'
+    except FileNotFoundError:
+        return True
+
+
+def test_workers_that_hang_with_the_gil_do_not_outlive_the_command(board, compiled):
+    command = board('bench', compiled, '--workers', 2, '--frames', 8, fault='hang')
+    before, now = None, []
+    while before != now or len(now) < 2:  # until both have been still for a while
+        assert command.poll() is None
+        before, now = now, [spent(child) for child in children(command.pid)]
+        time.sleep(0.3)
+    workers = children(command.pid)
+    command.kill()
+    command.communicate()
+    deadline = time.monotonic() + 20
+    while not all(map(gone, workers)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize('kind', ['threads', 'processes'])
