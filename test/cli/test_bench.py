@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`fcos bench`: every frame is measured once, whatever engine, and nothing else is on stdout."""
 
+from argparse import ArgumentParser
 import json
 import os
 from pathlib import Path
@@ -15,6 +16,9 @@ import cv2
 import numpy as np
 from onnx_models import white_square, write_fcos
 import pytest
+
+from fcos_ros.cli import bench
+from fcos_ros.runtime.board import BOARDS
 
 ROOT = Path(__file__).parents[2]
 BOARD = ROOT / 'test' / 'board'
@@ -56,6 +60,14 @@ def test_each_number_of_workers_is_measured_with_all_frames(fcos, model, encodin
     assert (first['model'], first['path']) == ('squares', str(model))
     assert_adds_up(first, 1, 7)
     assert_adds_up(second, 3, 7)
+
+
+@pytest.mark.parametrize(('board', 'workers'), zip([*BOARDS, None], ([1, 2], [1, 2, 3], [1, 2])))
+def test_a_board_is_measured_with_as_many_workers_as_published(monkeypatch, board, workers):
+    monkeypatch.setattr(bench, 'this_board', lambda: board)
+    parser = ArgumentParser()
+    bench.add_options(parser)
+    assert parser.parse_args([]).workers == workers
 
 
 def test_more_workers_than_frames_do_no_harm(fcos, model):
