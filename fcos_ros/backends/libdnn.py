@@ -72,9 +72,10 @@ class LibdnnBackend:
     `MOST_LATE` inferences are late at a time, the BPU is given no more until one of them ends.
     What it never ends keeps its memory, and the model, until the process ends.
 
+    :ivar time_limit: seconds for one inference, time spent waiting for a core included.
+
     :param path: the `.bin` file; of several models in it, the first is taken.
     :param threads: without meaning here.
-    :param time_limit: seconds for one inference, time spent waiting for a core included.
     :raises ModelError: libdnn is not here or has other structures, it refuses the file, or the
         model is not an FCOS that takes NV12.
     """
@@ -83,8 +84,7 @@ class LibdnnBackend:
     holds_gil = False
 
     def __init__(self, path: Path, threads: int = 1, time_limit: float = TIME_LIMIT) -> None:
-        # Zero would mean for ever.
-        self._milliseconds = max(1, round(time_limit * 1000))
+        self.time_limit = time_limit
         self._lock = Lock()
         self._seats: dict[tuple[str, int], _Seat] = {}
         self._late: list[_Seat] = []
@@ -134,6 +134,11 @@ class LibdnnBackend:
                  *(seat.close(AT_ONCE) for seat in late)]
         if packed and all(ended):
             self._library.hbDNNRelease(packed)
+
+    @property
+    def _milliseconds(self) -> int:
+        # Zero would mean for ever.
+        return max(AT_ONCE, round(self.time_limit * 1000))
 
     def _seat_for(self, tensor: Array) -> _Seat:
         """Find the memory that the tensor is part of, else that of the calling thread."""

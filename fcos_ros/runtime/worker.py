@@ -16,7 +16,7 @@ from mmap import mmap
 import os
 from threading import Lock
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -89,12 +89,13 @@ def open_workers(recipe: Recipe, count: int, deadline: float) -> list[Worker]:
     """
     Load a model for `count` frames at a time.
 
-    :param deadline: seconds a child may spend on one frame before it is replaced.
+    :param deadline: seconds a child may spend on one frame before it is replaced, or an engine in
+        this process that watches the time itself on one inference.
     :raises ModelError: when the model cannot be used.
     """
     engine = choose(recipe.path, recipe.backend)
     if not engine.holds_gil:
-        return _local_workers(recipe, count)
+        return _local_workers(recipe, count, deadline)
     try:
         return _process_workers(recipe, count, deadline)
     except WorkerError as error:
@@ -123,8 +124,10 @@ def _process_workers(recipe: Recipe, count: int, deadline: float) -> list[Worker
     return list(workers)
 
 
-def _local_workers(recipe: Recipe, count: int) -> list[Worker]:
+def _local_workers(recipe: Recipe, count: int, deadline: float) -> list[Worker]:
     first = load(recipe.path, recipe.backend, recipe.threads)
+    if isinstance(first, _Watchful):
+        first.time_limit = deadline
     backends = [first]
     while len(backends) < count:
         backends.append(first if first.concurrent else _another(recipe, backends))
@@ -138,6 +141,13 @@ def _another(recipe: Recipe, backends: Sequence[Backend]) -> Backend:
         for backend in backends:
             backend.close()
         raise
+
+
+@runtime_checkable
+class _Watchful(Protocol):
+    """An engine that gives up an inference by itself when that takes too long."""
+
+    time_limit: float
 
 
 class LocalWorker:

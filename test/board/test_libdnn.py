@@ -429,6 +429,18 @@ def test_a_late_frame_is_lost_alone_and_the_next_is_served(board, monkeypatch):
     first.close()
 
 
+def test_workers_have_the_deadline_that_is_set(board):
+    board.set(FCOS_SIM_FAULT='hang:1')
+    path, _ = board.write(SMALL['x5'], paint(SMALL['x5'], THINGS))
+    (only,) = worker.open_workers(Recipe(path, 'libdnn'), 1, deadline=0.05)
+    start = monotonic()
+    with pytest.raises(LateError):
+        only.detect(picture())
+    assert 0.05 <= monotonic() - start < libdnn.TIME_LIMIT
+    board.go_on()
+    only.close()
+
+
 def test_a_bpu_that_hangs_for_good_costs_a_wait_now_and_then_only(board, monkeypatch):
     board.set(FCOS_SIM_FAULT='hang')
     (hanging,), clock = workers_on_a_clock(board, monkeypatch, 1, time_limit=0.05)
