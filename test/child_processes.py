@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which processes a process has started."""
+"""What a process holds of the system: other processes, and open files."""
 
 from __future__ import annotations
 
@@ -23,4 +23,13 @@ def children(parent: int | None = None) -> set[int]:
             state = (folder / 'stat').read_text().rpartition(')')[2].split()
             if int(state[1]) == parent:
                 found.add(int(folder.name))
+    return found
+
+
+def descriptors() -> set[tuple[str, str]]:
+    """List the open files, pipes and sockets; each of them has a number that is its own."""
+    found = set()
+    for link in Path('/proc/self/fd').iterdir():
+        with suppress(OSError):  # closed meanwhile: this very listing, or what others left behind
+            found.add((link.name, os.readlink(link)))
     return found

@@ -72,9 +72,10 @@ class LibdnnBackend:
     `MOST_LATE` inferences are late at a time, the BPU is given no more until one of them ends.
     What it never ends keeps its memory, and the model, until the process ends.
 
+    :ivar time_limit: seconds for one inference, time spent waiting for a core included.
+
     :param path: the `.bin` file; of several models in it, the first is taken.
     :param threads: without meaning here.
-    :param time_limit: seconds for one inference, time spent waiting for a core included.
     :raises ModelError: libdnn is not here or has other structures, it refuses the file, or the
         model is not an FCOS that takes NV12.
     """
@@ -83,8 +84,7 @@ class LibdnnBackend:
     holds_gil = False
 
     def __init__(self, path: Path, threads: int = 1, time_limit: float = TIME_LIMIT) -> None:
-        # Zero would mean for ever.
-        self._milliseconds = max(1, round(time_limit * 1000))
+        self.time_limit = time_limit
         self._lock = Lock()
         self._seats: dict[tuple[str, int], _Seat] = {}
         self._late: list[_Seat] = []
@@ -134,6 +134,11 @@ class LibdnnBackend:
                  *(seat.close(AT_ONCE) for seat in late)]
         if packed and all(ended):
             self._library.hbDNNRelease(packed)
+
+    @property
+    def _milliseconds(self) -> int:
+        # Zero would mean for ever.
+        return max(AT_ONCE, round(self.time_limit * 1000))
 
     def _seat_for(self, tensor: Array) -> _Seat:
         """Find the memory that the tensor is part of, else that of the calling thread."""
@@ -190,12 +195,12 @@ class _Seat:
         with self._busy:
             if not self._frees:
                 raise InferenceError('the model was closed meanwhile: load it again')
+            if self._task:
+                raise _Late('the BPU has not ended an inference before in the memory of this one')
             if _address(tensor) != _address(self.input):
                 np.copyto(self.input, tensor)
             self._flush(self._inputs, CLEAN)
-            self._library.hbDNNInfer(
-                byref(self._task), byref(self._first_output), self._inputs,
-                self._network.handle, byref(self._control))
+            self._submit()
             self._complete(milliseconds)
             return self._views
 
@@ -243,6 +248,17 @@ class _Seat:
         array: Array = np.ndarray(layout.shape, layout.dtype, buffer, strides=layout.strides)
         return array
 
+    def _submit(self) -> None:
+        """Give the task to the BPU; one that it refused is no task, even if it has a handle."""
+        try:
+            self._library.hbDNNInfer(
+                byref(self._task), byref(self._first_output), self._inputs,
+                self._network.handle, byref(self._control))
+        except _Failure:
+            if self._task:
+                self._release()
+            raise
+
     def _complete(self, milliseconds: int) -> None:
         """
         Wait for the task, make its outputs visible and release it.
@@ -253,7 +269,9 @@ class _Seat:
         try:
             self._library.hbDNNWaitTaskDone(self._task, milliseconds)
             self._flush(self._outputs, INVALIDATE)
-        except _Failure:
+        except _Failure as failure:
+            if failure.code == TIMEOUT:
+                raise _Late(str(failure)) from failure
             self._release()
             raise
         self._release()
@@ -514,6 +532,10 @@ _UNCHECKED: Mapping[str, tuple[Any, ...]] = {
 class _Failure(InferenceError):
     """A function of the library returned a code other than 0."""
 
+    def __init__(self, function: str, code: int) -> None:
+        super().__init__(f'{function} returned {code} ({MEANINGS.get(code, "unknown code")})')
+        self.code = code
+
 
 _Named = tuple[str, _Properties]
 """A tensor's name, and what the library says of it."""
@@ -526,8 +548,7 @@ class _Late(LateError):
 def _check(code: Any, function: Any, _: object) -> Any:
     """Raise what a return code stands for."""
     if code:
-        error = _Late if code == TIMEOUT else _Failure
-        raise error(f'{function.__name__} returned {code} ({MEANINGS.get(code, "unknown code")})')
+        raise _Failure(function.__name__, code)
     return code
 
 

@@ -32,6 +32,7 @@ from fcos_ros.cli.options import MODEL_HELP, add_settings, whole_number
 from fcos_ros.cli.output import Progress, markdown, plain, undisturbed
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
+from fcos_ros.runtime.board import this_board
 from fcos_ros.runtime.model_path import find
 from fcos_ros.runtime.protocol import Recipe
 from fcos_ros.runtime.worker import WorkerError
@@ -39,6 +40,9 @@ from fcos_ros.runtime.worker import WorkerError
 SUMMARY = 'measure models on this machine'
 
 PERCENTILES = 'p50 / p95 / p99'
+
+ELSEWHERE = (1, 2)
+"""Numbers of workers where there is no board."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument('models', metavar='MODEL', nargs='*', default=['auto'],
                         help=f'{MODEL_HELP} [auto]')
-    parser.add_argument('--workers', type=whole_number(1, 32), nargs='+', default=[1, 2],
-                        metavar='N', help='frames at a time, measured one after the other [1 2]')
+    board = this_board()
+    parser.add_argument('--workers', type=whole_number(1, 32), nargs='+',
+                        default=list(board.published if board else ELSEWHERE), metavar='N',
+                        help='frames at a time, measured one after the other [as published for '
+                             'the board, elsewhere 1 2]')
     parser.add_argument('--frames', type=whole_number(), default=200, metavar='N',
                         help='that each measurement takes [200]')
     parser.add_argument('--size', type=_size, default=Size(1920, 1080), metavar='WIDTHxHEIGHT',

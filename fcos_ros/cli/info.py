@@ -11,12 +11,14 @@ import json
 from math import prod
 import os
 from pathlib import Path
+import socket
 
 import numpy as np
 
 from fcos_ros.backends import (
     BACKENDS,
     Backend,
+    ModelError,
     ModelInfo,
     TensorFacts,
     UnfitModelError,
@@ -28,6 +30,9 @@ from fcos_ros.cli.output import plain, undisturbed
 from fcos_ros.core.head import Head
 from fcos_ros.core.resize import Size
 from fcos_ros.runtime.model_path import find
+from fcos_ros.runtime.process import Process
+from fcos_ros.runtime.protocol import Failure, Line
+from fcos_ros.runtime.worker import FAREWELL, START
 
 SUMMARY = 'say what a model file is'
 
@@ -75,7 +80,7 @@ class Memory:
     Bytes; None where the file leaves sizes open.
 
     :ivar inputs: of one frame; likewise `outputs`.
-    :ivar process: by how much this process grew when it loaded the model, engine included.
+    :ivar process: by how much a process grew when it loaded the model, engine included.
     """
 
     file: int
@@ -121,22 +126,12 @@ def run(options: argparse.Namespace) -> int:
 
 def gather(path: Path, backend: str = 'auto') -> ModelFacts:
     """
-    Load a model and describe it.
+    Load a model and describe it, in a process of its own where the engine might take ours down.
 
     :raises ModelError: when the engine cannot be used, or cannot read the file.
     """
-    before = _resident()
-    try:
-        engine = load(path, backend)
-    except UnfitModelError as error:
-        name = _engine_name(choose(path, backend))
-        outputs = tuple(OutputFacts(**vars(output)) for output in error.outputs)
-        memory = _memory(path, error.inputs, outputs, before)
-        return ModelFacts(path.stem, str(path), name, error.inputs, outputs, None, memory,
-                          str(error))
-    facts = _described(engine.info, before)
-    engine.close()
-    return facts
+    apart = choose(path, backend).holds_gil
+    return _ask(path, backend) if apart else _load(path, backend)
 
 
 def as_json(facts: ModelFacts) -> str:
@@ -150,6 +145,53 @@ def as_text(facts: ModelFacts) -> str:
     if facts.complaint:
         parts.append(facts.complaint)
     return '\n\n'.join(parts)
+
+
+def _ask(path: Path, backend: str) -> ModelFacts:
+    """Have a process load a model: an engine that holds the GIL heeds neither time nor Ctrl-C."""
+    try:
+        child = Process(_answer, path, backend)
+    except OSError as error:
+        raise ModelError(f'no process to load {path} can be started: {error}') from error
+    try:
+        said = Line(child.socket).receive(START)
+    except TimeoutError:
+        raise ModelError(f'{path} was not loaded in {START:g} s, the engine hangs: end all '
+                         'programs that use the BPU, or restart the board') from None
+    except (EOFError, OSError):
+        raise ModelError(f'the process that was to load {path} died: {child.end(FAREWELL)}; '
+                         'what the engine printed may tell more') from None
+    finally:
+        child.end(0.0)
+    if isinstance(said, Failure):
+        raise ModelError(said.reason)
+    assert isinstance(said, ModelFacts)
+    return said
+
+
+def _answer(end: socket.socket, path: Path, backend: str) -> None:
+    """Be that process."""
+    answer: ModelFacts | Failure
+    try:
+        answer = _load(path, backend)
+    except Exception as error:  # noqa: BLE001 - the parent has to learn of whatever it is
+        answer = Failure(str(error) or repr(error))
+    Line(end).send(answer)
+
+
+def _load(path: Path, backend: str) -> ModelFacts:
+    before = _resident()
+    try:
+        engine = load(path, backend)
+    except UnfitModelError as error:
+        name = _engine_name(choose(path, backend))
+        outputs = tuple(OutputFacts(**vars(output)) for output in error.outputs)
+        memory = _memory(path, error.inputs, outputs, before)
+        return ModelFacts(path.stem, str(path), name, error.inputs, outputs, None, memory,
+                          str(error))
+    facts = _described(engine.info, before)
+    engine.close()
+    return facts
 
 
 def _described(info: ModelInfo, before: int) -> ModelFacts:

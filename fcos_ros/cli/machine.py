@@ -20,6 +20,8 @@ ENGINES = ('onnxruntime', 'hobot-dnn', 'hobot-dnn-rdkx5', 'hbm-runtime')
 
 CPUFREQ = 'sys/devices/system/cpu/cpu[0-9]*/cpufreq'
 BPU = 'sys/devices/system/bpu/bpu[0-9]*'
+RATIOS = (f'{BPU}/ratio', 'sys/devices/system/bpu/ratio')
+"""Where the BPU's load is, for each core, or on some images for all of it."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Machine:
     :ivar governor: of the CPU's clock, with counts when cores differ; likewise `cpu_clock`.
     :ivar boost: whether the CPU may clock higher than usual.
     :ivar load: processes that wanted to run in the last minute, on average.
-    :ivar bpu_load: percent; likewise `bpu_clock` and `bpu_governor`, of every core.
+    :ivar bpu_load: percent; like `bpu_clock` and `bpu_governor` of every core, where these differ.
     :ivar libraries: versions by name.
     """
 
@@ -70,7 +72,8 @@ class Machine:
             load=round(os.getloadavg()[0], 2),
             bpu_clock=_all(root.glob(f'{BPU}/devfreq/*/cur_freq'), _megahertz(1e6)),
             bpu_governor=_all(root.glob(f'{BPU}/devfreq/*/governor')),
-            bpu_load=_all(root.glob(f'{BPU}/ratio'), '{} %'.format),
+            bpu_load=next(filter(None, (
+                _all(root.glob(ratio), '{} %'.format) for ratio in RATIOS)), ''),
             system=f'{platform.system()} {platform.release()} {platform.machine()}',
             opencv_threads=cv2.getNumThreads(),
             libraries=_libraries())

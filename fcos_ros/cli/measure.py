@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import Pipe, get_context
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-import signal
+import socket
 from threading import Barrier, Event, Thread
 from time import perf_counter
 from typing import Any
@@ -28,6 +28,7 @@ from fcos_ros.backends import Backend, ModelInfo, choose, load
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.preprocess import Preprocessor
 from fcos_ros.runtime.detector import Result
+from fcos_ros.runtime.process import Process
 from fcos_ros.runtime.protocol import Failure, Recipe
 from fcos_ros.runtime.worker import Worker, WorkerError, open_workers
 
@@ -218,23 +219,20 @@ def _crew(recipe: Recipe, count: int) -> Iterator[list[Connection]]:
 
 @contextmanager
 def _processes(recipe: Recipe, count: int) -> Iterator[list[Connection]]:
-    context = get_context('spawn')
-    lines = [context.Pipe() for _ in range(count)]
-    # Daemons end with this process.
-    children = [context.Process(target=_serve_alone, args=(theirs, recipe), daemon=True)
-                for _, theirs in lines]
+    with ExitStack() as stack:
+        lines = []
+        for _ in range(count):
+            child = _started(recipe)
+            stack.callback(child.end, 0.0)  # whatever it is at; what counts has been said
+            lines.append(stack.enter_context(Connection(child.socket.detach())))
+        yield lines
+
+
+def _started(recipe: Recipe) -> Process:
     try:
-        for child, (_, theirs) in zip(children, lines):
-            child.start()
-            theirs.close()
-        yield [ours for ours, _ in lines]
-    finally:
-        for child in children:
-            if child.pid is not None:  # it was started
-                child.kill()  # whatever it is at; what counts has been said
-                child.join()
-        for ours, _ in lines:
-            ours.close()
+        return Process(_serve_alone, recipe)
+    except OSError as error:
+        raise WorkerError(f'no worker process can be started: {error}') from error
 
 
 @contextmanager
@@ -260,9 +258,9 @@ def _threads(recipe: Recipe, count: int) -> Iterator[list[Connection]]:
             backend.close()
 
 
-def _serve_alone(line: Connection, recipe: Recipe) -> None:
+def _serve_alone(end: socket.socket, recipe: Recipe) -> None:
     """Be a worker in a process of its own."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    line = Connection(end.detach())
     try:
         backend = load(recipe.path, recipe.backend, recipe.threads)
     except Exception as error:  # noqa: BLE001 - the parent has to learn of whatever it is

@@ -18,22 +18,31 @@ class Board:
     :ivar mark: what its device tree's model text contains.
     :ivar workers: how many frames at a time keep its BPU busy; see `BOARDS`.
     :ivar models: the places of an FCOS on its system images, the first that exists is taken.
+    :ivar zoo: branch and folder of the vendor's model zoo with its FCOS.
     """
 
     name: str
     mark: str
     workers: int
     models: tuple[str, ...]
+    zoo: str
+
+    @property
+    def published(self) -> range:
+        """With how many threads the vendor has measured; see `BOARDS`."""
+        return range(1, self.workers)
 
 
 BOARDS = (
     Board('RDK X5', 'X5', 3, (
         f'{BASIC}/x5/basic/fcos_efficientnetb0_512x512_nv12.bin',
         '/app/model/basic/fcos_512x512_nv12.bin',
-        f'{BASIC}/x5/basic/fcos_efficientnetb3_896x896_nv12.bin')),
+        f'{BASIC}/x5/basic/fcos_efficientnetb3_896x896_nv12.bin'),
+        'branch rdk_x5, samples/vision/fcos'),
     Board('RDK X3', 'X3', 4, (
         f'{BASIC}/x3/basic/fcos_512x512_nv12.bin',
-        '/app/model/basic/fcos_512x512_nv12.bin')),
+        '/app/model/basic/fcos_512x512_nv12.bin'),
+        'branch rdk_x3, demos/detect/FCOS'),
 )
 """
 Workers are one more than the threads with which the vendor's benchmark reaches its best rate.

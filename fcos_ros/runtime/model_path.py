@@ -17,8 +17,6 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 DEMO = 'package://fcos_ros/models/fcos_demo.onnx'
 """What `auto` means where there is no board."""
 
-DOWNLOADS = 'the model zoo of D-Robotics (rdk_model_zoo, samples/vision/fcos) offers them'
-
 
 def find(model: str, root: Path = Path('/')) -> Path:
     """
@@ -37,7 +35,7 @@ def find(model: str, root: Path = Path('/')) -> Path:
         if path.is_file():
             return path
         tried.append(str(path))
-    advice = f'; {DOWNLOADS}' if model == 'auto' else ''
+    advice = _advice(root) if model == 'auto' else ''
     raise ModelError(f'model {model!r} was not found; tried: {", ".join(tried)}{advice}')
 
 
@@ -58,6 +56,12 @@ def _candidates(model: str, root: Path) -> Iterator[Path]:
         # The package is asked for only then: a file that is here needs no ROS 2.
         yield Path.cwd() / path
         yield _share('fcos_ros') / path
+
+
+def _advice(root: Path) -> str:
+    """Say where a board's models are to be had."""
+    board = this_board(root)
+    return f"; D-Robotics' rdk_model_zoo ({board.zoo}) offers them" if board else ''
 
 
 def _share(package: str) -> Path:

@@ -5,8 +5,9 @@ Workers on the frames of several sources: the newest frames win, and nobody star
 
 A frame that no worker has taken yet gives way to a newer one of its lane, so a slow model shows
 the present, only less often. What a worker has taken is finished, and leaves after what was taken
-before it from the same lane. Lanes take turns by weight: start-time fair queueing (Goyal, Vin,
-Cheng, 1996), with every frame taken for equally long.
+before it from the same lane. A worker that is not ready takes no frame and holds up nobody; when
+none can be made ready, frames fail at once and with the reason. Lanes take turns by weight:
+start-time fair queueing (Goyal, Vin, Cheng, 1996), with every frame taken for equally long.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from fcos_ros.runtime.worker import Worker
 WINDOW = 2
 """Frames a lane may be ahead of its oldest unfinished one, in multiples of the workers."""
 
+LOOK = 0.1
+"""Seconds between two looks at a worker that is not ready, and at whether it is still needed."""
+
 
 class Pool:
     """
@@ -37,7 +41,8 @@ class Pool:
         self._changed = Condition()
         self._lanes: list[Lane[Any]] = []
         self._now = 0.0
-        self._idle = len(workers)
+        self._idle = set(workers)  # ready, and without a frame
+        self._faults: dict[Worker, Exception] = {}  # of those that could not be made ready
         self._window = WINDOW * len(workers)
         self._stopping = False
         self._threads = [
@@ -68,8 +73,8 @@ class Pool:
                 raise RuntimeError('the pool was stopped and takes no more frames')
             # As many may wait as there are workers about to wake, else one a lane.
             others = sum(map(len, self._lanes)) - len(lane)
-            lane.put(job, max(1, self._idle - others))
-            self._changed.notify()
+            lane.put(job, max(1, len(self._idle) - others))
+            self._wake()
 
     def stop(self, timeout: float = 5.0) -> bool:
         """
@@ -93,47 +98,82 @@ class Pool:
         return False
 
     def _work(self, worker: Worker) -> None:
-        while True:
-            taken = self._take()
+        while not self._over():
+            self._prepare(worker)
+            taken = self._take(worker)
             if taken is None:
-                return
+                continue
             lane, place, job = taken
-            outcome = _run(worker, job, lane)
+            outcome = _run(worker, job, lane, self._faults.get(worker))
             # Drop our reference before waiting again: a frame holds megabytes of message.
             del job, taken
-            self._finish(lane, place, outcome)
+            self._finish(worker, lane, place, outcome)
             del outcome
 
-    def _take(self) -> tuple[Lane[Any], int, Job[Any]] | None:
-        """Wait for a frame; None when the pool stops and nothing waits."""
+    def _over(self) -> bool:
+        return self._stopping and not any(map(len, self._lanes))
+
+    def _prepare(self, worker: Worker) -> None:
+        """Wait until a worker is ready, cannot be made so, or is needed no more."""
+        found: bool | Exception = False
+        while found is False and not self._over():
+            found = _look(worker)
+            self._note(worker, found)
+
+    def _note(self, worker: Worker, found: bool | Exception) -> None:
+        """Write down how a worker is; one that failed counts as such until it is ready."""
+        if found is True and worker in self._idle:  # as nearly always, and nobody else changes it
+            return
         with self._changed:
-            while True:
-                self._changed.wait_for(self._may_take)
+            if found is True:
+                self._idle.add(worker)
+                self._faults.pop(worker, None)
+            else:
+                self._idle.discard(worker)
+            if isinstance(found, Exception):
+                self._faults[worker] = found
+
+    def _take(self, worker: Worker) -> tuple[Lane[Any], int, Job[Any]] | None:
+        """Wait for a frame; None when there is none left, or a fault may have passed meanwhile."""
+        with self._changed:
+            patience = LOOK if worker in self._faults else None
+            while self._changed.wait_for(lambda: self._may_take(worker), patience):
                 lane = self._first()
                 if lane is None:
-                    self._changed.notify()
+                    self._wake()
                     return None
                 turn = lane.due(self._now)
                 taken = lane.take(self._now)
                 if taken is not None:
                     self._now = max(self._now, turn)
-                    self._idle -= 1
+                    self._idle.discard(worker)
                     if self._stopping:
-                        self._changed.notify()
+                        self._wake()
                     return lane, *taken
+            return None
 
-    def _may_take(self) -> bool:
-        return self._first() is not None or (self._stopping and not any(map(len, self._lanes)))
+    def _may_take(self, worker: Worker) -> bool:
+        """Tell whether a frame is for this worker; it is to fail one only if all others would."""
+        if worker in self._faults and len(self._faults) < len(self._threads):
+            return self._over()
+        return self._first() is not None or self._over()
+
+    def _wake(self) -> None:
+        """Wake one who may take a frame: all, where one of them might not."""
+        self._changed.notify(len(self._threads) if self._faults else 1)
 
     def _first(self) -> Lane[Any] | None:
         """Find the lane whose turn it is."""
         ready = [lane for lane in self._lanes if lane.ready]
         return min(ready, key=lambda lane: lane.due(self._now), default=None)
 
-    def _finish(self, lane: Lane[Any], place: int, outcome: Outcome[Any]) -> None:
+    def _finish(
+        self, worker: Worker, lane: Lane[Any], place: int, outcome: Outcome[Any],
+    ) -> None:
         """Put an outcome in its place, and deliver what is next in order unless another does."""
         with self._changed:
-            self._idle += 1
+            if outcome.error is None:  # else it is not known to be ready
+                self._idle.add(worker)
             if not lane.finish(place, outcome):
                 return
         while (ready := self._next(lane)) is not None:
@@ -143,12 +183,25 @@ class Pool:
         with self._changed:
             ready = lane.next()
             if len(lane) or self._stopping:  # the window has moved on
-                self._changed.notify()
+                self._wake()
             return ready
 
 
-def _run(worker: Worker, job: Job[Any], lane: Lane[Any]) -> Outcome[Any]:
+def _look(worker: Worker) -> bool | Exception:
+    """Tell whether a worker is ready, or why it cannot be."""
+    try:
+        return worker.prepare(LOOK)
+    except Exception as error:  # noqa: BLE001 - others work on, or frames fail and say so
+        return error
+
+
+def _run(
+    worker: Worker, job: Job[Any], lane: Lane[Any], fault: Exception | None,
+) -> Outcome[Any]:
+    """Have a worker detect; one with a fault cannot."""
     waited, criteria = perf_counter() - job.arrived, lane.criteria
+    if fault is not None:
+        return Outcome(job, waited, criteria, error=fault)
     try:
         result = worker.detect(job.frame, criteria)
     except Exception as error:  # noqa: BLE001 - one bad frame must not end the thread

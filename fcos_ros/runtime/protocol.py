@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 import pickle
@@ -103,8 +104,21 @@ class Line:
             content += self._read(deadline)
         return pickle.loads(memoryview(content)[self._LENGTH.size:])
 
+    def poll(self, patience: float) -> bool:
+        """Wait until something was said, or the other side has gone: `receive` tells which."""
+        try:
+            self._limit(monotonic() + patience)
+            self._end.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, TimeoutError):
+            return False
+        except OSError:
+            return True
+        return True
+
     def close(self) -> None:
-        """Hang up."""
+        """Hang up, also on a thread that waits for the other side."""
+        with suppress(OSError):  # the other side did so first
+            self._end.shutdown(socket.SHUT_RDWR)
         self._end.close()
 
     def _length(self, content: bytes) -> int:

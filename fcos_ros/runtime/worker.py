@@ -11,21 +11,19 @@ anonymous shared memory, which cannot outlive the processes, and only detections
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from mmap import mmap
 import os
-import signal
-import socket
-import subprocess
-import sys
 from threading import Lock
-from typing import Protocol
+from time import monotonic
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from fcos_ros.backends import (
     Backend,
     EngineError,
+    InferenceError,
     LateError,
     ModelError,
     ModelInfo,
@@ -36,7 +34,9 @@ from fcos_ros.core.decode import Criteria
 from fcos_ros.core.frame import Frame
 from fcos_ros.runtime.back_off import BackOff
 from fcos_ros.runtime.board import this_board
+from fcos_ros.runtime.child import serve
 from fcos_ros.runtime.detector import Detector, Result
+from fcos_ros.runtime.process import Process
 from fcos_ros.runtime.protocol import Failure, Line, Recipe, Reply, Task
 
 START = 30.0
@@ -53,8 +53,9 @@ class WorkerError(RuntimeError):
 def _require_attempt(back_off: BackOff) -> None:
     """Refuse a frame at once, rather than have it wait for what will fail again."""
     if back_off.remaining:
-        raise WorkerError(f'the worker failed {back_off.failures} times in a row; it is tried '
-                          f'again in {back_off.remaining:.1f} s')
+        raise WorkerError(f'the worker failed {back_off.failures} times in a row '
+                          f'({back_off.reason}); it is tried again in '
+                          f'{back_off.remaining:.1f} s')
 
 
 class Worker(Protocol):
@@ -63,6 +64,16 @@ class Worker(Protocol):
     @property
     def info(self) -> ModelInfo:
         """The model behind it."""
+        ...
+
+    def prepare(self, patience: float) -> bool:
+        """
+        Get ready for a frame.
+
+        :param patience: seconds to wait for a process; a model that is loaded here takes its time.
+        :returns: whether it is ready; if not, call again.
+        :raises Exception: when it cannot be for now.
+        """
         ...
 
     def detect(self, frame: Frame, criteria: Criteria | None = None) -> Result:
@@ -78,21 +89,17 @@ def open_workers(recipe: Recipe, count: int, deadline: float) -> list[Worker]:
     """
     Load a model for `count` frames at a time.
 
-    :param deadline: seconds a child may spend on one frame before it is replaced.
+    :param deadline: seconds a child may spend on one frame before it is replaced, or an engine in
+        this process that watches the time itself on one inference.
     :raises ModelError: when the model cannot be used.
     """
     engine = choose(recipe.path, recipe.backend)
     if not engine.holds_gil:
-        return _local_workers(recipe, count)
-    children = [ProcessWorker(recipe, deadline) for _ in range(count)]
+        return _local_workers(recipe, count, deadline)
     try:
-        for child in children:
-            child.wait()
+        return _process_workers(recipe, count, deadline)
     except WorkerError as error:
-        for child in children:
-            child.close()
         raise ModelError(str(error)) from error
-    return list(children)
 
 
 def default_workers(recipe: Recipe) -> int:
@@ -105,8 +112,22 @@ def default_workers(recipe: Recipe) -> int:
     return board.workers if board and recipe.path.suffix != '.onnx' else 1
 
 
-def _local_workers(recipe: Recipe, count: int) -> list[Worker]:
+def _process_workers(recipe: Recipe, count: int, deadline: float) -> list[Worker]:
+    workers: list[ProcessWorker] = []
+    with ExitStack() as undo:
+        for _ in range(count):
+            workers.append(ProcessWorker(recipe, deadline))
+            undo.callback(workers[-1].close)
+        for worker in workers:  # all load at the same time
+            worker.wait()
+        undo.pop_all()
+    return list(workers)
+
+
+def _local_workers(recipe: Recipe, count: int, deadline: float) -> list[Worker]:
     first = load(recipe.path, recipe.backend, recipe.threads)
+    if isinstance(first, _Watchful):
+        first.time_limit = deadline
     backends = [first]
     while len(backends) < count:
         backends.append(first if first.concurrent else _another(recipe, backends))
@@ -120,6 +141,13 @@ def _another(recipe: Recipe, backends: Sequence[Backend]) -> Backend:
         for backend in backends:
             backend.close()
         raise
+
+
+@runtime_checkable
+class _Watchful(Protocol):
+    """An engine that gives up an inference by itself when that takes too long."""
+
+    time_limit: float
 
 
 class LocalWorker:
@@ -136,6 +164,17 @@ class LocalWorker:
         self._backend: Backend | None = backend
         self._detector: Detector | None = Detector(backend, recipe.fit)
 
+    def prepare(self, patience: float) -> bool:
+        """
+        Load the model anew where its engine gave up.
+
+        :raises ModelError: when it could not be loaded.
+        :raises InferenceError: when the engine has no memory for it, or ends nothing.
+        :raises WorkerError: when it keeps failing, and is left alone for a while.
+        """
+        self._ready()
+        return True
+
     def detect(self, frame: Frame, criteria: Criteria | None = None) -> Result:
         """
         Find the objects in a frame.
@@ -144,11 +183,11 @@ class LocalWorker:
         :raises ModelError: when it failed before, and its model could not be loaded again.
         :raises WorkerError: when it keeps failing, and is left alone for a while.
         """
-        _require_attempt(self._back_off)
+        detector = self._ready()
         try:
-            result = self._ready().detect(frame, criteria)
-        except (EngineError, LateError, ModelError) as error:
-            self._back_off.fail()
+            result = detector.detect(frame, criteria)
+        except (EngineError, LateError) as error:
+            self._back_off.fail(error)
             self._detector = None
             if isinstance(error, EngineError):
                 self.close()
@@ -164,10 +203,15 @@ class LocalWorker:
             self._backend = None
 
     def _ready(self) -> Detector:
-        if self._backend is None:
-            self._backend = load(self._recipe.path, self._recipe.backend, self._recipe.threads)
-        if self._detector is None:
-            self._detector = Detector(self._backend, self._recipe.fit)
+        _require_attempt(self._back_off)
+        try:
+            if self._backend is None:
+                self._backend = load(self._recipe.path, self._recipe.backend, self._recipe.threads)
+            if self._detector is None:
+                self._detector = Detector(self._backend, self._recipe.fit)
+        except (InferenceError, ModelError) as error:
+            self._back_off.fail(error)
+            raise
         return self._detector
 
 
@@ -175,19 +219,22 @@ class ProcessWorker:
     """
     A detector in a child process, replaced whenever it dies, hangs or cannot go on.
 
-    The child ends with this process, however that ends.
+    One thread drives it; any other may close it meanwhile.
 
     :param deadline: seconds for one frame.
+    :raises WorkerError: when no process can be started.
     """
 
     def __init__(self, recipe: Recipe, deadline: float = 1.0) -> None:
         self._recipe = recipe
         self._deadline = deadline
-        self._memory = _Memory()
         self._back_off = BackOff()
-        self._closed = False
         self._info: ModelInfo | None = None
-        self._child: _Child | None = _Child(recipe, self._memory)
+        # Whoever changes the child or hands it a frame holds the lock: `close` comes between.
+        self._lock = Lock()
+        self._closed = False
+        self._child: _Child | None = None
+        self._replace()
 
     @property
     def info(self) -> ModelInfo:
@@ -200,13 +247,29 @@ class ProcessWorker:
 
         :raises WorkerError: when it could not; a new child will be tried later.
         """
-        child = self._child or self._replace()
-        if self._info is None or not child.ready:
-            reply = self._ask(child, START)
-            if not isinstance(reply, ModelInfo):
-                raise self._given_up(f'the worker sent {type(reply).__name__} for a model')
-            self._info, child.ready = reply, True
+        while not self.prepare(START):
+            pass
+        assert self._info is not None
         return self._info
+
+    def prepare(self, patience: float) -> bool:
+        """
+        See to it that there is a child, and that it has loaded its model; see `Worker.prepare`.
+
+        :raises WorkerError: when it could not, and while it is left alone for that.
+        """
+        child = self._child or self._replace()
+        if child.ready:
+            return True
+        if not child.poll(patience):
+            if child.age < START:
+                return False
+            raise self._given_up(child, f'the worker did not load its model in {START:g} s')
+        reply = self._ask(child, START)
+        if not isinstance(reply, ModelInfo):
+            raise self._given_up(child, f'the worker sent {type(reply).__name__} for a model')
+        self._info, child.ready = reply, True
+        return True
 
     def detect(self, frame: Frame, criteria: Criteria | None = None) -> Result:
         """
@@ -215,66 +278,124 @@ class ProcessWorker:
         :raises WorkerError: when the child failed on it, died or hung.
         """
         self.wait()
-        child = self._child
-        assert child is not None
-        shapes = tuple(plane.shape for plane in frame.planes)
-        self._memory.write(frame)
-        child.send(Task(frame.size, frame.encoding, shapes, criteria))
+        child = self._hand_over(frame, criteria)
         reply = self._ask(child, self._deadline)
         if not isinstance(reply, Result):
-            raise self._given_up(f'the worker sent {type(reply).__name__} for a result')
+            raise self._given_up(child, f'the worker sent {type(reply).__name__} for a result')
         self._back_off.succeed()
         return reply
 
     def close(self) -> None:
-        """End the child, which may be at work for another thread, and free the shared memory."""
-        self._closed = True
-        if self._child is not None:
-            self._child.end(FAREWELL)
-            self._child = None
-        self._memory.close()
+        """End the child, which may be at work for another thread."""
+        with self._lock:
+            self._closed = True
+            child, self._child = self._child, None
+        if child is not None:
+            child.end(FAREWELL)
+
+    def _hand_over(self, frame: Frame, criteria: Criteria | None) -> _Child:
+        with self._lock:
+            if self._child is None:
+                raise WorkerError('the worker was closed')
+            self._child.give(frame, criteria)
+            return self._child
 
     def _ask(self, child: _Child, patience: float) -> Reply:
         """Wait for the child's reply; whoever does not give one in time is replaced."""
         try:
             reply = child.receive(patience)
         except TimeoutError:
-            raise self._given_up(f'the worker did not answer in {patience:g} s') from None
+            raise self._given_up(
+                child, f'the worker did not answer in {patience:g} s') from None
         except (EOFError, OSError):
-            raise self._given_up(f'the worker died: {child.end(FAREWELL)}') from None
+            raise self._given_up(child, f'the worker died: {child.end(FAREWELL)}') from None
         if isinstance(reply, Failure):
-            raise self._given_up(reply.reason) if reply.fatal else WorkerError(reply.reason)
+            raise (self._given_up(child, reply.reason) if reply.fatal
+                   else WorkerError(reply.reason))
         return reply
 
-    def _given_up(self, reason: str) -> WorkerError:
-        """Start a new child at once; the more often in vain, the later."""
-        if self._child is not None:
-            self._child.end(0.0)
+    def _given_up(self, child: _Child, reason: str) -> WorkerError:
+        """Let a child go, and start a new one at once; the more often in vain, the later."""
+        with self._lock:
             self._child = None
-        self._back_off.fail()
-        if not self._closed and not self._back_off.remaining:
+        child.end(0.0)
+        self._back_off.fail(reason)
+        with suppress(WorkerError):
             self._replace()
         return WorkerError(reason)
 
     def _replace(self) -> _Child:
-        if self._closed:
-            raise WorkerError('the worker was closed')
-        _require_attempt(self._back_off)
-        self._child = _Child(self._recipe, self._memory)
-        return self._child
+        with self._lock:
+            if self._closed:
+                raise WorkerError('the worker was closed')
+            _require_attempt(self._back_off)
+            try:
+                self._child = _Child(self._recipe)
+            except OSError as error:
+                self._back_off.fail(error)
+                raise WorkerError(f'no worker process can be started: {error}') from error
+            return self._child
+
+
+class _Child:
+    """
+    A process that loads a model, and detects in one frame at a time.
+
+    Its memory is shared with nobody else: one that was given up may go on reading for a while.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.ready = False
+        self._start = monotonic()
+        self._memory = _Memory()
+        with ExitStack() as undo:
+            undo.callback(self._memory.close)
+            memory = self._memory.descriptor
+            self._process = Process(serve, recipe, memory, shared=[memory])
+            undo.pop_all()
+        self._line = Line(self._process.socket)
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was started."""
+        return monotonic() - self._start
+
+    def give(self, frame: Frame, criteria: Criteria | None) -> None:
+        self._memory.write(frame)
+        shapes = tuple(plane.shape for plane in frame.planes)
+        with suppress(OSError):  # it has died; `receive` tells
+            self._line.send(Task(frame.size, frame.encoding, shapes, criteria))
+
+    def poll(self, patience: float) -> bool:
+        return self._line.poll(patience)
+
+    def receive(self, patience: float) -> Reply:
+        reply: Reply = self._line.receive(patience)
+        return reply
+
+    def end(self, patience: float) -> str:
+        """Let the child go, by force after `patience` seconds; tell how it ended."""
+        ending = self._process.end(patience)
+        self._memory.close()
+        return ending
 
 
 class _Memory:
     """Anonymous shared memory that holds one frame, and grows with it."""
 
     def __init__(self) -> None:
-        self.descriptor = os.memfd_create('fcos_ros frame')
+        self._file = open(os.memfd_create('fcos_ros frame'), 'r+b', buffering=0)  # noqa: SIM115
         self._map: mmap | None = None
+
+    @property
+    def descriptor(self) -> int:
+        """The file descriptor."""
+        return self._file.fileno()
 
     def write(self, frame: Frame) -> None:
         total = sum(plane.size for plane in frame.planes)
         if self._map is None or len(self._map) < total:
-            os.ftruncate(self.descriptor, total)
+            self._file.truncate(total)
             self._map = mmap(self.descriptor, total)
         flat, offset = np.frombuffer(self._map, np.uint8), 0
         for plane in frame.planes:
@@ -283,48 +404,4 @@ class _Memory:
 
     def close(self) -> None:
         self._map = None
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
-
-
-class _Child:
-    """A running child process and the lines to it; more than one thread may end it."""
-
-    def __init__(self, recipe: Recipe, memory: _Memory) -> None:
-        self.ready = False
-        self._ending = Lock()
-        ours, theirs = socket.socketpair()
-        read, self._life = os.pipe()
-        descriptors = (theirs.fileno(), memory.descriptor, read)
-        self._process = subprocess.Popen(
-            [sys.executable, '-m', 'fcos_ros.runtime.child', *map(str, descriptors)],
-            stdin=subprocess.DEVNULL, pass_fds=descriptors,
-            # A session of its own: Ctrl-C is for the parent, which ends its children in order.
-            start_new_session=True)
-        theirs.close()
-        os.close(read)
-        self._line = Line(ours)
-        self.send(recipe)
-
-    def send(self, message: Recipe | Task) -> None:
-        with suppress(OSError):  # it has died; `receive` tells
-            self._line.send(message)
-
-    def receive(self, patience: float) -> Reply:
-        reply: Reply = self._line.receive(patience)
-        return reply
-
-    def end(self, patience: float) -> str:
-        """Let the child go, by force after `patience` seconds; tell how it ended."""
-        with self._ending:
-            self._line.close()
-            try:
-                code = self._process.wait(patience)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                code = self._process.wait()
-            if self._life >= 0:
-                os.close(self._life)
-                self._life = -1
-        return signal.Signals(-code).name if code < 0 else f'exit code {code}'
+        self._file.close()

@@ -293,12 +293,14 @@ def test_threads_do_not_see_each_others_outputs(board):
 
 
 @pytest.mark.parametrize('fault', [
-    'raise:1', 'wait:1', 'flush:1', 'flush:2', 'flush:9', 'alloc:1', 'alloc:2', 'alloc:16'])
+    'raise:1', 'late:1', 'stray:1', 'wait:1', 'flush:1', 'flush:2', 'flush:9',
+    'alloc:1', 'alloc:2', 'alloc:16'])
 def test_after_a_failure_the_next_frame_is_fine_and_nothing_is_lost(board, fault):
     board.set(FCOS_SIM_FAULT=fault)
     backend, model = board.load(SMALL['x5'])
     with pytest.raises(InferenceError, match=r'hb\w+ returned -6000\d+ \([a-z]') as failure:
         backend.infer(tensor())
+    assert not isinstance(failure.value, LateError), 'nothing is under way'
     assert board.count('tasks') == 0
     if 'hbSysAllocCachedMem' in str(failure.value):
         assert board.count('memories') == 0
@@ -308,8 +310,9 @@ def test_after_a_failure_the_next_frame_is_fine_and_nothing_is_lost(board, fault
     backend.close()
 
 
-def test_a_lasting_failure_loses_nothing_either(board):
-    board.set(FCOS_SIM_FAULT='wait')
+@pytest.mark.parametrize('fault', ['wait', 'stray'])
+def test_a_lasting_failure_loses_nothing_either(board, fault):
+    board.set(FCOS_SIM_FAULT=fault)
     backend, _ = board.load(SMALL['x5'])
     for _ in range(40):  # More than the tasks that the library allows.
         with pytest.raises(InferenceError, match=r'-6000012 \(running failed\)'):
@@ -345,6 +348,29 @@ def test_a_late_inference_keeps_its_memory_and_others_get_other(board):
     del late
     assert board.count('memories') == memories  # one set came, one went
     del other, last
+    backend.close()
+
+
+def test_memory_in_which_the_bpu_is_late_gets_no_other_inference(board):
+    board.set(FCOS_SIM_FAULT='hang:1')
+    backend, _ = board.load(SMALL['x5'], time_limit=PATIENCE)
+    shared, failures = backend.new_input(), []
+
+    def work(tensor):
+        try:
+            backend.infer(tensor)
+        except LateError as error:
+            failures.append(str(error))
+
+    threads = [Thread(target=work, args=(shared,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ['hbDNNWaitTaskDone' in failure for failure in sorted(failures)] == [True, False]
+    assert board.count('tasks') == 1
+    board.go_on()
+    del shared
     backend.close()
 
 
@@ -401,6 +427,18 @@ def test_a_late_frame_is_lost_alone_and_the_next_is_served(board, monkeypatch):
     assert len(first.detect(picture()).detections) == 2
     board.go_on()
     first.close()
+
+
+def test_workers_have_the_deadline_that_is_set(board):
+    board.set(FCOS_SIM_FAULT='hang:1')
+    path, _ = board.write(SMALL['x5'], paint(SMALL['x5'], THINGS))
+    (only,) = worker.open_workers(Recipe(path, 'libdnn'), 1, deadline=0.05)
+    start = monotonic()
+    with pytest.raises(LateError):
+        only.detect(picture())
+    assert 0.05 <= monotonic() - start < libdnn.TIME_LIMIT
+    board.go_on()
+    only.close()
 
 
 def test_a_bpu_that_hangs_for_good_costs_a_wait_now_and_then_only(board, monkeypatch):

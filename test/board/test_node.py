@@ -39,8 +39,8 @@ DEADLINE = 2.0
 """Seconds for one frame: only what hangs needs them, however busy the machine is."""
 LONG = 20.0
 """Seconds for one frame where nothing hangs."""
-LIBDNN_PATIENCE = 1.0
-"""Seconds that the backend libdnn waits for the BPU by itself."""
+MARGIN = 0.75
+"""Seconds without a result for which a busy machine may be to blame."""
 
 MODELS = {'x5': 'x5', 'x3_jammy': 'x3', 'x3_focal': 'x3'}
 """The board of each image."""
@@ -137,16 +137,16 @@ class Camera(AbstractContextManager):
 
 
 @pytest.fixture(scope='module')
-def second(tmp_path_factory):
-    """A second, or more where a process needs long to start."""
+def start(tmp_path_factory):
+    """Tell how many seconds a child needs to start here."""
     with pytest.MonkeyPatch.context() as environment:
         board = Board(tmp_path_factory.mktemp('start'), environment)
         board.plug_in('x5')
-        start = monotonic()
+        begin = monotonic()
         worker = ProcessWorker(Recipe(Path(board.write(tiny()))), LONG)
         worker.wait()
         worker.close()
-        return max(1.0, 6 * (monotonic() - start))
+        return monotonic() - begin
 
 
 def require_words(graph, *words):
@@ -176,8 +176,8 @@ def fault(image, backend, kind, *words, patience=0.0):
     fault('x5', 'hbm_runtime', 'raise', 'hbm_runtime failed', 'raise fault'),
     fault('x5', 'hbm_runtime', 'hang', f'did not answer in {DEADLINE:g} s', patience=DEADLINE),
 ])
-def test_a_fault_costs_a_frame_and_the_only_child_is_back_within_a_second(
-        board, second, image_name, backend, kind, words, patience):
+def test_a_fault_costs_a_frame_and_the_only_child_is_back_once_a_new_one_has_started(
+        board, start, image_name, backend, kind, words, patience):
     board.plug_in(image_name)
     board.break_down(f'{kind}:9')
     model = board.write(tiny(MODELS[image_name]))
@@ -185,28 +185,30 @@ def test_a_fault_costs_a_frame_and_the_only_child_is_back_within_a_second(
         board.heal()
         with Camera(graph) as camera:
             require_words(graph, '1 frames failed', *words)
-            assert camera.outage() < second + patience
+            assert camera.outage() < start + patience + MARGIN
         assert require_account(graph)['failed'] == '1'
 
 
 @pytest.mark.parametrize(('kind', 'words', 'patience'), [
     pytest.param('raise:9', 'running failed', 0.0, id='raise'),
-    pytest.param('hang:9', 'not done in time', LIBDNN_PATIENCE, id='hang'),
+    pytest.param('hang:9', 'not done in time', DEADLINE, id='hang'),
 ])
-def test_without_children_a_fault_costs_a_frame_too(
-        board, second, library, kind, words, patience):
+def test_without_children_a_fault_costs_a_frame_too(board, library, kind, words, patience):
     board.use_libdnn(library)
     board.break_down(kind)
-    with Graph(model=board.write(tiny()), backend='libdnn', workers=2) as graph:
+    with Graph(model=board.write(tiny()), backend='libdnn', workers=2,
+               deadline=DEADLINE) as graph:
         with Camera(graph) as camera:
             require_words(graph, '1 frames failed', words)
             ctypes.CDLL(str(library)).fcos_sim_go_on()
-            assert camera.outage() < second + patience
+            assert camera.outage() < patience + MARGIN
         assert require_account(graph)['failed'] == '1'
 
 
-@pytest.mark.parametrize(('workers', 'killed'), [(1, 1), (2, 1), (3, 3)])
-def test_killed_children_are_replaced_within_a_second(board, second, workers, killed):
+@pytest.mark.parametrize(('workers', 'killed', 'starts'), [(1, 1, 1), (2, 1, 0), (3, 3, 3)])
+def test_killed_children_are_replaced_while_those_that_live_go_on(
+        board, start, workers, killed, starts):
+    """Without a result passes no more than the time of `starts` one after the other."""
     board.plug_in('x5')
     before = children()
     with Graph(model=board.write(tiny()), workers=workers, deadline=LONG) as graph:
@@ -218,7 +220,7 @@ def test_killed_children_are_replaced_within_a_second(board, second, workers, ki
                 os.kill(victim, signal.SIGKILL)
             require_words(graph, 'frames failed', 'the worker died: SIGKILL')
             graph.counts(failed=killed)
-            assert camera.outage() < second
+            assert camera.outage() < starts * start + MARGIN
         assert require_account(graph)['failed'] == str(killed)
         assert len(children() - before - victims) == workers
     wait_for(lambda: children() == before)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network that was recorded sees on the simulated board what it sees in ONNX."""
 
+from pathlib import Path
+
 import numpy as np
 from onnx_models import white_square, write_fcos
 import pytest
@@ -12,9 +14,11 @@ from fcos_ros.backends import load
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.preprocess import InputSpec, Preprocessor
 from fcos_ros.core.resize import Size
+from fcos_ros.demo.scenes import render
 from fcos_ros.runtime.detector import Detector
 
 CANVAS = Size(SIZE, SIZE)
+DEMO = Path(__file__).resolve().parents[2] / 'models' / 'fcos_demo.onnx'
 
 
 @pytest.mark.parametrize('output_layout', ['NHWC', 'NCHW'])
@@ -33,8 +37,22 @@ def test_the_board_sees_what_the_network_sees(plug_in, tmp_path, image, board, o
         np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
 
 
-def nv12(image):
+def test_a_simulated_x5_sees_what_the_network_of_the_demo_sees(plug_in, tmp_path):
+    plug_in('x5')
+    network = Detector(load(DEMO))
+    canvas = network.info.input.size
+    frames = [nv12(render(seed, canvas).image, canvas) for seed in (1, 2)]
+    simulated = Detector(load(write(tmp_path, record(DEMO, frames, 'x5'))))
+    for frame in frames:
+        expected, found = (d.detect(frame).detections for d in (network, simulated))
+        assert len(expected) > 2
+        np.testing.assert_array_equal(found.class_ids, expected.class_ids)
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-4, rtol=0)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+
+
+def nv12(image, canvas=CANVAS):
     """Turn a picture of canvas size into an NV12 frame."""
-    tensor, _ = Preprocessor(InputSpec('0', CANVAS, 'nv12'))(
-        Frame.wrap(image.tobytes(), CANVAS, 'bgr8'))
-    return Frame.wrap(tensor.copy(), CANVAS, 'nv12')
+    tensor, _ = Preprocessor(InputSpec('0', canvas, 'nv12'))(
+        Frame.wrap(image.tobytes(), canvas, 'bgr8'))
+    return Frame.wrap(tensor.copy(), canvas, 'nv12')

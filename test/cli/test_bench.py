@@ -2,17 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """`fcos bench`: every frame is measured once, whatever engine, and nothing else is on stdout."""
 
+from argparse import ArgumentParser
 import json
 import os
 from pathlib import Path
 import signal
 import subprocess
 import sys
+import time
 
+from child_processes import children
 import cv2
 import numpy as np
 from onnx_models import white_square, write_fcos
 import pytest
+
+from fcos_ros.cli import bench
+from fcos_ros.runtime.board import BOARDS
 
 ROOT = Path(__file__).parents[2]
 BOARD = ROOT / 'test' / 'board'
@@ -54,6 +60,14 @@ def test_each_number_of_workers_is_measured_with_all_frames(fcos, model, encodin
     assert (first['model'], first['path']) == ('squares', str(model))
     assert_adds_up(first, 1, 7)
     assert_adds_up(second, 3, 7)
+
+
+@pytest.mark.parametrize(('board', 'workers'), zip([*BOARDS, None], ([1, 2], [1, 2, 3], [1, 2])))
+def test_a_board_is_measured_with_as_many_workers_as_published(monkeypatch, board, workers):
+    monkeypatch.setattr(bench, 'this_board', lambda: board)
+    parser = ArgumentParser()
+    bench.add_options(parser)
+    assert parser.parse_args([]).workers == workers
 
 
 def test_more_workers_than_frames_do_no_harm(fcos, model):
@@ -183,6 +197,35 @@ def test_an_engine_that_fails_is_named_and_ends_with_1(board, compiled, fault, c
     assert 'was not measured' in err
     assert complaint in err
     assert 'Traceback' not in err
+
+
+def spent(process):
+    """Tell how much of a CPU a process has had, and in which state it is."""
+    words = Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()
+    return words[0], words[11], words[12]
+
+
+def gone(process):
+    try:
+        return spent(process)[0] == 'Z'
+    except FileNotFoundError:
+        return True
+
+
+def test_workers_that_hang_with_the_gil_do_not_outlive_the_command(board, compiled):
+    command = board('bench', compiled, '--workers', 2, '--frames', 8, fault='hang')
+    before, now = None, []
+    while before != now or len(now) < 2:  # until both have been still for a while
+        assert command.poll() is None
+        before, now = now, [spent(child) for child in children(command.pid)]
+        time.sleep(0.3)
+    workers = children(command.pid)
+    command.kill()
+    command.communicate()
+    deadline = time.monotonic() + 20
+    while not all(map(gone, workers)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize('kind', ['threads', 'processes'])

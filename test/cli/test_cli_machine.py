@@ -52,3 +52,10 @@ def test_what_may_not_be_switched_off_is_no_boost(tmp_path):
         tmp_path, {**X5, 'sys/devices/system/cpu/cpufreq/boost': '0'}))
     assert machine.boost is False
     assert dict(rows(machine))['CPU clock'].endswith('not boosted')
+
+
+def test_some_images_tell_the_load_of_the_whole_bpu_only(tmp_path):
+    files = {name: text for name, text in X5.items() if not name.endswith('/bpu0/ratio')}
+    files['sys/devices/system/bpu/ratio'] = '34\n'
+    machine = Machine.look(file_system(tmp_path, files))
+    assert dict(rows(machine))['BPU load before'] == '34 %'

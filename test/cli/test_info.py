@@ -7,12 +7,14 @@ import json
 from pathlib import Path
 import sys
 
+from child_processes import children
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 from onnx_models import STRIDES, write_fcos
 import pytest
 
+from fcos_ros.cli import info
 from fcos_ros.core.labels import COCO
 
 BOARD = Path(__file__).parents[1] / 'board'
@@ -175,10 +177,9 @@ def test_a_compiled_model_that_is_refused_is_shown_whole(
         fcos, tmp_path, tiny_models, made, complaint, kind):
     model = tiny_models.padded(tiny_models.tiny(answers=False))
     path = tiny_models.write(tmp_path, replace(model, **made))
-    said = fcos('info', path)
+    said = fcos('info', path, '--json')
     assert (said.code, said.err) == (1, '')
-    assert complaint in said.out
-    facts = as_json(fcos('info', path, '--json'))
+    facts = as_json(said)
     assert complaint in facts['complaint']
     assert facts['reading'] is None
     assert [(tensor['dtype'], tensor['shape']) for tensor in facts['inputs']] == [
@@ -187,3 +188,22 @@ def test_a_compiled_model_that_is_refused_is_shown_whole(
         assert (output['name'], output['dtype']) == (expected.name, 'int32')
         assert output['shape'] == list(expected.shape)
         np.testing.assert_allclose(output['scale'], expected.scale)
+
+
+@pytest.mark.parametrize(('fault', 'complaint'), [
+    pytest.param('hang', 'was not loaded in 2 s', id='hangs'),
+    pytest.param('crash', 'died: SIGSEGV', id='crashes'),
+    pytest.param('load', 'cannot load', id='refuses'),
+])
+def test_an_engine_that_breaks_takes_no_command_down(
+        fcos, tmp_path, tiny_models, monkeypatch, fault, complaint):
+    monkeypatch.setattr(info, 'START', 2.0 if fault == 'hang' else 20.0)
+    monkeypatch.setenv('FCOS_SIM_FAULT', fault)
+    before = children()
+    path = tiny_models.write(tmp_path, tiny_models.tiny())
+    said = fcos('info', path)
+    assert (said.code, said.out) == (2, '')
+    assert said.err.splitlines()[-1].startswith('fcos info: ')
+    assert complaint in said.err
+    assert str(path) in said.err
+    assert children() == before

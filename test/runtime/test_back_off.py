@@ -23,17 +23,17 @@ def test_pauses_grow_with_each_failure_up_to_a_longest():
     back_off = BackOff(Clock())
     pauses = []
     for _ in range(9):
-        back_off.fail()
+        back_off.fail('no ink')
         pauses.append(back_off.remaining)
     assert pauses == [0, 0.5, 1, 2, 4, 8, 8, 8, 8]
-    assert back_off.failures == 9
+    assert (back_off.failures, back_off.reason) == (9, 'no ink')
 
 
 def test_a_pause_passes():
     clock = Clock()
     back_off = BackOff(clock)
-    back_off.fail()
-    back_off.fail()
+    back_off.fail('no ink')
+    back_off.fail('no ink')
     clock.now += 0.25
     assert back_off.remaining == 0.25
     clock.now += 60
@@ -43,8 +43,8 @@ def test_a_pause_passes():
 def test_a_success_makes_up_for_all_failures():
     back_off = BackOff(Clock())
     for _ in range(5):
-        back_off.fail()
+        back_off.fail('no ink')
     back_off.succeed()
     assert (back_off.failures, back_off.remaining) == (0, 0)
-    back_off.fail()
+    back_off.fail('no ink')
     assert back_off.remaining == 0

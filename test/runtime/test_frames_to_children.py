@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames of every kind mean the same in a child process; a file goes there as a file."""
 
+from concurrent.futures import ThreadPoolExecutor
+import os
+import socket
+
 import cv2
 import numpy as np
 from onnx_models import white_square, write_fcos
@@ -9,7 +13,8 @@ import pytest
 
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
-from fcos_ros.runtime.protocol import Recipe
+from fcos_ros.runtime.child import serve
+from fcos_ros.runtime.protocol import Line, Recipe
 from fcos_ros.runtime.worker import LocalWorker, ProcessWorker, WorkerError, open_workers
 
 SIZE = Size(128, 128)
@@ -68,3 +73,15 @@ def test_a_picture_that_is_cut_off_costs_one_frame_and_no_child(child):
     with pytest.raises(WorkerError, match=r'FrameError: jpeg picture 128x128 .* is cut off'):
         child.detect(Frame.compressed(JPEG[:-9]))
     assert len(child.detect(Frame.compressed(JPEG)).detections) == 1
+
+
+def test_a_child_ends_in_silence_when_its_parent_hangs_up_before_it_has_listened(recipe):
+    ours, theirs = socket.socketpair()
+    memory = os.memfd_create('frame')
+    with ThreadPoolExecutor(1) as pool:
+        served = pool.submit(serve, theirs, recipe, memory)
+        assert Line(ours).poll(20.0)  # it describes the model, which nobody reads
+        ours.close()
+        assert served.result(20.0) is None
+    theirs.close()
+    os.close(memory)

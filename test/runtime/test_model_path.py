@@ -49,11 +49,15 @@ def test_auto_takes_the_first_model_that_the_image_has(tmp_path, board):
     assert find('auto', root) == first
 
 
-def test_a_board_without_a_model_lists_the_places_and_where_to_get_one(tmp_path):
-    root = machine(tmp_path, 'D-Robotics RDK X5')
-    with pytest.raises(ModelError, match='rdk_model_zoo') as caught:
+@pytest.mark.parametrize(('board', 'place'), [
+    pytest.param(X5, 'rdk_x5, samples/vision/fcos', id='X5'),
+    pytest.param(X3, 'rdk_x3, demos/detect/FCOS', id='X3'),
+])
+def test_a_board_without_a_model_lists_the_places_and_where_to_get_one(tmp_path, board, place):
+    root = machine(tmp_path, f'D-Robotics {board.name}')
+    with pytest.raises(ModelError, match=f'rdk_model_zoo.*{place}') as caught:
         find('auto', root)
-    assert all(place in str(caught.value) for place in X5.models)
+    assert all(place in str(caught.value) for place in board.models)
 
 
 def test_auto_without_a_board_is_the_network_of_the_demo(tmp_path):

@@ -19,7 +19,14 @@ FRAME = Frame.wrap(bytes(3), Size(1, 1), 'bgr8')
 RESULT = Result(Detections.empty(), StageTimes(0.001, 0.002, 0.003))
 
 
-class Napper:
+class Ready:
+    """A worker that can always take a frame."""
+
+    def prepare(self, patience):
+        return True
+
+
+class Napper(Ready):
     """A worker that takes as long as it is told."""
 
     def __init__(self, naps):
@@ -30,7 +37,7 @@ class Napper:
         return RESULT
 
 
-class Gate:
+class Gate(Ready):
     """A worker that finishes a frame for each permit, and tells when it has begun one."""
 
     def __init__(self):
@@ -43,11 +50,35 @@ class Gate:
         return RESULT
 
 
-class Broken:
+class Broken(Ready):
     """A worker that fails on every frame."""
 
     def detect(self, frame, criteria=None):
         raise RuntimeError('the engine is on fire')
+
+
+class Lame(Ready):
+    """A worker that gets ready when it is let, unless it is given a reason why it cannot."""
+
+    def __init__(self):
+        self.let = Event()
+        self.looked = Semaphore(0)
+        self.reason = None
+
+    def prepare(self, patience):
+        self.looked.release()
+        if self.reason:
+            raise OSError(self.reason)
+        return self.let.wait(patience)
+
+    def detect(self, frame, criteria=None):
+        assert self.let.is_set()
+        return RESULT
+
+    def wait(self):
+        """Wait until the pool has looked once, written down what it saw, and looks again."""
+        for _ in range(2):
+            assert self.looked.acquire(timeout=10)
 
 
 class Source:
@@ -212,7 +243,7 @@ def test_stop_tells_when_a_worker_hangs():
 def test_criteria_reach_the_frames_to_come():
     seen, done = [], Event()
 
-    class Listener:
+    class Listener(Ready):
         def detect(self, frame, criteria=None):
             seen.append(criteria)
             done.set()
@@ -364,3 +395,97 @@ def test_several_sources_keep_their_orders_and_their_accounts(seed):
         assert account.received == 150
         assert account.published == len(source.tickets) > 0
         assert account.in_flight == 0
+
+
+def test_a_worker_that_is_not_ready_takes_no_frame_and_holds_up_nobody():
+    lame = Lame()
+    run = alone(lame, Napper(lambda: 0), Napper(lambda: 0))
+    for ticket in range(30):
+        run.submit(ticket)
+        run.settle()
+    assert run.tickets == list(range(30))
+    assert run.account.published == 30
+    lame.let.set()
+    assert run.pool.stop()
+
+
+def test_a_frame_waits_for_the_only_worker_to_get_ready():
+    lame = Lame()
+    run = alone(lame)
+    lame.wait()
+    run.submit(0)
+    lame.let.set()
+    run.settle()
+    assert run.account.published == 1
+    assert run.pool.stop()
+
+
+def test_a_worker_that_cannot_get_ready_fails_no_frame_that_others_can_take():
+    broken, gate = Lame(), Gate()
+    broken.reason = 'no memory'
+    run = alone(broken, gate)
+    broken.wait()
+    for ticket in range(5):
+        run.submit(ticket)
+        assert gate.begun.acquire(timeout=10)
+        gate.permits.release()
+        run.settle()
+    assert (run.account.published, run.account.failed) == (5, 0)
+    assert run.pool.stop()
+
+
+def test_frames_fail_with_the_reason_while_no_worker_can_get_ready():
+    lames = [Lame(), Lame()]
+    for lame in lames:
+        lame.reason = 'no memory'
+    run = alone(*lames)
+    for lame in lames:
+        lame.wait()
+    for ticket in range(5):
+        run.submit(ticket)
+        run.settle()
+    assert run.tickets == list(range(5))
+    assert run.account.errors == {'OSError': 5}
+    assert run.account.last_error == 'no memory'
+    for lame in lames:
+        lame.let.set()
+        lame.reason = None
+    deadline = time.monotonic() + 10
+    while not run.account.published:
+        assert time.monotonic() < deadline
+        run.submit(run.account.received)
+        run.settle()
+    assert run.pool.stop()
+
+
+def test_workers_that_are_not_ready_do_not_count_as_idle():
+    gate, lames = Gate(), [Lame(), Lame()]
+    run = alone(gate, *lames)
+    for lame in lames:
+        lame.wait()
+    run.submit(0)
+    assert gate.begun.acquire(timeout=10)
+    run.submit(1, 2)
+    assert run.account.superseded == 1
+    gate.permits.release(2)
+    assert run.pool.stop()
+    assert run.tickets == [0, 2]
+
+
+def test_stop_waits_for_no_worker_that_is_not_needed():
+    lame, quick = Lame(), Napper(lambda: 0)
+    run = alone(lame, quick)
+    lame.wait()
+    run.submit(0)
+    assert run.pool.stop()
+    assert run.tickets == [0]
+
+
+def test_stop_gives_up_frames_for_which_no_worker_gets_ready():
+    lame = Lame()
+    run = alone(lame)
+    lame.wait()
+    run.submit(0)
+    assert not run.pool.stop(timeout=0.05)
+    assert 'before the pool stopped' in run.account.last_error
+    assert run.pool.stop()

@@ -65,3 +65,31 @@ def test_a_line_to_nobody_raises(ends):
     ends[0].close()
     with pytest.raises(OSError, match='Broken pipe'):
         Line(ends[1]).send('hello')
+
+
+def test_one_may_look_whether_something_was_said(ends):
+    speaker, listener = map(Line, ends)
+    assert not listener.poll(0.01)
+    speaker.send('hello')
+    assert listener.poll(20.0)
+    assert listener.receive(20.0) == 'hello'
+    speaker.close()
+    assert listener.poll(20.0), 'the end is something to hear, too'
+    listener.close()
+    assert listener.poll(20.0)
+
+
+def test_hanging_up_ends_the_wait_of_another_thread(ends):
+    line, waited = Line(ends[0]), []
+
+    def wait():
+        with pytest.raises((EOFError, OSError)):
+            line.receive(20.0)
+        waited.append(True)
+
+    thread = Thread(target=wait)
+    thread.start()
+    thread.join(0.05)
+    line.close()
+    thread.join(10.0)
+    assert waited

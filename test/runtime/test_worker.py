@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workers in child processes: the same results, and whatever befalls a child stays with it."""
 
-from contextlib import suppress
+from itertools import pairwise
 import os
 from pathlib import Path
 import signal
 import subprocess
 import sys
-from threading import Thread
+from threading import Event, Thread
 import time
 
-from child_processes import children
+from child_processes import children, descriptors
 import numpy as np
 from onnx_models import white_square, write_fcos
 import pytest
@@ -23,12 +23,16 @@ from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
 from fcos_ros.core.zones import Zones
 from fcos_ros.runtime.back_off import BackOff
+from fcos_ros.runtime.lane import Books
+from fcos_ros.runtime.pool import Pool
 from fcos_ros.runtime.protocol import Recipe
 from fcos_ros.runtime.worker import ProcessWorker, WorkerError, open_workers
 
 PATIENCE = 20.0
 HANGING = 3.0
 """Seconds after which a child hangs: on a busy machine others must not take as long."""
+STALL = 1.0
+"""Seconds without a result that show that workers wait for one another, not for a CPU."""
 
 
 @pytest.fixture(scope='module')
@@ -65,15 +69,6 @@ def square(column=5, size=128, encoding='bgr8'):
 def shared_memory():
     """List what lies in named shared memory, but for that of ROS graphs of other processes."""
     return {name for name in os.listdir('/dev/shm') if 'fast' not in name}
-
-
-def descriptors():
-    """List the open files, pipes and sockets; each of them has a number that is its own."""
-    found = set()
-    for link in Path('/proc/self/fd').iterdir():
-        with suppress(OSError):  # closed meanwhile: this very listing, or what others left behind
-            found.add((link.name, os.readlink(link)))
-    return found
 
 
 def alive(process):
@@ -254,3 +249,129 @@ def test_a_worker_that_is_closed_while_it_works_stays_closed(recipe):
     assert children() == before
     with pytest.raises(WorkerError, match='closed'):
         worker.detect(square())
+
+
+@pytest.fixture
+def no_more(monkeypatch):
+    """Let the system have no more processes from the n-th on."""
+    start, started = subprocess.Popen, []
+
+    def no_more(number=1):
+        def popen(*args, **kwargs):
+            if len(started) + 1 >= number:
+                raise OSError(12, 'Cannot allocate memory')
+            started.append(start(*args, **kwargs))
+            return started[-1]
+        monkeypatch.setattr(subprocess, 'Popen', popen)
+    return no_more
+
+
+def test_workers_that_cannot_all_be_started_leave_nothing(recipe, offspring, no_more, monkeypatch):
+    monkeypatch.setattr(runtime.worker, 'choose', lambda *_: HoldsGil)
+    opened = descriptors()
+    no_more(3)
+    with pytest.raises(ModelError, match=r'no worker process can be started.*Cannot allocate'):
+        open_workers(recipe, 3, deadline=PATIENCE)
+    assert not offspring()
+    assert descriptors() - opened == set()
+
+
+class HoldsGil:
+    """What is asked of an engine before it is loaded."""
+
+    holds_gil = True
+
+
+def test_a_child_that_cannot_be_replaced_is_tried_again_with_a_pause(worker, offspring, no_more):
+    no_more()
+    os.kill(*offspring(), signal.SIGKILL)
+    complaints = []
+    for _ in range(2):
+        with pytest.raises(WorkerError) as caught:
+            worker.detect(square())
+        complaints.append(str(caught.value))
+    assert 'SIGKILL' in complaints[0]
+    assert 'tried again in' in complaints[1]
+    assert 'Cannot allocate memory' in complaints[1]
+
+
+def test_a_worker_that_is_closed_while_its_child_is_replaced_leaves_none(
+        worker, offspring, monkeypatch):
+    starting, go_on, start = Event(), Event(), subprocess.Popen
+
+    def slowly(*args, **kwargs):
+        starting.set()
+        assert go_on.wait(PATIENCE)
+        return start(*args, **kwargs)
+
+    monkeypatch.setattr(subprocess, 'Popen', slowly)
+    os.kill(*offspring(), signal.SIGKILL)
+    failures = []
+
+    def work():
+        with pytest.raises(WorkerError) as failure:
+            worker.detect(square())
+        failures.append(failure)
+
+    threads = [Thread(target=work), Thread(target=worker.close)]
+    threads[0].start()
+    assert starting.wait(PATIENCE)
+    threads[1].start()
+    threads[1].join(0.1)  # as far as it gets meanwhile
+    go_on.set()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert len(failures) == 1
+    assert not offspring()
+
+
+def test_a_child_that_nothing_ends_is_replaced_by_one_with_memory_of_its_own(
+        recipe, offspring, monkeypatch):
+    monkeypatch.setattr(runtime.process, 'KILLING', 0.1)
+    worker = ProcessWorker(recipe, deadline=0.1)
+    worker.wait()
+    stuck, = offspring()
+    os.kill(stuck, signal.SIGSTOP)
+    with monkeypatch.context() as driver:
+        driver.setattr(subprocess.Popen, 'kill', lambda process: None)
+        with pytest.raises(WorkerError, match='did not answer'):
+            worker.detect(square())
+    worker.wait()
+    new, = offspring() - {stuck}
+    assert frame_memory(stuck)
+    assert not frame_memory(stuck) & frame_memory(new)
+    os.kill(stuck, signal.SIGKILL)
+    worker.close()
+
+
+def frame_memory(process):
+    """Tell which shared memory a process has open."""
+    links = Path(f'/proc/{process}/fd').iterdir()
+    return {link.stat().st_ino for link in links if 'fcos_ros frame' in os.readlink(link)}
+
+
+def test_while_a_child_is_replaced_the_others_go_on_in_order(
+        recipe, offspring, tmp_path, monkeypatch):
+    workers = [ProcessWorker(recipe, deadline=PATIENCE) for _ in range(3)]
+    for worker in workers:
+        worker.wait()
+    (tmp_path / 'sitecustomize.py').write_text('import time\ntime.sleep(60)\n')
+    path = os.pathsep.join([str(tmp_path), os.environ.get('PYTHONPATH', '')])
+    monkeypatch.setenv('PYTHONPATH', path)  # whoever starts from now on needs a minute
+    arrivals, books, pool = [], Books(), Pool(workers)
+    lane = pool.lane(lambda outcome: arrivals.append((outcome, time.monotonic())), books)
+    os.kill(min(offspring()), signal.SIGKILL)
+    end = time.monotonic() + 2 * STALL
+    while time.monotonic() < end:
+        books.ledger.enter()
+        pool.submit(lane, square(), time.monotonic())
+        time.sleep(0.01)
+    assert pool.stop(), 'nobody is needed who is not ready'
+    for worker in workers:
+        worker.close()
+    moments = [moment for _, moment in arrivals]
+    tickets = [outcome.job.ticket for outcome, _ in arrivals]
+    assert max(later - earlier for earlier, later in pairwise([*moments, end])) < STALL
+    assert tickets == sorted(tickets)
+    assert books.ledger.account().failed == 1
+    assert books.ledger.account().in_flight == 0

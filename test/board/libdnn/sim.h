@@ -62,7 +62,8 @@ extern int violations;
 
 // Whether the fault that FCOS_SIM_FAULT=KIND[:N] asks for happens here: at the N-th time, counted
 // since a model was loaded, or at all times. Kinds: `load`; for inferences `raise` (refused),
-// `wait` (ended by an error), `hang`, `crash`, `nan`; `alloc` and `flush` for memory.
+// `late` (refused as if late), `stray` (refused, with the handle of a task all the same), `wait`
+// (ended by an error), `hang`, `crash`, `nan`; `alloc` and `flush` for memory.
 bool fault_strikes(const char *kind);
 void read_fault(void);
 

@@ -167,19 +167,24 @@ static int32_t make_task(Task *task, hbDNNTensor **outputs, const hbDNNTensor *i
   if (count_tasks() >= MAX_TASKS) return TOO_MANY_TASKS;
   if (fault_strikes("crash")) raise(SIGSEGV);
   if (fault_strikes("raise")) return RUN_FAILED;
+  if (fault_strikes("late")) return TIMEOUT;
   task->hang = fault_strikes("hang");
   task->nan = fault_strikes("nan");
   task->fail = fault_strikes("wait");
   return OK;
 }
 
+static void list_task(Task *task) {
+  task->next = tasks;
+  tasks = task;
+}
+
 static void start_task(Task *task) {
+  list_task(task);
   hold_block(task->input);
   for (int i = 0; i < task->model->output_count; i++) hold_block(task->outputs[i]);
   task->model->running++;
   running++;
-  task->next = tasks;
-  tasks = task;
   pthread_t thread;
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
@@ -194,7 +199,12 @@ int32_t hbDNNInfer(hbDNNTaskHandle_t *handle, hbDNNTensor **outputs, const hbDNN
   Task *task = calloc(1, sizeof *task);
   pthread_mutex_lock(&lock);
   int32_t code = make_task(task, outputs, inputs, model, control);
-  if (code == OK) {
+  if (code == OK && fault_strikes("stray")) {
+    code = RUN_FAILED;
+    task->done = true;
+    list_task(task);
+    *handle = task;
+  } else if (code == OK) {
     start_task(task);
     *handle = task;
   } else {

@@ -1,0 +1,102 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Processes of our own begin undisturbed and end with their parent, if not before."""
+
+from operator import methodcaller
+import os
+import signal
+import socket
+import subprocess
+from threading import Thread
+import time
+
+from child_processes import children, descriptors
+import pytest
+
+from fcos_ros.runtime import process
+from fcos_ros.runtime.process import Process
+from fcos_ros.runtime.protocol import Line
+
+PATIENCE = 20.0
+LISTEN = methodcaller('recv', 1)
+"""What ends when the line does."""
+SPEAK = methodcaller('sendall', b'here')
+
+
+def test_a_process_that_is_hung_up_on_ends_by_itself():
+    assert Process(LISTEN).end(PATIENCE) == 'exit code 0'
+
+
+def test_a_process_that_does_not_end_is_killed():
+    stuck = Process(LISTEN)
+    os.kill(stuck.pid, signal.SIGSTOP)
+    assert stuck.end(0.0) == 'SIGKILL'
+
+
+def test_several_threads_may_end_it():
+    before = children()
+    shared = Process(LISTEN)
+    threads = [Thread(target=shared.end, args=(PATIENCE,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert children() == before
+
+
+def test_what_not_even_sigkill_ends_holds_up_nobody_and_is_buried_later(monkeypatch):
+    monkeypatch.setattr(process, 'KILLING', 0.1)
+    before = children()
+    stuck = Process(LISTEN)
+    victim, = children() - before
+    os.kill(victim, signal.SIGSTOP)
+    with monkeypatch.context() as driver:
+        driver.setattr(subprocess.Popen, 'kill', lambda process: None)
+        start = time.monotonic()
+        assert 'not even SIGKILL' in stuck.end(0.1)
+        assert time.monotonic() - start < PATIENCE
+    del stuck
+    os.kill(victim, signal.SIGKILL)
+    deadline = time.monotonic() + PATIENCE
+    while victim in children():
+        assert time.monotonic() < deadline
+        Process(LISTEN).end(PATIENCE)
+
+
+def test_the_working_folder_hides_no_module(monkeypatch, tmp_path):
+    (tmp_path / 'select.py').write_text('raise SystemExit("the one of the user")\n')
+    monkeypatch.chdir(tmp_path)
+    speaker = Process(SPEAK)
+    assert speaker.socket.recv(4) == b'here'
+    speaker.end(PATIENCE)
+
+
+def test_what_this_process_finds_is_found(monkeypatch, tmp_path):
+    (tmp_path / 'only_here.py').write_text('def answer(end):\n    end.sendall(b"here")\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from only_here import answer
+    speaker = Process(answer)
+    assert speaker.socket.recv(4) == b'here'
+    speaker.end(PATIENCE)
+
+
+def test_a_process_whose_parent_has_ended_before_does_not_begin():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        read, write = os.pipe()
+        os.close(write)  # as the end of the parent does
+        orphan = process._start(theirs.fileno(), read, ())
+        os.close(read)
+        Line(ours).send((LISTEN, ()))
+        assert orphan.wait(PATIENCE) == 1
+
+
+@pytest.mark.parametrize(('where', 'what'), [(subprocess, 'Popen'), (os, 'pipe')])
+def test_a_process_that_cannot_be_started_leaves_nothing_open(monkeypatch, where, what):
+    def fail(*_, **__):
+        raise OSError(24, 'Too many open files')
+    opened = descriptors()
+    monkeypatch.setattr(where, what, fail)
+    with pytest.raises(OSError, match='Too many'):
+        Process(LISTEN)
+    assert descriptors() - opened == set()
