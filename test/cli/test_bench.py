@@ -218,7 +218,7 @@ def test_workers_that_hang_with_the_gil_do_not_outlive_the_command(board, compil
     while before != now or len(now) < 2:  # until both have been still for a while
         assert command.poll() is None
         before, now = now, [spent(child) for child in children(command.pid)]
-        time.sleep(0.3)
+        time.sleep(0.2)
     workers = children(command.pid)
     command.kill()
     command.communicate()

@@ -191,13 +191,13 @@ def test_a_compiled_model_that_is_refused_is_shown_whole(
 
 
 @pytest.mark.parametrize(('fault', 'complaint'), [
-    pytest.param('hang', 'was not loaded in 2 s', id='hangs'),
+    pytest.param('hang', 'was not loaded in 0.5 s', id='hangs'),
     pytest.param('crash', 'died: SIGSEGV', id='crashes'),
     pytest.param('load', 'cannot load', id='refuses'),
 ])
 def test_an_engine_that_breaks_takes_no_command_down(
         fcos, tmp_path, tiny_models, monkeypatch, fault, complaint):
-    monkeypatch.setattr(info, 'START', 2.0 if fault == 'hang' else 20.0)
+    monkeypatch.setattr(info, 'START', 0.5 if fault == 'hang' else 20.0)
     monkeypatch.setenv('FCOS_SIM_FAULT', fault)
     before = children()
     path = tiny_models.write(tmp_path, tiny_models.tiny())
