@@ -94,7 +94,8 @@ class Settings:
         0, 'Frames worked on at a time; 0 takes as many as the board needs, elsewhere 1.',
         limits=(0, 32))
     deadline: float = _setting(
-        1.0, 'Seconds a worker process may spend on one frame before it is replaced.',
+        1.0, 'Seconds a worker process may spend on one frame before it is replaced; libdnn gives '
+        'up an inference after as many.',
         limits=(0.05, 60.0))
     threads: int = _setting(
         1, 'CPU threads of one inference (ONNX models).', limits=(1, 64))
