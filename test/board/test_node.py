@@ -240,8 +240,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_node_up_until_it_can(board, ki
         if kind == 'load':
             board.heal()
         assert graph.set(model=right) == ''
-        graph.node.trigger_configure()
-        graph.node.trigger_activate()
+        graph.transit('configure', 'activate')
         assert classes(graph.ready().detect(image(CAR))) == ['2']
         graph.status('frames', lambda status: status.level == b'\x00')
 
@@ -258,14 +257,13 @@ def test_a_worker_that_hangs_while_the_node_is_halted_is_not_driven_twice(board,
         graph.counts(received=1)
         graph.camera.publish(image(CAR, 2))
         graph.counts(received=2, in_flight=2)
-        graph.node.trigger_deactivate()
+        graph.transit('deactivate')
         graph.counts(failed=1, in_flight=1)
-        assert graph.node.trigger_activate() == TransitionCallbackReturn.FAILURE
+        assert graph.transit('activate') == TransitionCallbackReturn.FAILURE
         require_words(graph, 'inactive', 'still on a frame from before')
-        graph.node.trigger_cleanup()
+        graph.transit('cleanup')
         graph.counts(failed=2, in_flight=0)
-        graph.node.trigger_configure()
-        graph.node.trigger_activate()
+        graph.transit('configure', 'activate')
         assert classes(graph.ready().detect(image(CAR, 3))) == ['2']
         assert require_account(graph)['failed'] == '2'
         assert len(children() - before) == 1

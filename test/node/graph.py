@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from threading import Thread
 import time
@@ -15,6 +16,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -84,9 +86,28 @@ class Graph(AbstractContextManager['Graph']):
         self.camera.publish(image)
         return wait_for(lambda: self.arrays[known:])[0]
 
+    def call(self, act: Callable[..., Found], *arguments: Any) -> Found:
+        """Do something on the executor's thread, which may be waiting for what goes away."""
+        future: Future[Found] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(act(*arguments))
+            except Exception as error:  # noqa: BLE001 - it is raised again where it was called
+                future.set_exception(error)
+        self.executor.create_task(run)
+        return future.result(PATIENCE)
+
+    def transit(self, *names: str) -> TransitionCallbackReturn:
+        """Have the node take some steps of its lifecycle; returns what came of the last."""
+        for name in names:
+            result = self.call(getattr(self.node, f'trigger_{name}'))
+        return result
+
     def set(self, **parameters: Any) -> str:
         """Set parameters all at once; returns the reason of a refusal, else ''."""
-        result = self.node.set_parameters_atomically(
+        result = self.call(
+            self.node.set_parameters_atomically,
             [Parameter(name, value=value) for name, value in parameters.items()])
         return '' if result.successful else result.reason
 

@@ -86,7 +86,7 @@ def test_a_camera_without_a_value_of_its_own_has_the_common_one(views):
     assert rear.detect(SCENE).detections == []
     assert rear.set(score_threshold=0) == '', 'a whole number is one, too'
     assert len(rear.detect(SCENE).detections) == 1
-    unset = front.graph.node.set_parameters([
+    unset = front.graph.call(front.graph.node.set_parameters, [
         Parameter(f'{view.name}.score_threshold', Parameter.Type.NOT_SET) for view in views])
     assert all(result.successful for result in unset)
     assert front.graph.set(score_threshold=0.3) == ''
@@ -102,7 +102,7 @@ def test_values_of_one_camera_can_be_given_at_the_start(model):
         assert len(front.detect(SCENE).detections) == 1
         assert rear.detect(SCENE).detections == []
         nothing = Parameter('front.classes', Parameter.Type.NOT_SET)
-        assert running.node.set_parameters_atomically([nothing]).successful
+        assert running.call(running.node.set_parameters_atomically, [nothing]).successful
         assert front.detect(SCENE).detections == []
         assert running.node.get_parameter('front.classes').value is None
         assert front.set(classes=['cube']) == ''

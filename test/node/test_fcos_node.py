@@ -206,8 +206,7 @@ def test_a_missing_model_leaves_the_node_unconfigured_with_the_reason(model):
         assert status.level == b'\x02'
         assert '/nowhere/model.onnx' in status.message
         assert running.set(model=model) == ''
-        running.node.trigger_configure()
-        running.node.trigger_activate()
+        running.transit('configure', 'activate')
         assert len(running.ready().detect(image_message(SCENE)).detections) == 1
         running.status('frames', lambda status: status.level == b'\x00')
 
@@ -217,26 +216,24 @@ def test_a_class_the_model_lacks_is_refused_at_configure(model):
         assert 'zebra' in running.status('frames', lambda status: status.level == b'\x02').message
         # Nothing of the refused model is left, so anything may change before the next attempt.
         assert running.set(classes=['cube'], workers=2) == ''
-        running.node.trigger_configure()
-        running.node.trigger_activate()
+        running.transit('configure', 'activate')
         assert len(running.ready().detect(image_message(SCENE)).detections) == 1
 
 
 def test_without_autostart_the_lifecycle_is_in_the_users_hands(model):
     with Graph(model=model, autostart=False) as running:
         assert 'unconfigured' in running.status('frames').message
-        node = running.node
         for _ in range(2):
-            node.trigger_configure()
+            running.transit('configure')
             for _ in range(2):
-                node.trigger_activate()
+                running.transit('activate')
                 assert len(running.ready().detect(image_message(SCENE)).detections) == 1
-                node.trigger_deactivate()
+                running.transit('deactivate')
                 wait_for(lambda: not running.camera.get_subscription_count())
                 assert 'inactive' in running.status(
                     'frames', lambda status: 'inactive' in status.message).message
-            node.trigger_cleanup()
-        node.trigger_shutdown()
+            running.transit('cleanup')
+        running.transit('shutdown')
 
 
 def test_namespace_and_remapping_move_the_topics(model):

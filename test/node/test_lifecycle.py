@@ -28,8 +28,7 @@ def model(tmp_path_factory):
 
 def transit(graph, *names):
     for name in names:
-        result = getattr(graph.node, f'trigger_{name}')()
-        assert result == TransitionCallbackReturn.SUCCESS, name
+        assert graph.transit(name) == TransitionCallbackReturn.SUCCESS, name
 
 
 def hold(monkeypatch):
@@ -102,7 +101,7 @@ def test_a_wrong_override_is_named_and_leaves_nothing_half_open(model, topic):
     with Graph(model=model, autostart=False, **{wrong: 'sometimes'}) as graph:
         before = belongings(graph)
         for _ in range(2):
-            assert graph.node.trigger_configure() == TransitionCallbackReturn.FAILURE
+            assert graph.transit('configure') == TransitionCallbackReturn.FAILURE
         assert grown(before, belongings(graph)) == {}
         reason = graph.status('frames', lambda status: 'sometimes' in status.message).message
         assert f'qos_overrides./fcos/{topic}.publisher' in reason

@@ -138,7 +138,7 @@ def test_nothing_is_drawn_or_packed_but_for_those_who_look(made, graph):
         for each in (width, width + 4):
             show(each)
             wait_for(lambda: each in made['to_image'] + made['_jpeg'])  # noqa: B023 - called now
-        graph.peer.destroy_subscription(subscription)
+        graph.call(graph.peer.destroy_subscription, subscription)
         wait_for(lambda: not listeners(graph, topic))
 
     look_away(8)
@@ -248,15 +248,10 @@ def test_the_legend_is_told_again_only_when_it_changes(model):
         assert told(4) == (4, 0.125)
         assert all([entry.class_name for entry in each.class_map] == list(NAMES)
                    for each in labels)
-        node = running.node
-        node.trigger_deactivate()
-        node.trigger_activate()
+        running.transit('deactivate', 'activate')
         assert running.set(class_thresholds=[''], class_id='index') == ''
         assert told(5) == (5, 0.25), 'the same after a new start was told twice'
-        node.trigger_deactivate()
-        node.trigger_cleanup()
-        node.trigger_configure()
-        node.trigger_activate()
+        running.transit('deactivate', 'cleanup', 'configure', 'activate')
         assert told(6) == (5, 0.25), 'new publishers say the same as the old'
 
 
@@ -405,9 +400,9 @@ def idle(model):
 def by_hand(idle, model):
     """Give an outlet to the node, make that active, and hear what comes of the outlet."""
     def make(kind, message, topic):
-        idle.node.trigger_configure()
+        idle.transit('configure')
         outlet = kind(idle.node, '~/hand/', load(Path(model)).info)
-        idle.node.trigger_activate()
+        idle.transit('activate')
         heard = []
         idle.listen(message, f'fcos/hand/{topic}', heard)
         wait_for(outlet.wanted)
@@ -443,7 +438,7 @@ def test_who_listens_anew_hears_of_nothing_that_was_before(idle, by_hand, monkey
     assert [hear([3]), hear([3, 4]), hear([3])] == [(-1, []), (8, []), (8, [4])]
     listener, = [each for each in idle.peer.subscriptions
                  if each.topic_name == '/fcos/hand/perception_targets']
-    idle.peer.destroy_subscription(listener)
+    idle.call(idle.peer.destroy_subscription, listener)
     wait_for(lambda: not outlet.wanted())
     idle.listen(messages.PerceptionTargets, 'fcos/hand/perception_targets', heard)
     wait_for(outlet.wanted)

@@ -96,7 +96,7 @@ def test_a_camera_that_comes_back_as_another_is_followed_and_loses_no_account(st
     account = values(graph.status('frames', lambda status: values(status)['in_flight'] == '0'))
     parts = [int(account[key]) for key in ('published', 'superseded', 'expired', 'failed')]
     assert sum(parts) == int(account['received']) >= 4
-    graph.node.trigger_deactivate()
+    graph.transit('deactivate')
     assert len(list(graph.node.subscriptions)) == subscriptions
 
 
@@ -182,9 +182,9 @@ def test_overrides_of_history_work_and_activation_can_be_repeated(start, neighbo
     graph, message = start(**override), MESSAGES['raw']()
     with neighbour.camera(type(message)) as camera:
         serve(graph, camera, message)
-        graph.node.trigger_deactivate()
+        graph.transit('deactivate')
         wait_for(lambda: not camera.listeners())
-        graph.node.trigger_activate()
+        graph.transit('activate')
         serve(graph, camera, message)
 
 
@@ -194,8 +194,7 @@ def test_the_only_image_of_a_latched_publisher_is_worked_on_whenever_it_came(sta
         camera.publish(message)
         graph = start()
         wait_for(lambda: graph.arrays)
-        graph.node.trigger_deactivate()
-        graph.node.trigger_activate()
+        graph.transit('deactivate', 'activate')
         wait_for(lambda: len(graph.arrays) == 2)
 
 
