@@ -3,42 +3,75 @@
 """
 Run the tests in every environment at once: `python3 -m tools.test [PYTEST ARGUMENTS]`.
 
-Much of the time tests wait for a ROS graph, so two runs side by side take little longer than one.
-The first is shown as it goes, the others when they have ended. Standard library only.
+Much of the time tests wait for a ROS graph, so runs side by side take little longer than one.
+Without arguments the tests of node and board are a run of their own. The first run is shown as it
+goes, the others when they have ended. Standard library only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 import subprocess
 import sys
 
 from tools.setup import CACHE, ENVIRONMENTS, ROOT
 
+HALVES = {'of node and board': ('test/node', 'test/board'),
+          'of all else': ('--ignore=test/node', '--ignore=test/board')}
+"""What takes about equally long."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """
+    Some tests in one environment.
+
+    :ivar environment: the name of its folder.
+    :ivar part: of the tests, in words.
+    """
+
+    environment: str
+    part: str
+    arguments: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f'tests {self.part} in {self.environment}'.replace('  ', ' ')
+
+    @property
+    def log(self) -> Path:
+        """Where it prints to, unless it is shown."""
+        return CACHE / f'{str(self).replace(" ", "_")}.log'
+
+    def start(self, shown: bool) -> subprocess.Popen[bytes]:
+        """Begin; what it prints goes into the log unless it is shown."""
+        command = [str(ROOT / self.environment / 'bin' / 'python'), '-m', 'pytest',
+                   *self.arguments]
+        if shown:
+            return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL)
+        with self.log.open('wb') as out:
+            return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out,
+                                    stderr=subprocess.STDOUT)
+
 
 def main(arguments: list[str]) -> int:
     """Return 0 when all tests passed in all environments."""
-    first, *others = ENVIRONMENTS.read_text().split()
-    running = [(name, _start(name, arguments, _log(name))) for name in others]
-    print(f'== tests in {first}', flush=True)
-    codes = [_start(first, arguments).wait()]
-    for name, process in running:
+    first, *others = _runs(tuple(arguments))
+    running = [(run, run.start(shown=False)) for run in others]
+    print(f'== {first}', flush=True)
+    codes = [first.start(shown=True).wait()]
+    for run, process in running:
         codes.append(process.wait())
-        print(f'== tests in {name}\n{_log(name).read_text(errors="replace")}', flush=True)
+        print(f'== {run}\n{run.log.read_text(errors="replace")}', flush=True)
     return max(map(abs, codes))
 
 
-def _log(name: str) -> Path:
-    return CACHE / f'tests{name}.log'
-
-
-def _start(name: str, arguments: list[str], log: Path | None = None) -> subprocess.Popen[bytes]:
-    command = [str(ROOT / name / 'bin' / 'python'), '-m', 'pytest', *arguments]
-    if log is None:
-        return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL)
-    with log.open('wb') as out:
-        return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out,
-                                stderr=subprocess.STDOUT)
+def _runs(arguments: tuple[str, ...]) -> Iterator[Run]:
+    parts = {'': arguments} if arguments else HALVES
+    for environment in ENVIRONMENTS.read_text().split():
+        for part, chosen in parts.items():
+            yield Run(environment, part, chosen)
 
 
 if __name__ == '__main__':

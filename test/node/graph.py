@@ -47,6 +47,7 @@ class Graph(AbstractContextManager['Graph']):
         self.arrays: list[Detection2DArray] = []
         self.reports: list[DiagnosticArray] = []
         self._read = 0
+        self._over = False
         self.executor = SingleThreadedExecutor(context=self.context)
         self.peer = Node('peer', context=self.context, namespace=namespace)
         with patch.object(fcos_node, 'REPORT_PERIOD', report_period):
@@ -64,8 +65,11 @@ class Graph(AbstractContextManager['Graph']):
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
-        self.executor.shutdown()
+        # Between two callbacks: rclpy's executor cannot be shut down amid one without a complaint.
+        self._over = True
+        self.executor.create_task(lambda: None)
         self._thread.join(PATIENCE)
+        self.executor.shutdown()
         self.node.destroy_node()
         self.peer.destroy_node()
         rclpy.try_shutdown(context=self.context)
@@ -136,7 +140,8 @@ class Graph(AbstractContextManager['Graph']):
 
     def _spin(self) -> None:
         with suppress(ExternalShutdownException):
-            self.executor.spin()
+            while not self._over:
+                self.executor.spin_once()
 
 
 def wait_for(look: Callable[[], Found], patience: float = PATIENCE) -> Found:
