@@ -35,7 +35,7 @@ def find(model: str, root: Path = Path('/')) -> Path:
         if path.is_file():
             return path
         tried.append(str(path))
-    advice = _advice(root) if model == 'auto' else ''
+    advice = '' if model.endswith('.onnx') else _advice(root)
     raise ModelError(f'model {model!r} was not found; tried: {", ".join(tried)}{advice}')
 
 

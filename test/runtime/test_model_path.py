@@ -60,6 +60,12 @@ def test_a_board_without_a_model_lists_the_places_and_where_to_get_one(tmp_path,
     assert all(place in str(caught.value) for place in board.models)
 
 
+def test_a_board_says_where_to_get_a_model_that_is_named_but_not_there(tmp_path):
+    root = machine(tmp_path, f'D-Robotics {X5.name}')
+    with pytest.raises(ModelError, match=r'tried: /nowhere/b2\.bin; .*rdk_model_zoo'):
+        find('/nowhere/b2.bin', root)
+
+
 def test_auto_without_a_board_is_the_network_of_the_demo(tmp_path):
     assert find('auto', tmp_path).name == 'fcos_demo.onnx'
 
