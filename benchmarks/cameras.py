@@ -76,12 +76,12 @@ def main() -> int:
 
 
 def parts(load: Load, found: Mapping[str, Any]) -> dict[str, float]:
-    """Tell how much of its share each camera had, 1 for all of it."""
+    """Tell how much of its share each camera had, 1 for all of it; 0 where nothing came."""
     total = sum(found[name]['rate'] for name in NAMES)
     enough = total > 0.98 * sum(found[name]['received'] for name in NAMES)
-    return {name: found[name]['rate'] / (
-        found[name]['received'] if enough else total * weight / sum(load.weights))
-        for name, weight in zip(NAMES, load.weights)}
+    shares = {name: found[name]['received'] if enough else total * weight / sum(load.weights)
+              for name, weight in zip(NAMES, load.weights)}
+    return {name: share and found[name]['rate'] / share for name, share in shares.items()}
 
 
 def faults(load: Load, found: Mapping[str, Any]) -> Iterator[str]:

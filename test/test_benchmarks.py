@@ -37,6 +37,7 @@ def test_shares_by_weight_in_order_and_accounted_for_are_a_success(measure, caps
 
 @pytest.mark.parametrize(('change', 'words'), [
     pytest.param({'rate': 23.0}, 'too much: left had', id='share'),
+    pytest.param({'rate': 0.0, 'received': 0.0}, 'too much: left had 0.0%', id='nothing came'),
     pytest.param({'ordered': False}, 'detections of left came out of order', id='order'),
     pytest.param({'accounted': False}, 'the account of left does not add up', id='account'),
 ])

@@ -143,9 +143,11 @@ class Tracker:
         step = seconds - self._seconds
         if step < -memory:
             self.reset()
-        self._seconds, self._period = seconds, max(step, 0.0) if math.isfinite(step) else 0.0
+        step = max(step, 0.0) if math.isfinite(step) else 0.0
+        # Not the last step alone, which may be a short one between two long.
+        self._seconds, self._period = seconds, max(step, self._period / 2)
         tracks = self._tracks.take((seconds - self._tracks.seen <= memory).nonzero()[0])
-        return _predicted(tracks, self._period) if len(tracks.ids) else tracks
+        return _predicted(tracks, step) if len(tracks.ids) else tracks
 
     def _associate(self, tracks: _Tracks, detections: Detections, certain: Mask) -> Indices:
         """Find the track of each detection, -1 for none; (N,)."""

@@ -124,6 +124,9 @@ def _troubles(health: Health, camera: CameraHealth) -> Iterator[tuple[bytes, str
                       f'{camera.max_age:g} s of max_age; {why}')
     if link.trouble:
         yield level, link.trouble
+    if account.superseded > before.superseded and account.published == before.published:
+        yield WARN, ('images come in and none is done: a worker loads the model, or works on one '
+                     'image for longer than this report covers')
     for oddity, remedy in REMEDIES.items():
         if oddities[oddity]:
             yield WARN, f'{oddities[oddity]} images since the last report: {oddity}; {remedy}'

@@ -168,7 +168,7 @@ class FcosNode(LifecycleNode):
             camera.halt()
         if self._pool is not None:
             if not self._pool.stop():
-                self.get_logger().error('a worker did not finish its frame in time')
+                self.get_logger().error('the workers did not finish their frames in time')
                 self._late = self._pool
             self._pool = None
         for camera in self._cameras.values():
@@ -231,9 +231,10 @@ def main(arguments: list[str] | None = None) -> int:
     rclpy.init(args=arguments)
     if objection:
         rclpy.logging.get_logger('fcos').info(f'memory of large images is not kept: {objection}')
-    executor = SingleThreadedExecutor()
+    executor: SingleThreadedExecutor | None = None
     node: FcosNode | None = None
     try:
+        executor = SingleThreadedExecutor()
         node = FcosNode()
         executor.add_node(node)
         executor.spin()
@@ -252,7 +253,8 @@ def main(arguments: list[str] | None = None) -> int:
             signal.signal(number, signal.SIG_IGN)
         if node is not None:
             node.destroy_node()
-        executor.shutdown()
+        if executor is not None:
+            executor.shutdown()
         rclpy.try_shutdown()
     return 0
 

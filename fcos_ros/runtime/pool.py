@@ -115,10 +115,12 @@ class Pool:
 
     def _prepare(self, worker: Worker) -> None:
         """Wait until a worker is ready, cannot be made so, or is needed no more."""
-        found: bool | Exception = False
-        while found is False and not self._over():
+        while not self._over():
             found = _look(worker)
             self._note(worker, found)
+            # One that failed before may have to fail frames meanwhile, as all others would, too.
+            if found is not False or worker in self._faults:
+                return
 
     def _note(self, worker: Worker, found: bool | Exception) -> None:
         """Write down how a worker is; one that failed counts as such until it is ready."""

@@ -30,7 +30,7 @@ Find what the parent finds, then what the environment adds, and nothing in the w
 `python -m` would look there first, where a `select.py` of the user's may lie.
 """
 
-CHECKOUT = str(Path(__file__).resolve().parents[2])
+HOME = str(Path(__file__).resolve().parents[2])
 """Where this package was found."""
 
 
@@ -94,7 +94,7 @@ class Process:
 
 
 def _start(line: int, life: int, shared: Sequence[int]) -> subprocess.Popen[bytes]:
-    places = [*filter(None, map(str, sys.path)), CHECKOUT]
+    places = [*filter(None, map(str, sys.path)), HOME]
     return subprocess.Popen(
         [sys.executable, '-c', BOOT, str(line), str(life), *places],
         stdin=subprocess.DEVNULL, pass_fds=(line, life, *shared),

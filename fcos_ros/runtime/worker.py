@@ -125,18 +125,23 @@ def _process_workers(recipe: Recipe, count: int, deadline: float) -> list[Worker
 
 
 def _local_workers(recipe: Recipe, count: int, deadline: float) -> list[Worker]:
-    first = load(recipe.path, recipe.backend, recipe.threads)
-    if isinstance(first, _Watchful):
-        first.time_limit = deadline
+    first = _loaded(recipe, deadline)
     backends = [first]
     while len(backends) < count:
-        backends.append(first if first.concurrent else _another(recipe, backends))
-    return [LocalWorker(recipe, backend) for backend in backends]
+        backends.append(first if first.concurrent else _another(recipe, deadline, backends))
+    return [LocalWorker(recipe, backend, deadline) for backend in backends]
 
 
-def _another(recipe: Recipe, backends: Sequence[Backend]) -> Backend:
+def _loaded(recipe: Recipe, deadline: float) -> Backend:
+    backend = load(recipe.path, recipe.backend, recipe.threads)
+    if isinstance(backend, _Watchful):
+        backend.time_limit = deadline
+    return backend
+
+
+def _another(recipe: Recipe, deadline: float, backends: Sequence[Backend]) -> Backend:
     try:
-        return load(recipe.path, recipe.backend, recipe.threads)
+        return _loaded(recipe, deadline)
     except ModelError:
         for backend in backends:
             backend.close()
@@ -155,11 +160,13 @@ class LocalWorker:
     A detector in this process, made anew when its engine is late or gives up.
 
     :param backend: a loaded model, which several workers share when it is concurrent.
+    :param deadline: seconds for one frame, where the engine can give up.
     """
 
-    def __init__(self, recipe: Recipe, backend: Backend) -> None:
+    def __init__(self, recipe: Recipe, backend: Backend, deadline: float = 1.0) -> None:
         self.info = backend.info
         self._recipe = recipe
+        self._deadline = deadline
         self._back_off = BackOff()
         self._backend: Backend | None = backend
         self._detector: Detector | None = Detector(backend, recipe.fit)
@@ -206,7 +213,7 @@ class LocalWorker:
         _require_attempt(self._back_off)
         try:
             if self._backend is None:
-                self._backend = load(self._recipe.path, self._recipe.backend, self._recipe.threads)
+                self._backend = _loaded(self._recipe, self._deadline)
             if self._detector is None:
                 self._detector = Detector(self._backend, self._recipe.fit)
         except (InferenceError, ModelError) as error:

@@ -215,8 +215,10 @@ def gone(process):
 def test_workers_that_hang_with_the_gil_do_not_outlive_the_command(board, compiled):
     command = board('bench', compiled, '--workers', 2, '--frames', 8, fault='hang')
     before, now = None, []
+    deadline = time.monotonic() + 60
     while before != now or len(now) < 2:  # until both have been still for a while
         assert command.poll() is None
+        assert time.monotonic() < deadline
         before, now = now, [spent(child) for child in children(command.pid)]
         time.sleep(0.2)
     workers = children(command.pid)

@@ -216,6 +216,15 @@ def test_a_slow_camera_does_not_lose_its_objects_from_image_to_image(period):
     assert borne[0][4:] == [1] * 5
 
 
+@pytest.mark.parametrize('steps', [
+    [2.0, 2.0, 2.0, 1.9, 2.1], [2.0, 2.0, 2.0, 0.0, 2.0], [2.0, 2.0, 2.0, -0.1, 2.1], [0.3, 1.3],
+], ids=['late', 'twice', 'back', 'uneven'])
+def test_a_slow_camera_may_be_uneven(steps):
+    found = images([straight(50, 50)], np.cumsum(steps * 4))
+    assert switches(numbers(Tracker(), found)) == 0
+    assert numbers(Tracker(), found)[0][-1] == 1
+
+
 @pytest.mark.parametrize('jump', [-1.1, -1.7e9, 1.1, 1.7e9],
                          ids=['back', 'far back', 'ahead', 'far ahead'])
 def test_when_time_jumps_all_tracks_end_and_new_numbers_are_given(jump):

@@ -146,6 +146,19 @@ def test_what_is_done_only_after_a_restart_is_lost_and_breaks_no_order(model, mo
         assert [array.header.stamp.sec for array in graph.arrays] == [2]
 
 
+def test_images_that_come_in_while_none_is_done_are_said(model, monkeypatch):
+    begun, go_on = hold(monkeypatch)
+    with Graph(model=model) as graph:
+        for second in range(1, 4):
+            graph.ready().camera.publish(image_message(SCENE, stamp=(second, 0)))
+            assert begun.wait(PATIENCE)
+            graph.counts(received=second)
+        status = graph.status('frames', lambda status: 'none is done' in status.message)
+        assert status.level == b'\x01'
+        go_on.set()
+        graph.counts(received=3, published=2, superseded=1)
+
+
 @pytest.mark.parametrize('track', [False, True])
 @pytest.mark.parametrize('change', [
     {'excluded_classes': ['0']}, {'ignored_zones': ['0 0, 1 0, 1 1, 0 1']}, {'min_size': 100.0},

@@ -458,6 +458,24 @@ def test_frames_fail_with_the_reason_while_no_worker_can_get_ready():
     assert run.pool.stop()
 
 
+@pytest.mark.parametrize('count', [1, 2])
+def test_frames_fail_at_once_also_while_those_that_failed_are_made_ready_again(count):
+    lames = [Lame() for _ in range(count)]
+    for lame in lames:
+        lame.reason = 'no memory'
+    run = alone(*lames)
+    for lame in lames:
+        lame.wait()
+    for lame in lames:
+        lame.reason = None  # from now on they only take long
+    for ticket in range(5):
+        run.submit(ticket)
+        run.settle()
+    assert run.account.failed == 5
+    assert run.account.last_error == 'no memory'
+    assert run.pool.stop()
+
+
 def test_workers_that_are_not_ready_do_not_count_as_idle():
     gate, lames = Gate(), [Lame(), Lame()]
     run = alone(gate, *lames)
