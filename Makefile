@@ -56,7 +56,8 @@ setup-demo: python
 python:
 	@command -v $(PYTHON) > /dev/null || { \
 	  echo 'There is no $(PYTHON). Install one with:'; \
-	  echo '  sudo apt install python3 python3-venv python3-dev'; exit 1; }
+	  echo '  sudo apt install g++ $(notdir $(PYTHON)) $(notdir $(PYTHON))-venv $(notdir $(PYTHON))-dev'; \
+	  exit 1; }
 
 bench: setup-demo
 	@for file in benchmarks/*.py; do echo "== $$file"; $(RUN) $$file || exit 1; done
@@ -67,6 +68,8 @@ train: setup-demo
 	@.venv-train/bin/python -m training.train
 
 clean:
-	rm -rf .venv .venv-* .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist install log
+	rm -rf .venv .venv-* .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist install log \
+	  demo_output *.egg-info
+	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: help demo test lint types setup setup-demo python bench train clean

@@ -365,4 +365,7 @@ def _digest(data: bytes) -> str:
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -41,6 +41,10 @@ DEBIAN = frozenset({'numpy', 'opencv-python-headless'})
 OURS = frozenset({'setuptools'})
 """What is installed in any case: Humble's would build no wheel of the package."""
 
+NETWORK = ('If no version was found, is the package index reachable? The certificate of a proxy '
+           'goes into PIP_CERT.')
+"""What pip does not say when it reaches nobody."""
+
 JOIN_AMENT = (
     "import os, sys; p = os.environ.get('AMENT_PREFIX_PATH'); "
     "os.environ['AMENT_PREFIX_PATH'] = f'{p}{os.pathsep}{sys.prefix}' if p else sys.prefix\n")
@@ -160,7 +164,11 @@ def main() -> None:
     except SetupError as error:
         sys.exit(f'\n{error}')
     except subprocess.CalledProcessError as error:
-        sys.exit(f'\nThis command failed, its words are above: {_words(error.cmd)}')
+        advice = f'\n{NETWORK}' if 'pip' in error.cmd else ''
+        sys.exit(f'\nThis command failed, its words are above: {_words(error.cmd)}{advice}')
+    except KeyboardInterrupt:
+        # What it was at ends by itself, and complains in words of its own.
+        sys.exit('\nInterrupted: the same command goes on where it was.')
 
 
 def perform(steps: Iterable[Step], folder: Path) -> None:

@@ -60,11 +60,13 @@ def main(arguments: list[str]) -> int:
     first, *others = _runs(tuple(arguments))
     running = [(run, run.start(shown=False)) for run in others]
     print(f'== {first}', flush=True)
-    codes = [first.start(shown=True).wait()]
+    codes = {first: first.start(shown=True).wait()}
     for run, process in running:
-        codes.append(process.wait())
+        codes[run] = process.wait()
         print(f'== {run}\n{run.log.read_text(errors="replace")}', flush=True)
-    return max(map(abs, codes))
+    for run, code in codes.items():
+        print(f'{"FAILED" if code else "passed"}: {run}')
+    return max(map(abs, codes.values()))
 
 
 def _runs(arguments: tuple[str, ...]) -> Iterator[Run]:

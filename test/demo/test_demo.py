@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+from child_processes import children
 import cv2
 from onnx_models import write_fcos
 import pytest
@@ -96,17 +97,11 @@ def test_a_camera_that_cannot_start_is_quoted(blind_model, tmp_path):
 def test_an_interrupted_demo_leaves_no_process_behind(blind_model, tmp_path, how):
     process = demo(*QUICK, '--seconds', '60', '--model', blind_model, '--output', str(tmp_path))
     assert any('measurement' in line for line in process.stderr)
-    children = children_of(process.pid)
-    assert len(children) == 2
+    started = children(process.pid)
+    assert len(started) == 2
     process.send_signal(how)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert 'Interrupted.' in errors
     time.sleep(0.2)
-    assert not any(os.path.exists(f'/proc/{child}') for child in children)
-
-
-def children_of(process_id):
-    return subprocess.run(
-        ['ps', '-o', 'pid=', '--ppid', str(process_id)], stdout=subprocess.PIPE, text=True,
-        check=True).stdout.split()
+    assert not any(os.path.exists(f'/proc/{child}') for child in started)

@@ -49,10 +49,13 @@ class Graph(AbstractContextManager['Graph']):
         self._read = 0
         self._over = False
         self.executor = SingleThreadedExecutor(context=self.context)
-        self.peer = Node('peer', context=self.context, namespace=namespace)
+        # Logs go to the terminal only: under the name of a node that was before, rcl would
+        # complain of its context.
+        self.peer = Node('peer', context=self.context, namespace=namespace, enable_rosout=False)
         with patch.object(fcos_node, 'REPORT_PERIOD', report_period):
             self.node = FcosNode(
                 context=self.context, namespace=namespace, cli_args=list(cli) or None,
+                enable_rosout=False,
                 parameter_overrides=[Parameter(name, value=value)
                                      for name, value in parameters.items()])
         # Without one where a test brings its own, of another type: a process takes one a topic.

@@ -61,9 +61,9 @@ class Workspace:
 @pytest.fixture(scope='module')
 def sources(tmp_path_factory):
     folder = tmp_path_factory.mktemp('sources') / 'fcos_ros'
-    for name in _files():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(CHECKOUT / name, folder / name)
+    ignored = (CHECKOUT / '.gitignore').read_text().replace('/', '').split()
+    # Not asked of git, which may not be here: the sources may have come as an archive.
+    shutil.copytree(CHECKOUT, folder, ignore=shutil.ignore_patterns('.git', *ignored))
     return folder
 
 
@@ -138,15 +138,10 @@ def _site(prefix: Path) -> Path:
     return next(prefix.glob('lib/python3.*/site-packages'))
 
 
-def _files() -> list[str]:
-    """Return the files of the checkout, also those not yet committed."""
-    listed = _run('git', 'ls-files', '--cached', '--others', '--exclude-standard', cwd=CHECKOUT)
-    return [name for name in listed.splitlines() if (CHECKOUT / name).is_file()]
-
-
 def _shared() -> set[str]:
-    return {name for name in _files()
-            if name == 'package.xml' or name.startswith(('config/', 'launch/', 'models/'))}
+    return {'package.xml', *(
+        str(path.relative_to(CHECKOUT)) for folder in ('config', 'launch', 'models')
+        for path in (CHECKOUT / folder).iterdir() if path.is_file())}
 
 
 def _run(*command: str, cwd: Path) -> str:
