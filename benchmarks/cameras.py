@@ -6,9 +6,10 @@ Several cameras on one model, on a simulated board, and whether each gets its sh
 Run `python benchmarks/cameras.py`. Cameras of 640x480 NV12 at 30 Hz, each a process, show their
 images to one node with fcos_efficientnetb0 on the simulated RDK X5 of `throughput.py`. First the
 board has time for all of them, then every camera sends so much that it has not, and one of them
-counts twice. A camera's share is what it sends, or, where that is too much, its part by weight of
-what the node publishes in all. Whoever misses it by more than 5 %, or gets detections out of order
-or not accounted for, is named, and the exit status is 1. No figure here was taken on a board.
+counts twice. A camera's share is its part by weight of what the node publishes in all; where that
+is more than it sends, the others share what is left of it. Whoever misses it by more than 5 %, or
+gets detections out of order or not accounted for, is named, and the exit status is 1. No figure
+here was taken on a board.
 """
 
 from __future__ import annotations
@@ -77,11 +78,23 @@ def main() -> int:
 
 def parts(load: Load, found: Mapping[str, Any]) -> dict[str, float]:
     """Tell how much of its share each camera had, 1 for all of it; 0 where nothing came."""
-    total = sum(found[name]['rate'] for name in NAMES)
-    enough = total > 0.98 * sum(found[name]['received'] for name in NAMES)
-    shares = {name: found[name]['received'] if enough else total * weight / sum(load.weights)
-              for name, weight in zip(NAMES, load.weights)}
-    return {name: share and found[name]['rate'] / share for name, share in shares.items()}
+    weights = dict(zip(NAMES, load.weights))
+    fair = shares(sum(found[name]['rate'] for name in NAMES),
+                  {name: found[name]['received'] for name in NAMES}, weights)
+    return {name: fair[name] and found[name]['rate'] / fair[name] for name in NAMES}
+
+
+def shares(
+    total: float, sent: Mapping[str, float], weights: Mapping[str, float],
+) -> dict[str, float]:
+    """Divide by weight; what is more than a camera sends goes to the others (max-min fairness)."""
+    each = total / sum(weights.values()) if weights else 0.0
+    full = {name for name, weight in weights.items() if sent[name] <= weight * each}
+    if not full:
+        return {name: weight * each for name, weight in weights.items()}
+    others = {name: weight for name, weight in weights.items() if name not in full}
+    taken = {name: sent[name] for name in full}
+    return {**taken, **shares(total - sum(taken.values()), sent, others)}
 
 
 def faults(load: Load, found: Mapping[str, Any]) -> Iterator[str]:

@@ -37,10 +37,24 @@ def test_shares_by_weight_in_order_and_accounted_for_are_a_success(measure, caps
 
 @pytest.mark.parametrize(('change', 'words'), [
     pytest.param({'rate': 23.0}, 'too much: left had', id='share'),
-    pytest.param({'rate': 0.0, 'received': 0.0}, 'too much: left had 0.0%', id='nothing came'),
+    pytest.param({'rate': 0.0}, 'too much: left had 0.0% of its share', id='nothing'),
     pytest.param({'ordered': False}, 'detections of left came out of order', id='order'),
     pytest.param({'accounted': False}, 'the account of left does not add up', id='account'),
 ])
 def test_whatever_is_wrong_is_named_and_a_failure(measure, capsys, change, words):
     assert measure({**GOOD, 'left': {**GOOD['left'], **change}}) == 1
     assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(('total', 'sent', 'expected'), [
+    pytest.param(100.0, (90, 90, 90, 90), (40, 20, 20, 20), id='too much of all'),
+    pytest.param(310.0, (90, 90, 90, 90), (90, 220 / 3, 220 / 3, 220 / 3), id='time for one'),
+    pytest.param(70.0, (90, 10, 90, 0), (40, 10, 20, 0), id='some send little'),
+    pytest.param(120.0, (30, 30, 30, 30), (30, 30, 30, 30), id='time for all'),
+    pytest.param(0.0, (0, 0, 0, 0), (0, 0, 0, 0), id='nothing came'),
+])
+def test_a_share_is_what_a_camera_sends_or_its_part_of_what_the_others_leave(
+        cameras, total, sent, expected):
+    weights = dict(zip(cameras.NAMES, (2.0, 1.0, 1.0, 1.0)))
+    found = cameras.shares(total, dict(zip(cameras.NAMES, sent)), weights)
+    assert [found[name] for name in cameras.NAMES] == pytest.approx(expected)
