@@ -5,15 +5,12 @@ Models of RDK X3 and X5 (`.bin`) by the vendor's C runtime, `libdnn.so`, through
 
 Unlike the vendor's Python binding, this lets other Python threads run during an inference, works
 with any numpy, writes the frame straight into the BPU's memory and reads the outputs where the
-BPU wrote them. The structures below are those of libdnn 1.18 to 1.24; any other libdnn is
-refused, as it would read and write past them.
-
-The environment variable `FCOS_LIBDNN` may name the library; else it is looked for in `PLACES`.
+BPU wrote them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 import ctypes
 from ctypes import POINTER, byref, c_char_p, c_int32, c_uint8, c_void_p
 from dataclasses import dataclass
@@ -21,7 +18,6 @@ from itertools import accumulate
 import operator
 import os
 from pathlib import Path
-import re
 from threading import Lock, get_ident
 from typing import Any
 import weakref
@@ -29,6 +25,7 @@ import weakref
 import numpy as np
 from numpy.typing import NDArray
 
+from fcos_ros.backends import libdnn_abi as abi
 from fcos_ros.backends.base import (
     InferenceError,
     LateError,
@@ -44,19 +41,14 @@ from fcos_ros.core.resize import Size
 
 Array = NDArray[Any]
 
-VARIABLE = 'FCOS_LIBDNN'
-
-PLACES = ('libdnn.so', '/usr/hobot/lib/libdnn.so', '/usr/lib/hbbpu/libdnn.so')
-"""Where the system's loader looks, then where the boards' images keep it."""
-
-VERSIONS = ((1, 18), (2, 0))
-"""The first libdnn with the structures below, and the first that may have others."""
-
 MOST_LATE = 8
 """Inferences that are left to the BPU; each keeps up to 7 MB, by the published models."""
 
 TIME_LIMIT = 1.0
 """Seconds; the slowest of the published models takes 0.03."""
+
+AT_ONCE = 1
+"""Milliseconds; none would mean for ever."""
 
 
 class LibdnnBackend:
@@ -88,7 +80,7 @@ class LibdnnBackend:
         self._lock = Lock()
         self._seats: dict[tuple[str, int], _Seat] = {}
         self._late: list[_Seat] = []
-        self._library = _open_library()
+        self._library = abi.open_library()
         self._packed: c_void_p | None = _load(self._library, path)
         try:
             self._network = _Network.first(self._library, self._packed)
@@ -175,10 +167,10 @@ class _Seat:
         self._network = network
         self._busy = Lock()
         self._task = c_void_p()
-        self._control = _Control()
-        self._inputs = (_Tensor * 1)()
-        self._outputs = (_Tensor * len(network.outputs))()
-        self._first_output = ctypes.cast(self._outputs, POINTER(_Tensor))
+        self._control = abi.Control()
+        self._inputs = (abi.Tensor * 1)()
+        self._outputs = (abi.Tensor * len(network.outputs))()
+        self._first_output = ctypes.cast(self._outputs, POINTER(abi.Tensor))
         self._frees: list[weakref.finalize[..., Any]] = []
         try:
             self.input = self._allocate(self._inputs[0], network.input)
@@ -199,7 +191,7 @@ class _Seat:
                 raise _Late('the BPU has not ended an inference before in the memory of this one')
             if _address(tensor) != _address(self.input):
                 np.copyto(self.input, tensor)
-            self._flush(self._inputs, CLEAN)
+            self._flush(self._inputs, abi.CLEAN)
             self._submit()
             self._complete(milliseconds)
             return self._views
@@ -211,7 +203,7 @@ class _Seat:
                 self._complete(AT_ONCE)
             except _Late:
                 return False
-            except _Failure:
+            except abi.Failure:
                 pass
         return self.close(AT_ONCE)
 
@@ -226,7 +218,7 @@ class _Seat:
                 for free in self._frees:
                     free.detach()
                 return False
-            except _Failure:
+            except abi.Failure:
                 pass  # It has ended, which is all that is asked.
             finally:
                 self._frees.clear()
@@ -234,13 +226,13 @@ class _Seat:
                 self.input = np.empty(0, np.uint8)
             return True
 
-    def _allocate(self, tensor: _Tensor, layout: _Layout) -> Array:
+    def _allocate(self, tensor: abi.Tensor, layout: _Layout) -> Array:
         """Give a tensor memory, which is freed with the last array that shows it."""
         memory = tensor.sysMem[0]
         self._library.hbSysAllocCachedMem(byref(memory), layout.size)
         buffer: Any = (c_uint8 * layout.size).from_address(memory.virAddr)
         free = weakref.finalize(
-            buffer, self._library.hbSysFreeMem, byref(_Memory.from_buffer_copy(memory)))
+            buffer, self._library.hbSysFreeMem, byref(abi.Memory.from_buffer_copy(memory)))
         # At exit the system frees it all, and threads may still be at work.
         free.atexit = False
         self._frees.append(free)
@@ -254,7 +246,7 @@ class _Seat:
             self._library.hbDNNInfer(
                 byref(self._task), byref(self._first_output), self._inputs,
                 self._network.handle, byref(self._control))
-        except _Failure:
+        except abi.Failure:
             if self._task:
                 self._release()
             raise
@@ -264,13 +256,13 @@ class _Seat:
         Wait for the task, make its outputs visible and release it.
 
         :raises _Late: it has not ended, and is not released.
-        :raises _Failure: it has ended badly.
+        :raises Failure: it has ended badly.
         """
         try:
             self._library.hbDNNWaitTaskDone(self._task, milliseconds)
-            self._flush(self._outputs, INVALIDATE)
-        except _Failure as failure:
-            if failure.code == TIMEOUT:
+            self._flush(self._outputs, abi.INVALIDATE)
+        except abi.Failure as failure:
+            if failure.code == abi.TIMEOUT:
                 raise _Late(str(failure)) from failure
             self._release()
             raise
@@ -280,7 +272,7 @@ class _Seat:
         task, self._task = self._task, c_void_p()
         self._library.hbDNNReleaseTask(task)
 
-    def _flush(self, tensors: ctypes.Array[_Tensor], direction: int) -> None:
+    def _flush(self, tensors: ctypes.Array[abi.Tensor], direction: int) -> None:
         for tensor in tensors:
             self._library.hbSysFlushMem(byref(tensor.sysMem[0]), direction)
 
@@ -294,20 +286,20 @@ class _Layout:
     """
 
     name: str
-    properties: _Properties
+    properties: abi.Properties
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     size: int
 
     @classmethod
-    def of_output(cls, name: str, properties: _Properties) -> _Layout:
+    def of_output(cls, name: str, properties: abi.Properties) -> _Layout:
         """Read where values lie; in newer libraries strides tell, else the aligned shape."""
-        if properties.tensorType not in DTYPES:
+        if properties.tensorType not in abi.DTYPES:
             raise ValueError(f'output {name} is of type {properties.tensorType}; accepted: '
                              + ', '.join(f'{number} ({np.dtype(dtype)})'
-                                         for number, dtype in DTYPES.items()))
-        dtype: np.dtype[Any] = np.dtype(DTYPES[properties.tensorType])
+                                         for number, dtype in abi.DTYPES.items()))
+        dtype: np.dtype[Any] = np.dtype(abi.DTYPES[properties.tensorType])
         shape = tuple(properties.validShape)
         strides = tuple(properties.stride[:len(shape)])
         if not all(strides):
@@ -324,18 +316,19 @@ class _Layout:
         return cls(name, properties, dtype, shape, strides, size)
 
     @classmethod
-    def of_input(cls, name: str, properties: _Properties) -> _Layout:
+    def of_input(cls, name: str, properties: abi.Properties) -> _Layout:
         """Read the size of an NV12 picture, which lies in one piece without padding."""
         shape = tuple(properties.validShape)
         picture = len(shape) == 4 and shape[:2] == (1, 3)
-        if properties.tensorType not in (NV12, NV12_SEPARATE) or not picture:
+        if properties.tensorType not in (abi.NV12, abi.NV12_SEPARATE) or not picture:
             raise ValueError(
                 f'input {name} is of type {properties.tensorType} and shape {shape}; '
-                f'accepted: type {NV12} or {NV12_SEPARATE} (NV12), shape (1, 3, height, width)')
+                f'accepted: type {abi.NV12} or {abi.NV12_SEPARATE} (NV12), '
+                'shape (1, 3, height, width)')
         size = 3 * shape[2] * shape[3] // 2
-        plain = _Properties.from_buffer_copy(properties)
+        plain = abi.Properties.from_buffer_copy(properties)
         # This is how the library is told that there is one piece and no padding.
-        plain.tensorType = NV12
+        plain.tensorType = abi.NV12
         plain.alignedShape = properties.validShape
         return cls(name, plain, np.dtype(np.uint8), (size,), (1,),
                    max(size, properties.alignedByteSize))
@@ -380,212 +373,19 @@ class _Network:
         library.hbDNNGetModelHandle(byref(handle), packed, names[0])
         inputs, outputs = (list(_tensors(library, handle, side)) for side in ('Input', 'Output'))
         try:
-            return cls(handle, _text(names[0]),
+            return cls(handle, abi.text(names[0]),
                        tuple(_Layout.of_input(*tensor) for tensor in inputs),
                        tuple(_Layout.of_output(*tensor) for tensor in outputs))
         except ValueError as error:
             raise _Unfit(str(error), inputs, outputs) from error
 
 
-class _Memory(ctypes.Structure):
-    """Fields and their order, here and below, as in the vendor's header."""
-
-    _fields_ = (
-        ('phyAddr', ctypes.c_uint64),
-        ('virAddr', c_void_p),
-        ('memSize', ctypes.c_uint32),
-    )
-
-
-class _Shape(ctypes.Structure):
-    _fields_ = (
-        ('dimensionSize', c_int32 * 8),
-        ('numDimensions', c_int32),
-    )
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.dimensionSize[:self.numDimensions])
-
-
-class _Shift(ctypes.Structure):
-    _fields_ = (
-        ('shiftLen', c_int32),
-        ('shiftData', POINTER(c_uint8)),
-    )
-
-
-class _Scale(ctypes.Structure):
-    _fields_ = (
-        ('scaleLen', c_int32),
-        ('scaleData', POINTER(ctypes.c_float)),
-        ('zeroPointLen', c_int32),
-        ('zeroPointData', POINTER(ctypes.c_int8)),
-    )
-
-
-class _Properties(ctypes.Structure):
-    _fields_ = (
-        ('validShape', _Shape),
-        ('alignedShape', _Shape),
-        ('tensorLayout', c_int32),
-        ('tensorType', c_int32),
-        ('shift', _Shift),
-        ('scale', _Scale),
-        ('quantiType', c_int32),
-        ('quantizeAxis', c_int32),
-        ('alignedByteSize', c_int32),
-        ('stride', c_int32 * 8),
-    )
-
-
-class _Tensor(ctypes.Structure):
-    _fields_ = (
-        ('sysMem', _Memory * 4),
-        ('properties', _Properties),
-    )
-
-
-class _Control(ctypes.Structure):
-    """All zeros: any core, lowest priority."""
-
-    _fields_ = (
-        ('bpuCoreId', c_int32),
-        ('dspCoreId', c_int32),
-        ('priority', c_int32),
-        ('more', c_int32),
-        ('customId', ctypes.c_int64),
-        ('reserved1', c_int32),
-        ('reserved2', c_int32),
-    )
-
-
-NV12, NV12_SEPARATE = 1, 2
-"""Types of an input."""
-
-IMAGES: Mapping[int, str] = {
-    0: 'Y', NV12: 'NV12', NV12_SEPARATE: 'NV12_SEPARATE', 3: 'YUV444', 4: 'RGB', 5: 'BGR'}
-"""What types of images are called."""
-
-DTYPES: Mapping[int, type[np.generic]] = {
-    8: np.int8, 9: np.uint8, 10: np.float16, 11: np.int16, 12: np.uint16, 13: np.float32,
-    14: np.int32, 15: np.uint32,
-}
-"""Types of an output."""
-
-INVALIDATE, CLEAN = 1, 2
-"""Directions of a flush: before the CPU reads, after it has written."""
-
-AT_ONCE = 1
-"""Milliseconds; none would mean for ever."""
-
-TIMEOUT = -6000008
-
-MEANINGS: Mapping[int, str] = {
-    -6000001: 'invalid argument',
-    -6000002: 'invalid model',
-    -6000003: 'too many models',
-    -6000004: 'invalid packed handle',
-    -6000005: 'invalid handle',
-    -6000006: 'the file cannot be opened',
-    -6000007: 'out of memory',
-    TIMEOUT: 'not done in time: the BPU hangs, or other programs keep it busy',
-    -6000009: 'too many tasks',
-    -6000010: 'batch too large',
-    -6000011: 'invalid task',
-    -6000012: 'running failed',
-    -6000013: 'the model is still running',
-    -6000014: 'incompatible model',
-    -6000015: 'API misuse',
-    -6000016: 'conflict with another process',
-    -6000129: 'invalid argument for memory',
-    -6000130: 'out of BPU memory',
-    -6000131: 'memory cannot be registered',
-}
-"""What the library's return codes say."""
-
-_CHECKED: Mapping[str, tuple[Any, ...]] = {
-    'hbDNNInitializeFromFiles': (POINTER(c_void_p), POINTER(c_char_p), c_int32),
-    'hbDNNGetModelNameList': (POINTER(POINTER(c_char_p)), POINTER(c_int32), c_void_p),
-    'hbDNNGetModelHandle': (POINTER(c_void_p), c_void_p, c_char_p),
-    'hbDNNGetInputCount': (POINTER(c_int32), c_void_p),
-    'hbDNNGetInputName': (POINTER(c_char_p), c_void_p, c_int32),
-    'hbDNNGetInputTensorProperties': (POINTER(_Properties), c_void_p, c_int32),
-    'hbDNNGetOutputCount': (POINTER(c_int32), c_void_p),
-    'hbDNNGetOutputName': (POINTER(c_char_p), c_void_p, c_int32),
-    'hbDNNGetOutputTensorProperties': (POINTER(_Properties), c_void_p, c_int32),
-    'hbDNNInfer': (POINTER(c_void_p), POINTER(POINTER(_Tensor)), POINTER(_Tensor), c_void_p,
-                   POINTER(_Control)),
-    'hbDNNWaitTaskDone': (c_void_p, c_int32),
-    'hbSysAllocCachedMem': (POINTER(_Memory), ctypes.c_uint32),
-    'hbSysFlushMem': (POINTER(_Memory), c_int32),
-}
-"""Functions that return a code, and what they take."""
-
-_UNCHECKED: Mapping[str, tuple[Any, ...]] = {
-    'hbDNNRelease': (c_void_p,),
-    'hbDNNReleaseTask': (c_void_p,),
-    'hbSysFreeMem': (POINTER(_Memory),),
-}
-"""Functions that give something back; there is nothing to be done when one fails."""
-
-
-class _Failure(InferenceError):
-    """A function of the library returned a code other than 0."""
-
-    def __init__(self, function: str, code: int) -> None:
-        super().__init__(f'{function} returned {code} ({MEANINGS.get(code, "unknown code")})')
-        self.code = code
-
-
-_Named = tuple[str, _Properties]
+_Named = tuple[str, abi.Properties]
 """A tensor's name, and what the library says of it."""
 
 
 class _Late(LateError):
     """The BPU has not ended in time."""
-
-
-def _check(code: Any, function: Any, _: object) -> Any:
-    """Raise what a return code stands for."""
-    if code:
-        raise _Failure(function.__name__, code)
-    return code
-
-
-def _open_library() -> ctypes.CDLL:
-    named = os.environ.get(VARIABLE)
-    complaints = []
-    for place in [named] if named else PLACES:
-        try:
-            return _prepared(ctypes.CDLL(place), place)
-        except OSError as error:
-            complaints.append(str(error))
-    raise ModelError(
-        'libdnn, the C runtime of RDK X3 and X5, cannot be loaded. Tried:\n  '
-        + '\n  '.join(complaints)
-        + f'\nSet {VARIABLE} to the path of libdnn.so, or choose another backend')
-
-
-def _prepared(library: ctypes.CDLL, place: str) -> ctypes.CDLL:
-    """Declare the functions, once it is known that they are those we mean."""
-    try:
-        library.hbDNNGetVersion.restype = c_char_p
-        version = _text(library.hbDNNGetVersion())
-        for name, arguments in {**_CHECKED, **_UNCHECKED}.items():
-            function = getattr(library, name)
-            function.argtypes = arguments
-            function.restype = c_int32
-            if name in _CHECKED:
-                function.errcheck = _check
-    except AttributeError as error:
-        raise ModelError(f'{place} is not the libdnn of RDK X3 and X5: {error}') from error
-    numbers = re.search(r'(\d+)\.(\d+)', version)
-    least, beyond = VERSIONS
-    if not numbers or not least <= tuple(map(int, numbers.groups())) < beyond:
-        raise ModelError(f'{place} is libdnn {version}; accepted: from {least[0]}.{least[1]} to '
-                         f'below {beyond[0]}.{beyond[1]}, others may lay out memory differently: '
-                         'choose another backend')
-    return library
 
 
 def _load(library: ctypes.CDLL, path: Path) -> c_void_p:
@@ -594,7 +394,7 @@ def _load(library: ctypes.CDLL, path: Path) -> c_void_p:
     packed = c_void_p()
     try:
         library.hbDNNInitializeFromFiles(byref(packed), (c_char_p * 1)(os.fsencode(path)), 1)
-    except _Failure as failure:
+    except abi.Failure as failure:
         raise ModelError(f'{path} cannot be loaded: {failure}; accepted: a model compiled for '
                          'this board, those for RDK X3 and X5 differ') from failure
     return packed
@@ -602,15 +402,15 @@ def _load(library: ctypes.CDLL, path: Path) -> c_void_p:
 
 def _tensors(
     library: ctypes.CDLL, handle: c_void_p, side: str,
-) -> Iterator[tuple[str, _Properties]]:
+) -> Iterator[tuple[str, abi.Properties]]:
     """Name and describe the tensors of one side, 'Input' or 'Output'."""
     count, name = c_int32(), c_char_p()
     getattr(library, f'hbDNNGet{side}Count')(byref(count), handle)
     for index in range(count.value):
-        properties = _Properties()
+        properties = abi.Properties()
         getattr(library, f'hbDNNGet{side}Name')(byref(name), handle, index)
         getattr(library, f'hbDNNGet{side}TensorProperties')(byref(properties), handle, index)
-        yield _text(name.value), properties
+        yield abi.text(name.value), properties
 
 
 class _Unfit(ValueError):
@@ -623,10 +423,9 @@ class _Unfit(ValueError):
         self.outputs = [_facts(*tensor) for tensor in outputs]
 
 
-def _facts(name: str, properties: _Properties) -> TensorFacts:
-    kind, scale = properties.tensorType, properties.scale
-    word = np.dtype(DTYPES[kind]).name if kind in DTYPES else IMAGES.get(kind, f'type {kind}')
-    return TensorFacts(name, word, tuple(properties.validShape),
+def _facts(name: str, properties: abi.Properties) -> TensorFacts:
+    scale = properties.scale
+    return TensorFacts(name, abi.type_name(properties.tensorType), tuple(properties.validShape),
                        tuple(scale.scaleData[:scale.scaleLen]))
 
 
@@ -654,7 +453,3 @@ def _describe(path: Path, network: _Network) -> ModelInfo:
 def _address(array: Array) -> int:
     address: int = array.__array_interface__['data'][0]
     return address
-
-
-def _text(name: bytes | None) -> str:
-    return (name or b'').decode(errors='replace')

@@ -27,6 +27,7 @@ from fcos_ros.backends import (
     ModelError,
     UnfitModelError,
     libdnn,
+    libdnn_abi as abi,
     load,
 )
 from fcos_ros.backends.libdnn import LibdnnBackend
@@ -128,8 +129,8 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize(('structure', 'size'), [
-    (libdnn._Memory, 24), (libdnn._Shape, 36), (libdnn._Shift, 16), (libdnn._Scale, 32),
-    (libdnn._Properties, 176), (libdnn._Tensor, 272), (libdnn._Control, 32),
+    (abi.Memory, 24), (abi.Shape, 36), (abi.Shift, 16), (abi.Scale, 32),
+    (abi.Properties, 176), (abi.Tensor, 272), (abi.Control, 32),
 ])
 def test_structures_are_as_large_as_the_vendors(structure, size):
     assert ctypes.sizeof(structure) == size
@@ -224,7 +225,7 @@ def test_padding_is_read_around(board, board_name, padding):
     backend.close()
 
 
-@pytest.mark.parametrize('direction', [libdnn.CLEAN, libdnn.INVALIDATE])
+@pytest.mark.parametrize('direction', [abi.CLEAN, abi.INVALIDATE])
 def test_a_flush_left_out_would_be_noticed(board, monkeypatch, direction):
     """A test of the simulator: it is of use only if it is as unforgiving as a board."""
     model = SMALL['x5']
@@ -597,7 +598,7 @@ def test_a_refusal_tells_what_the_file_takes_and_gives(board, facts, kind, sides
 def test_an_output_that_cannot_be_so_is_refused(facts, complaint):
     described = {'tensorType': 14, 'alignedByteSize': 40, 'validShape': (1, 2, 5, 1),
                  'alignedShape': (1, 2, 5, 1), **facts}
-    properties = libdnn._Properties()
+    properties = abi.Properties()
     for name, value in described.items():
         if name.endswith('Shape'):
             shape = getattr(properties, name)
@@ -620,7 +621,7 @@ def test_what_is_no_model_is_refused(board):
 
 
 def test_without_the_library_all_places_are_told(board, monkeypatch):
-    monkeypatch.setattr(libdnn, 'PLACES', ('libdnn_of_no_board.so', '/nowhere/libdnn.so'))
+    monkeypatch.setattr(abi, 'PLACES', ('libdnn_of_no_board.so', '/nowhere/libdnn.so'))
     monkeypatch.delenv('FCOS_LIBDNN')
     with pytest.raises(ModelError) as refusal:
         LibdnnBackend(board.folder / 'model.bin')
