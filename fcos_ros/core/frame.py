@@ -32,8 +32,8 @@ class Frame:
     One image of 8-bit samples, or the file that it is compressed in.
 
     :ivar size: width and height in pixels.
-    :ivar encoding: what the planes are, by its plainest name: mono16 is seen as mono8, yuv422 as
-        uyvy, yuv422_yuy2 as yuyv, Bayer of 16 bits as that of 8.
+    :ivar encoding: what the planes are, by its plainest name: mono16 and 8UC1 are seen as mono8,
+        yuv422 as uyvy, yuv422_yuy2 as yuyv, whatever has 16 bits as its like of 8.
     :ivar planes: bgr8 and rgb8: one plane (H, W, 3); bgra8 and rgba8: (H, W, 4); mono8 and
         bayer_*8: (H, W); uyvy and yuyv: (H, W, 2); nv12 and nv21: Y (H, W) and interleaved chroma
         (H/2, W/2, 2); nv24: Y (H, W) and chroma (H, W, 2); jpeg and png: the file, flat.
@@ -176,7 +176,11 @@ _OTHER_NAMES = {
     'mono16': ('mono8', 2),
     'yuv422': ('uyvy', 1),
     'yuv422_yuy2': ('yuyv', 1),
-    **{name[:-1] + '16': (name, 2) for name in _LAYOUTS if name.startswith('bayer_')},
+    **{name[:-1] + '16': (name, 2) for name in _LAYOUTS
+       if name.startswith('bayer_') or name in ('bgr8', 'rgb8', 'bgra8', 'rgba8')},
+    # Samples without a meaning are taken for what OpenCV takes them for.
+    **{f'{8 * depth}UC{channels}': (name, depth) for depth in (1, 2)
+       for channels, name in ((1, 'mono8'), (3, 'bgr8'), (4, 'bgra8'))},
 }
 """What else `wrap` accepts: the layout, and the bytes of a sample."""
 

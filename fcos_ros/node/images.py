@@ -137,7 +137,7 @@ def _hbm_encoding(name: bytes) -> str:
 
 
 def _bridged(message: Image) -> Frame:
-    """Have `cv_bridge` convert an image, or hand over its samples when they have no colours."""
+    """Have `cv_bridge` say what the samples of an image are, such as those of 32FC1."""
     accepted = ', '.join((*ENCODINGS, *FILE_ENCODINGS))
     complaint = f'unknown encoding {_short(message.encoding)!r}: accepted are {accepted}'
     try:
@@ -148,7 +148,7 @@ def _bridged(message: Image) -> Frame:
                          f'{error}') from error
     size = Size(message.width, message.height)
     try:
-        pixels = _eight_bits(_unbridged(bridge, message))
+        pixels = _eight_bits(_samples(bridge, message))
         return Frame.wrap(pixels, size, _encoding_of(pixels))
     except Exception as error:  # whatever it makes of a message, the frame alone is lost
         raise FrameError(f'{complaint}; cv_bridge does not help with {size}: '
@@ -160,13 +160,23 @@ def _short(text: str) -> str:
     return text if len(text) <= _MOST_LETTERS else f'{text[:_MOST_LETTERS]}...'
 
 
-def _unbridged(bridge: Any, message: Image) -> NDArray[Any]:
-    """Ask for colours first; of encodings such as 8UC3 or 32FC1 there are samples only."""
-    try:
-        pixels = bridge.imgmsg_to_cv2(message, 'bgr8')
-    except Exception:  # noqa: BLE001 - a broken message fails again, and is explained then
-        pixels = bridge.imgmsg_to_cv2(message, 'passthrough')
-    return np.asarray(pixels)
+def _samples(bridge: Any, message: Image) -> NDArray[Any]:
+    """
+    Have `cv_bridge` say samples as they are.
+
+    It knows no colours that we do not, and asked for some, one that was built for numpy 1 takes
+    the process down where numpy 2 is.
+
+    :raises ValueError: rows that it would read askew, or data that it would not read.
+    """
+    if not message.width or not message.height:
+        raise ValueError('both sides must be at least 1 pixel')
+    samples = np.asarray(bridge.imgmsg_to_cv2(message, 'passthrough'))
+    pixel = samples[0, 0].nbytes
+    if message.step % pixel or len(message.data) != message.step * message.height:
+        raise ValueError(f'it has {len(message.data)} bytes: expected {message.height} rows of '
+                         f'{message.step}, and rows of whole pixels of {pixel}')
+    return samples
 
 
 def _eight_bits(samples: NDArray[Any]) -> Pixels:

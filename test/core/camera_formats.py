@@ -32,6 +32,9 @@ BLOCKS = {
     'nv24': (Block(1), Block(2, steps=2)),
     **{f'bayer_{order}8': (Block(1),) for order in ('rggb', 'bggr', 'gbrg', 'grbg')},
     **{f'bayer_{order}16': (Block(2),) for order in ('rggb', 'bggr', 'gbrg', 'grbg')},
+    'bgr16': (Block(6),), 'rgb16': (Block(6),), 'bgra16': (Block(8),), 'rgba16': (Block(8),),
+    '8UC1': (Block(1),), '8UC3': (Block(3),), '8UC4': (Block(4),),
+    '16UC1': (Block(2),), '16UC3': (Block(6),), '16UC4': (Block(8),),
 }
 """The planes of each encoding."""
 
@@ -40,9 +43,15 @@ SUBSAMPLED = {'yuv422': (2, 1), 'uyvy': (2, 1), 'yuv422_yuy2': (2, 1), 'yuyv': (
 """Pixels, across and down, that share one chroma sample."""
 
 YUV = ('nv24', *SUBSAMPLED)
-GREY = ('mono8', 'mono16')
+GREY = ('mono8', 'mono16', '8UC1', '16UC1')
 BAYER = tuple(name for name in BLOCKS if name.startswith('bayer_'))
-WIDE = tuple(name for name in BLOCKS if name.endswith('16'))
+NARROW = {**{name: name[:-2] + '8' for name in BLOCKS if name.endswith('16')},
+          **{name: name.replace('16', '8') for name in BLOCKS if name.startswith('16')}}
+"""What samples of 16 bits are where their high bytes alone count."""
+
+WIDE = tuple(NARROW)
+USUAL = {'8UC1': 'mono8', '8UC3': 'bgr8', '8UC4': 'bgra8'}
+"""What samples without a meaning are taken for."""
 
 
 def random_blocks(encoding, size, seed=0):
@@ -70,8 +79,9 @@ def encode(bgr, encoding, big_endian=False):
     height, width = bgr.shape[:2]
     noise = np.random.default_rng(2).integers(0, 256, (height, width, 2), np.uint8)
     if encoding in WIDE:
-        high = encode(bgr, encoding[:-2] + '8')[0]
-        pair = (high, noise[..., 0]) if big_endian else (noise[..., 0], high)
+        high = encode(bgr, NARROW[encoding])[0]
+        low = np.random.default_rng(3).integers(0, 256, high.shape, np.uint8)
+        pair = (high, low) if big_endian else (low, high)
         return [np.stack(pair, -1).reshape(height, -1)]
     if encoding in YUV:
         return _encode_yuv(bgr, encoding)
@@ -83,21 +93,21 @@ def encode(bgr, encoding, big_endian=False):
         'bgra8': lambda: np.dstack([bgr, noise[..., 0]]),
         'rgba8': lambda: np.dstack([bgr[..., ::-1], noise[..., 0]]),
         'mono8': lambda: _bytes(bgr @ np.array([0.114, 0.587, 0.299])),
-    }[encoding]()
+    }[USUAL.get(encoding, encoding)]()
     return [np.ascontiguousarray(pixels).reshape(height, -1)]
 
 
 def decode(blocks, encoding, size, big_endian=False):
     """Read colours, float64; those of Bayer images one pixel from the border at least."""
     if encoding in WIDE:
-        return decode([blocks[0][:, 0 if big_endian else 1::2]], encoding[:-2] + '8', size)
+        return decode([blocks[0][:, 0 if big_endian else 1::2]], NARROW[encoding], size)
     if encoding in YUV:
         return _decode_yuv(blocks, encoding, size)
     if encoding in BAYER:
         return _demosaic(blocks[0], encoding)
     pixels = blocks[0].reshape(size.height, size.width, -1).astype(np.float64)
     channels = {'mono8': [0, 0, 0], 'bgr8': [0, 1, 2], 'bgra8': [0, 1, 2]}
-    return pixels[..., channels.get(encoding, [2, 1, 0])]
+    return pixels[..., channels.get(USUAL.get(encoding, encoding), [2, 1, 0])]
 
 
 def _bytes(values):

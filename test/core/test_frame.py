@@ -164,7 +164,7 @@ def test_padding_is_there_or_not_but_never_in_part(length):
 
 
 @pytest.mark.parametrize(('data', 'size', 'encoding', 'step', 'complaint'), [
-    (bytes(12), Size(2, 2), '8UC3', 0, "'8UC3': accepted are bgr8, rgb8, bgra8, rgba8, mono8,"),
+    (bytes(12), Size(2, 2), '8UC5', 0, "'8UC5': accepted are bgr8, rgb8, bgra8, rgba8, mono8,"),
     (bytes(12), Size(2, 2), '', 0, "unknown encoding ''"),
     (bytes(12), Size(2, 2), 'BGR8', 0, "unknown encoding 'BGR8'"),
     (bytes(12), Size(2, 2), 'jpeg', 0, "unknown encoding 'jpeg'"),
