@@ -37,7 +37,7 @@ class Run:
     arguments: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f'tests {self.part} in {self.environment}'.replace('  ', ' ')
+        return ' '.join(filter(None, ('tests', self.part, 'in', self.environment)))
 
     @property
     def log(self) -> Path:

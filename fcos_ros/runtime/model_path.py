@@ -13,6 +13,7 @@ from fcos_ros.runtime.board import this_board
 SCHEME = 'package://'
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+"""Where this package was found: a checkout, or the folder that it is installed in."""
 
 DEMO = 'package://fcos_ros/models/fcos_demo.onnx'
 """What `auto` means where there is no board."""

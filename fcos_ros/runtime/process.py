@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 import fcntl
 import os
-from pathlib import Path
 import select
 import signal
 import socket
@@ -17,6 +16,7 @@ import sys
 from threading import Lock
 from typing import Any
 
+from fcos_ros.runtime.model_path import CHECKOUT
 from fcos_ros.runtime.protocol import Line
 
 KILLING = 1.0
@@ -29,9 +29,6 @@ Find what the parent finds, then what the environment adds, and nothing in the w
 
 `python -m` would look there first, where a `select.py` of the user's may lie.
 """
-
-HOME = str(Path(__file__).resolve().parents[2])
-"""Where this package was found."""
 
 
 class Process:
@@ -94,7 +91,7 @@ class Process:
 
 
 def _start(line: int, life: int, shared: Sequence[int]) -> subprocess.Popen[bytes]:
-    places = [*filter(None, map(str, sys.path)), HOME]
+    places = [*filter(None, map(str, sys.path)), str(CHECKOUT)]
     return subprocess.Popen(
         [sys.executable, '-c', BOOT, str(line), str(life), *places],
         stdin=subprocess.DEVNULL, pass_fds=(line, life, *shared),

@@ -3,12 +3,11 @@
 """What the demo's camera promises: honest images, the truth about each, a steady rate."""
 
 import signal
-import subprocess
-import sys
 import time
 
 from hypothesis import given, strategies as st
 import numpy as np
+from programs import require_tidy_end, run, words
 import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -149,28 +148,16 @@ def test_a_wrong_parameter_is_refused_by_name(context, parameters, complaint):
         make_camera(context, **parameters)
 
 
-def run(*parameters):
-    arguments = [part for name_value in parameters for part in ('-p', name_value)]
-    return subprocess.Popen(
-        [sys.executable, '-m', 'fcos_ros.demo.camera', '--ros-args', *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+CAMERA = ('-m', 'fcos_ros.demo.camera')
 
 
 @pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGTERM], ids=['Ctrl-C', 'SIGTERM'])
 def test_a_signal_ends_it_without_a_traceback(how):
-    camera = run('width:=96', 'height:=64', 'scenes:=1')
-    assert any('1 scenes' in line for line in camera.stdout)
-    time.sleep(0.5)
-    camera.send_signal(how)
-    camera.send_signal(how)
-    output, _ = camera.communicate(timeout=15)
-    assert 'Traceback' not in output
-    assert camera.returncode == 0
+    small = ('width:=96', 'height:=64', 'scenes:=1')
+    require_tidy_end(run(*CAMERA, parameters=small), '1 scenes', how)
 
 
 def test_a_wrong_parameter_ends_it_with_the_reason():
-    camera = run('encoding:=yuv9')
-    output, _ = camera.communicate(timeout=15)
-    assert "encoding is 'yuv9': accepted are bgr8, nv12" in output
-    assert 'Traceback' not in output
+    camera = run(*CAMERA, parameters=('encoding:=yuv9',))
+    assert "encoding is 'yuv9': accepted are bgr8, nv12" in words(camera)
     assert camera.returncode == 1

@@ -25,6 +25,7 @@ from vision_msgs.msg import Detection2DArray
 
 from fcos_ros.node import fcos_node
 from fcos_ros.node.fcos_node import FcosNode
+from fcos_ros.runtime.pool import Pool
 
 PATIENCE = 15.0
 """Seconds to wait for what must come."""
@@ -145,6 +146,13 @@ class Graph(AbstractContextManager['Graph']):
         with suppress(ExternalShutdownException):
             while not self._over:
                 self.executor.spin_once()
+
+
+def stop_soon(monkeypatch: Any) -> None:
+    """Have a node that is halted wait for its workers for a moment only."""
+    def stop(pool: Pool, timeout: float = 0.1, stop: Any = Pool.stop) -> bool:
+        return bool(stop(pool, timeout))
+    monkeypatch.setattr(Pool, 'stop', stop)
 
 
 def wait_for(look: Callable[[], Found], patience: float = PATIENCE) -> Found:

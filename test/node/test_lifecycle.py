@@ -6,14 +6,13 @@ import gc
 from threading import Event, Thread, active_count
 from weakref import ref
 
-from graph import PATIENCE, Graph, image_message, wait_for
+from graph import PATIENCE, Graph, image_message, stop_soon, wait_for
 from onnx_models import white_square, write_fcos
 import pytest
 from rclpy.lifecycle import LifecyclePublisher, TransitionCallbackReturn
 from sensor_msgs.msg import Image
 
 from fcos_ros.node.inlet import Inlet
-from fcos_ros.runtime.pool import Pool
 from fcos_ros.runtime.worker import LocalWorker
 
 SCENE = white_square(128, 5, 3)
@@ -134,8 +133,7 @@ def test_nothing_is_handed_over_once_a_camera_is_closed(model):
 
 def test_what_is_done_only_after_a_restart_is_lost_and_breaks_no_order(model, monkeypatch):
     begun, go_on = hold(monkeypatch)
-    stop = Pool.stop
-    monkeypatch.setattr(Pool, 'stop', lambda pool, timeout=0.1: stop(pool, timeout))
+    stop_soon(monkeypatch)
     with Graph(model=model) as graph:
         graph.ready().camera.publish(image_message(SCENE, stamp=(1, 0)))
         assert begun.wait(PATIENCE)

@@ -2,13 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node as a process: it ends tidily, and says in one line why it cannot start."""
 
-import os
 import signal
-import subprocess
-import sys
-import time
 
 from onnx_models import write_fcos
+from programs import require_tidy_end, run, words
 import pytest
 
 ENDED_AMID_A_LOOK = """
@@ -31,32 +28,23 @@ sys.exit(main(sys.argv))
 """The node, told to end while it asks ROS 2 for a camera's publishers for the n-th time."""
 
 
-def run(*parameters, program=('-m', 'fcos_ros.node.fcos_node'), **environment):
-    arguments = [part for name_value in parameters for part in ('-p', name_value)]
-    return subprocess.Popen(
-        [sys.executable, *program, '--ros-args', *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, **environment})
+NODE = ('-m', 'fcos_ros.node.fcos_node')
+
+
+@pytest.fixture
+def model(tmp_path):
+    return f'model:={write_fcos(tmp_path / "model.onnx")}'
 
 
 @pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGTERM], ids=['Ctrl-C', 'SIGTERM'])
-def test_a_signal_ends_it_without_a_traceback(tmp_path, how):
-    process = run(f'model:={write_fcos(tmp_path / "model.onnx")}')
-    assert any('loaded' in line for line in process.stdout)
-    time.sleep(0.5)
-    process.send_signal(how)
-    process.send_signal(how)
-    output, _ = process.communicate(timeout=60)
-    assert 'Traceback' not in output
-    assert process.returncode == 0
+def test_a_signal_ends_it_without_a_traceback(model, how):
+    require_tidy_end(run(*NODE, parameters=(model,)), 'loaded', how)
 
 
 @pytest.mark.parametrize('look', ['1', '3'], ids=['while it starts', 'while it runs'])
-def test_a_signal_amid_a_callback_ends_it_without_a_traceback(tmp_path, look):
-    process = run(f'model:={write_fcos(tmp_path / "model.onnx")}',
-                  program=('-c', ENDED_AMID_A_LOOK, look))
-    output, _ = process.communicate(timeout=60)
-    assert 'Traceback' not in output
+def test_a_signal_amid_a_callback_ends_it_without_a_traceback(model, look):
+    process = run('-c', ENDED_AMID_A_LOOK, look, parameters=(model,))
+    words(process)
     assert process.returncode == 0
 
 
@@ -67,11 +55,9 @@ def test_a_signal_amid_a_callback_ends_it_without_a_traceback(tmp_path, look):
     ('fit:=tile', 'accepted: letterbox, stretch'),
 ])
 def test_a_wrong_parameter_ends_it_with_the_reason(parameter, complaint):
-    output, _ = run(parameter).communicate(timeout=60)
-    assert complaint in output
-    assert 'Traceback' not in output
+    assert complaint in words(run(*NODE, parameters=(parameter,)))
 
 
 def test_it_says_why_memory_of_large_images_is_not_kept():
-    output, _ = run('fit:=tile', MALLOC_TOP_PAD_='9').communicate(timeout=60)
-    assert 'memory of large images is not kept: MALLOC_TOP_PAD_ is set' in output
+    said = words(run(*NODE, parameters=('fit:=tile',), MALLOC_TOP_PAD_='9'))
+    assert 'memory of large images is not kept: MALLOC_TOP_PAD_ is set' in said

@@ -66,6 +66,16 @@ def square(column=5, size=128, encoding='bgr8'):
     return Frame.wrap(data.tobytes(), Size(size, size), encoding)
 
 
+def complaints(worker, count):
+    """Have a worker fail on so many frames, and tell what it says of each."""
+    said = []
+    for _ in range(count):
+        with pytest.raises(WorkerError) as caught:
+            worker.detect(square())
+        said.append(str(caught.value))
+    return said
+
+
 def shared_memory():
     """List what lies in named shared memory, but for that of ROS graphs of other processes."""
     return {name for name in os.listdir('/dev/shm') if 'fast' not in name}
@@ -166,14 +176,10 @@ def test_a_child_that_cannot_come_back_is_tried_again_with_a_pause(
     worker.wait()
     path.unlink()
     os.kill(*offspring(), signal.SIGKILL)
-    complaints = []
-    for _ in range(3):
-        with pytest.raises(WorkerError) as caught:
-            worker.detect(square())
-        complaints.append(str(caught.value))
-    assert 'SIGKILL' in complaints[0]
-    assert 'is not a file' in complaints[1]
-    assert 'tried again in' in complaints[2]
+    first, second, third = complaints(worker, 3)
+    assert 'SIGKILL' in first
+    assert 'is not a file' in second
+    assert 'tried again in' in third
     path.write_bytes(recipe.path.read_bytes())
     clock[0] += 0.5
     assert len(worker.detect(square()).detections) == 1
@@ -285,14 +291,10 @@ class HoldsGil:
 def test_a_child_that_cannot_be_replaced_is_tried_again_with_a_pause(worker, offspring, no_more):
     no_more()
     os.kill(*offspring(), signal.SIGKILL)
-    complaints = []
-    for _ in range(2):
-        with pytest.raises(WorkerError) as caught:
-            worker.detect(square())
-        complaints.append(str(caught.value))
-    assert 'SIGKILL' in complaints[0]
-    assert 'tried again in' in complaints[1]
-    assert 'Cannot allocate memory' in complaints[1]
+    first, second = complaints(worker, 2)
+    assert 'SIGKILL' in first
+    assert 'tried again in' in second
+    assert 'Cannot allocate memory' in second
 
 
 def test_a_worker_that_is_closed_while_its_child_is_replaced_leaves_none(
