@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a process holds of the system: other processes, and open files."""
+"""The child processes of a process, and its open files."""
 
 from __future__ import annotations
 
@@ -11,25 +11,33 @@ from pathlib import Path
 
 def children(parent: int | None = None) -> set[int]:
     """
-    List the process ids of a process's children, of this process unless told.
+    Return the process ids of the children of a process, by default of this one.
 
-    Their own words are read: what a parent says of each of its threads changes while one reads,
-    when a thread ends.
+    Each process is asked for its parent. The parent's own list is not reliable while one of its
+    threads ends.
     """
     parent = parent or os.getpid()
-    found = set()
-    for folder in Path('/proc').glob('[0-9]*'):
-        with suppress(OSError):  # it has ended meanwhile
-            state = (folder / 'stat').read_text().rpartition(')')[2].split()
-            if int(state[1]) == parent:
-                found.add(int(folder.name))
-    return found
+    return {process for process in map(int, filter(str.isdecimal, os.listdir('/proc')))
+            if _stat(process)[1:2] == [str(parent)]}
 
 
-def descriptors() -> set[tuple[str, str]]:
-    """List the open files, pipes and sockets; each of them has a number that is its own."""
+def is_alive(process: int) -> bool:
+    """Return whether a process runs; one that ended and was not waited for does not."""
+    return _stat(process)[:1] not in ([], ['Z'])
+
+
+def open_files() -> set[tuple[str, str]]:
+    """Return number and name of each open file, pipe and socket of this process."""
     found = set()
     for link in Path('/proc/self/fd').iterdir():
-        with suppress(OSError):  # closed meanwhile: this very listing, or what others left behind
+        with suppress(OSError):  # closed meanwhile, as the listing itself
             found.add((link.name, os.readlink(link)))
     return found
+
+
+def _stat(process: int) -> list[str]:
+    """Return state, parent and so on of a process; nothing when there is no such process."""
+    try:
+        return Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()
+    except OSError:
+        return []

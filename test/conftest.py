@@ -1,9 +1,9 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What every test runs under: ROS 2 that talks to this run of the tests only.
+ROS 2 that talks to this run of the tests only, and timeouts that a busy machine does not reach.
 
-Set on import, before any test module can import rclpy or a message.
+The environment is set on import, before any test module can import rclpy or a message.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ import os
 from pathlib import Path
 import re
 
+from hypothesis import HealthCheck, settings
+import pytest
+from waiting import TIMEOUT
+
 from fcos_ros.demo.domain import Domain
+from fcos_ros.runtime import process, worker
 
 DOMAIN = Domain()
 """Claimed until the tests end: other runs, and the demos that are tested, have another."""
@@ -26,6 +31,22 @@ os.environ['ROS_PYTHON_CHECK_FIELDS'] = '1'
 if os.environ.get('ROS_DISTRO') == 'humble':
     # What Humble reads instead of the discovery range; later ones warn about it.
     os.environ['ROS_LOCALHOST_ONLY'] = '1'
+
+
+# Examples may take any time; in CI they are always the same.
+settings.register_profile('fcos', deadline=None, suppress_health_check=[HealthCheck.too_slow],
+                          derandomize='CI' in os.environ)
+settings.load_profile('fcos')
+
+
+@pytest.fixture(scope='session', autouse=True)
+def long_timeouts() -> Iterator[None]:
+    """Give child processes all the time there is; a test in which one hangs gives it less."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, 'KILLING', TIMEOUT)
+        patch.setattr(worker, 'START', TIMEOUT)
+        patch.setattr(worker, 'FAREWELL', TIMEOUT)
+        yield
 
 
 def pytest_report_header() -> list[str]:

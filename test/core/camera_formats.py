@@ -75,7 +75,7 @@ def join(encoding, blocks, step=0):
 
 
 def encode(bgr, encoding, big_endian=False):
-    """Say colours in an encoding, as blocks; bytes that carry nothing are noise."""
+    """Encode colours as blocks; bytes without a meaning are noise."""
     height, width = bgr.shape[:2]
     noise = np.random.default_rng(2).integers(0, 256, (height, width, 2), np.uint8)
     if encoding in WIDE:
@@ -145,7 +145,7 @@ def _decode_yuv(blocks, encoding, size):
 
 
 def _sites(encoding, height, width):
-    """Tell which colour each pixel of a Bayer image has."""
+    """Return which colour each pixel of a Bayer image has."""
     order = np.array(['bgr'.index(letter) for letter in encoding[6:10]]).reshape(2, 2)
     return np.tile(order, (height // 2 + 1, width // 2 + 1))[:height, :width]
 

@@ -24,7 +24,7 @@ def packed_step(encoding, size):
 
 
 def fits(encoding, size):
-    """Tell whether such an image exists."""
+    """Return whether such an image exists."""
     across = 1 if encoding not in YUV or encoding == 'nv24' else 2
     down = 2 if encoding in ('nv12', 'nv21') else 1
     return size.width % across == 0 and size.height % down == 0

@@ -120,7 +120,7 @@ def test_a_frame_of_the_canvas_size_is_converted_but_not_resized(spec, encoding)
 
 
 def as_nv12(frame):
-    """Tell luma and chroma of a frame; chroma that there is too much of is averaged."""
+    """Return luma and chroma of a frame; chroma of a higher resolution is averaged."""
     first, last = frame.planes[0], frame.planes[-1]
     height, width = frame.size[::-1]
     if frame.encoding in ('uyvy', 'yuyv'):

@@ -5,75 +5,75 @@
 from threading import Event, enumerate as threads
 
 import pytest
+from waiting import TIMEOUT
 
 from fcos_ros.runtime.aside import Aside
 
-PATIENCE = 15.0
 
+class GatedWork:
+    """
+    Pieces of work, done one at a time once they are permitted; exceptions are raised.
 
-class Desk:
-    """Does pieces of work one at a time, each when it is let."""
+    :ivar begun: set when any was begun.
+    :ivar ended: set when the piece 'last' was done.
+    """
 
     def __init__(self):
-        self.begun, self.done, self.faults = [], [], []
-        self.changed, self.let, self.idle = Event(), Event(), Event()
-        self.aside = Aside(self._do, self._fail)
+        self.done, self.errors = [], []
+        self.begun, self.permitted, self.ended = Event(), Event(), Event()
+        self.aside = Aside(self._do, self.errors.append)
 
-    def _do(self, work):
-        self.begun.append(work)
-        self.changed.set()
-        assert self.let.wait(PATIENCE)
-        if isinstance(work, Exception):
-            raise work
-        self.done.append(work)
-        if work == 'last':
-            self.idle.set()
-
-    def _fail(self, error):
-        self.faults.append(error)
+    def _do(self, piece):
+        self.begun.set()
+        assert self.permitted.wait(TIMEOUT)
+        if isinstance(piece, Exception):
+            raise piece
+        self.done.append(piece)
+        if piece == 'last':
+            self.ended.set()
 
 
 @pytest.fixture
-def desk():
-    desk = Desk()
-    yield desk
-    desk.let.set()
-    assert desk.aside.stop()
+def work():
+    work = GatedWork()
+    yield work
+    work.permitted.set()
+    assert work.aside.stop(TIMEOUT)
 
 
-def test_the_newest_of_what_waits_is_done_next(desk):
-    desk.aside.put('first')
-    assert desk.changed.wait(PATIENCE)
-    for work in ('second', 'third', 'last'):
-        desk.aside.put(work)
-    desk.let.set()
-    assert desk.idle.wait(PATIENCE)
-    assert desk.done == ['first', 'last']
+def test_the_newest_of_what_waits_is_done_next(work):
+    work.aside.put('first')
+    assert work.begun.wait(TIMEOUT)
+    for piece in ('second', 'third', 'last'):
+        work.aside.put(piece)
+    work.permitted.set()
+    assert work.ended.wait(TIMEOUT)
+    assert work.done == ['first', 'last']
 
 
-def test_work_that_fails_is_reported_and_the_next_is_done(desk):
+def test_work_that_fails_is_reported_and_the_next_is_done(work):
     trouble = ValueError('no ink')
-    desk.let.set()
-    desk.aside.put(trouble)
-    assert desk.changed.wait(PATIENCE)
-    desk.aside.put('last')
-    assert desk.idle.wait(PATIENCE)
-    assert desk.faults == [trouble]
+    work.permitted.set()
+    work.aside.put(trouble)
+    assert work.begun.wait(TIMEOUT)
+    work.aside.put('last')
+    assert work.ended.wait(TIMEOUT)
+    assert work.errors == [trouble]
 
 
-def test_stop_finishes_what_is_at_hand_and_drops_what_waits(desk):
-    desk.aside.put('first')
-    assert desk.changed.wait(PATIENCE)
-    desk.aside.put('second')
-    assert not desk.aside.stop(timeout=0.0), 'it is still at work'
-    desk.let.set()
-    assert desk.aside.stop()
-    desk.aside.put('third')
-    assert desk.done == ['first']
+def test_stop_finishes_what_is_at_hand_and_drops_what_waits(work):
+    work.aside.put('first')
+    assert work.begun.wait(TIMEOUT)
+    work.aside.put('second')
+    assert not work.aside.stop(timeout=0.0), 'it is still at work'
+    work.permitted.set()
+    assert work.aside.stop(TIMEOUT)
+    work.aside.put('third')
+    assert work.done == ['first']
 
 
 def test_without_work_there_is_no_thread():
     before = set(threads())
     aside = Aside(print, print)
     assert not set(threads()) - before
-    assert aside.stop()
+    assert aside.stop(TIMEOUT)

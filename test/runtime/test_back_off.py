@@ -2,25 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long what keeps failing is left alone."""
 
+from manual_clock import ManualClock
+
 from fcos_ros.runtime.back_off import BackOff
 
 
-class Clock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
 def test_what_never_failed_waits_for_nothing():
-    assert BackOff(Clock()).remaining == 0
+    assert BackOff(ManualClock()).remaining == 0
 
 
 def test_pauses_grow_with_each_failure_up_to_a_longest():
-    back_off = BackOff(Clock())
+    back_off = BackOff(ManualClock())
     pauses = []
     for _ in range(9):
         back_off.fail('no ink')
@@ -30,18 +22,18 @@ def test_pauses_grow_with_each_failure_up_to_a_longest():
 
 
 def test_a_pause_passes():
-    clock = Clock()
+    clock = ManualClock()
     back_off = BackOff(clock)
     back_off.fail('no ink')
     back_off.fail('no ink')
-    clock.now += 0.25
+    clock.advance(0.25)
     assert back_off.remaining == 0.25
-    clock.now += 60
+    clock.advance(60)
     assert back_off.remaining == 0
 
 
 def test_a_success_makes_up_for_all_failures():
-    back_off = BackOff(Clock())
+    back_off = BackOff(ManualClock())
     for _ in range(5):
         back_off.fail('no ink')
     back_off.succeed()

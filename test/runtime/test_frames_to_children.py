@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from onnx_models import white_square, write_fcos
 import pytest
+from waiting import TIMEOUT
 
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
@@ -32,15 +33,15 @@ def recipe(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def child(recipe):
-    worker = ProcessWorker(recipe, deadline=10.0)
+    worker = ProcessWorker(recipe, deadline=TIMEOUT)
     worker.wait()
     yield worker
     worker.close()
 
 
 @pytest.fixture(scope='module')
-def here(recipe):
-    worker, = open_workers(recipe, 1, deadline=1.0)
+def local(recipe):
+    worker, = open_workers(recipe, 1, deadline=TIMEOUT)
     assert isinstance(worker, LocalWorker)
     yield worker
     worker.close()
@@ -62,8 +63,8 @@ def wrapped(encoding, *channels, big_endian=False):
     pytest.param(Frame.compressed(JPEG), id='jpeg'),
     pytest.param(Frame.compressed(cv2.imencode('.png', SCENE)[1]), id='png'),
 ])
-def test_a_child_finds_the_same_in_a_frame_of_any_kind(child, here, frame):
-    expected, found = here.detect(frame).detections, child.detect(frame).detections
+def test_a_child_finds_the_same_in_a_frame_of_any_kind(child, local, frame):
+    expected, found = local.detect(frame).detections, child.detect(frame).detections
     assert len(found) == 1
     np.testing.assert_array_equal(found.boxes, expected.boxes)
     np.testing.assert_array_equal(found.scores, expected.scores)
@@ -80,8 +81,8 @@ def test_a_child_ends_in_silence_when_its_parent_hangs_up_before_it_has_listened
     memory = os.memfd_create('frame')
     with ThreadPoolExecutor(1) as pool:
         served = pool.submit(serve, theirs, recipe, memory)
-        assert Line(ours).poll(20.0)  # it describes the model, which nobody reads
+        assert Line(ours).poll(TIMEOUT)  # it describes the model, which nobody reads
         ours.close()
-        assert served.result(20.0) is None
+        assert served.result(TIMEOUT) is None
     theirs.close()
     os.close(memory)

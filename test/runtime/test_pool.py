@@ -3,265 +3,161 @@
 """What the pool promises: the newest frame, in order, and every frame accounted for."""
 
 from random import Random
-from threading import Event, Semaphore
+from threading import Event
 import time
 
+from frame_source import FrameSource
 import pytest
+from waiting import TIMEOUT, wait_until
+from workers import RESULT, FailingWorker, GatedWorker, ReadyWorker, SleepingWorker, UnreadyWorker
 
-from fcos_ros.core.detections import Detections
-from fcos_ros.core.frame import Frame
-from fcos_ros.core.resize import Size
-from fcos_ros.runtime.detector import Result, StageTimes
-from fcos_ros.runtime.lane import Books
 from fcos_ros.runtime.pool import Pool
-
-FRAME = Frame.wrap(bytes(3), Size(1, 1), 'bgr8')
-RESULT = Result(Detections.empty(), StageTimes(0.001, 0.002, 0.003))
-
-
-class Ready:
-    """A worker that can always take a frame."""
-
-    def prepare(self, patience):
-        return True
-
-
-class Napper(Ready):
-    """A worker that takes as long as it is told."""
-
-    def __init__(self, naps):
-        self.naps = naps
-
-    def detect(self, frame, criteria=None):
-        time.sleep(self.naps())
-        return RESULT
-
-
-class Gate(Ready):
-    """A worker that finishes a frame for each permit, and tells when it has begun one."""
-
-    def __init__(self):
-        self.begun = Semaphore(0)
-        self.permits = Semaphore(0)
-
-    def detect(self, frame, criteria=None):
-        self.begun.release()
-        assert self.permits.acquire(timeout=10)
-        return RESULT
-
-
-class Broken(Ready):
-    """A worker that fails on every frame."""
-
-    def detect(self, frame, criteria=None):
-        raise RuntimeError('the engine is on fire')
-
-
-class Lame(Ready):
-    """A worker that gets ready when it is let, unless it is given a reason why it cannot."""
-
-    def __init__(self):
-        self.let = Event()
-        self.looked = Semaphore(0)
-        self.reason = None
-
-    def prepare(self, patience):
-        self.looked.release()
-        if self.reason:
-            raise OSError(self.reason)
-        return self.let.wait(patience)
-
-    def detect(self, frame, criteria=None):
-        assert self.let.is_set()
-        return RESULT
-
-    def wait(self):
-        """Wait until the pool has looked once, written down what it saw, and looks again."""
-        for _ in range(2):
-            assert self.looked.acquire(timeout=10)
-
-
-class Source:
-    """A lane of a pool with its books, and the tickets that were delivered, in that order."""
-
-    def __init__(self, pool, deliver=None, weight=1.0):
-        self.pool = pool
-        self.books = Books()
-        self.outcomes = []
-        self.lane = pool.lane(deliver or self.outcomes.append, self.books)
-        self.lane.weight = weight
-
-    def submit(self, *tickets, **kind):
-        for ticket in tickets:
-            self.books.ledger.enter()
-            self.pool.submit(self.lane, FRAME, ticket, **kind)
-
-    @property
-    def account(self):
-        return self.books.ledger.account()
-
-    @property
-    def tickets(self):
-        return [outcome.job.ticket for outcome in self.outcomes]
-
-    def settle(self):
-        """Wait until nothing is in flight."""
-        deadline = time.monotonic() + 10
-        while self.account.in_flight:
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
-
-
-def alone(*workers, deliver=None):
-    """Give a pool one source."""
-    return Source(Pool(workers), deliver)
 
 
 @pytest.mark.parametrize('seed', range(5))
 def test_whatever_the_timing_order_holds_and_every_frame_is_accounted_for(seed):
     random = Random(seed)
-    run = alone(*(Napper(lambda: random.uniform(0, 0.004)) for _ in range(3)))
+    source = FrameSource.of(*(SleepingWorker(lambda: random.uniform(0, 0.004)) for _ in range(3)))
     for ticket in range(200):
-        run.submit(ticket)
+        source.submit(ticket)
         time.sleep(random.uniform(0, 0.002))
-    assert run.pool.stop()
-    account = run.account
-    assert run.tickets == sorted(run.tickets)
+    source.stop()
+    account = source.account
+    assert source.tickets == sorted(source.tickets)
     assert account.received == 200
-    assert account.published == len(run.tickets) > 0
+    assert account.published == len(source.tickets) > 0
     assert account.in_flight == 0
-    assert run.tickets[-1] == 199
+    assert source.tickets[-1] == 199
 
 
 def test_a_waiting_frame_gives_way_to_a_newer_one():
-    gate = Gate()
-    run = alone(gate)
-    run.submit(0)
-    assert gate.begun.acquire(timeout=10)
-    run.submit(1, 2, 3, 4)
-    gate.permits.release(2)
-    assert run.pool.stop()
-    assert run.tickets == [0, 4]
-    assert run.account.superseded == 3
+    worker = GatedWorker()
+    source = FrameSource.of(worker)
+    source.submit(0)
+    worker.wait_until_begun()
+    source.submit(1, 2, 3, 4)
+    worker.permit(2)
+    source.stop()
+    assert source.tickets == [0, 4]
+    assert source.account.superseded == 3
 
 
 def test_a_burst_is_not_superseded_while_workers_are_idle():
-    gates = [Gate(), Gate(), Gate()]
-    run = alone(*gates)
-    run.submit(0, 1, 2)
-    for gate in gates:
-        gate.permits.release(3)
-    assert run.pool.stop()
-    assert run.tickets == [0, 1, 2]
+    workers = [GatedWorker(), GatedWorker(), GatedWorker()]
+    source = FrameSource.of(*workers)
+    source.submit(0, 1, 2)
+    for worker in workers:
+        worker.permit(3)
+    source.stop()
+    assert source.tickets == [0, 1, 2]
 
 
 def test_a_later_frame_that_is_done_first_waits_for_its_elders():
-    slow, quick = Gate(), Napper(lambda: 0)
-    run = alone(slow, quick)
-    run.submit(0)
-    while not slow.begun.acquire(timeout=0.01):  # until the slow worker has got one
-        run.submit(run.account.received)
-    time.sleep(0.05)
-    held = len(run.tickets)
-    run.submit(1000)
-    time.sleep(0.05)
-    assert len(run.tickets) == held
-    slow.permits.release(1000)
-    assert run.pool.stop()
-    assert run.tickets == sorted(run.tickets)
-    assert run.tickets[-1] == 1000
+    workers = [GatedWorker(), GatedWorker()]
+    source = FrameSource.of(*workers)
+    source.submit(0)
+    slow = wait_until(lambda: next((worker for worker in workers if worker.has_begun()), None))
+    quick, = {*workers} - {slow}
+    source.submit(1)
+    quick.wait_until_begun()
+    quick.permit()
+    source.submit(2)
+    quick.wait_until_begun()  # so it has finished the frame before
+    assert source.tickets == []
+    quick.permit()
+    slow.permit()
+    source.stop()
+    assert source.tickets == [0, 1, 2]
 
 
 def test_the_others_run_only_so_far_ahead_of_a_slow_frame():
-    slow, quick = Gate(), Napper(lambda: 0)
-    run = alone(slow, quick)
-    run.submit(0)
-    while not slow.begun.acquire(timeout=0.01):
-        run.submit(0)
-    for ticket in range(100):
-        run.submit(ticket)
-        time.sleep(0.001)
-    account = run.account
-    assert account.in_flight <= 6
-    slow.permits.release(1000)
-    assert run.pool.stop()
+    slow = GatedWorker()
+    source = FrameSource.of(slow, ReadyWorker())
+    source.occupy(slow)
+    # Four of a pool of two workers are begun and not delivered, and one waits.
+    wait_until(lambda: source.submit(0) or source.account.in_flight == 5)
+    superseded = source.account.superseded
+    source.submit(*range(20))
+    assert source.account.in_flight == 5
+    assert source.account.superseded == superseded + 20
+    slow.permit(5)
+    source.stop()
 
 
 def test_a_failing_worker_loses_its_frames_and_nothing_else():
-    run = alone(Broken())
+    source = FrameSource.of(FailingWorker())
     for ticket in range(3):
-        run.submit(ticket)
-        run.settle()
-    assert run.pool.stop()
-    account = run.account
+        source.submit(ticket)
+        source.settle()
+    source.stop()
+    account = source.account
     assert (account.published, account.failed) == (0, 3)
     assert account.errors == {'RuntimeError': 3}
     assert account.last_error == 'the engine is on fire'
-    assert [str(outcome.error) for outcome in run.outcomes] == ['the engine is on fire'] * 3
-    assert all(outcome.result is None for outcome in run.outcomes)
+    assert [str(outcome.error) for outcome in source.outcomes] == ['the engine is on fire'] * 3
+    assert all(outcome.result is None for outcome in source.outcomes)
 
 
 def test_a_frame_that_cannot_be_delivered_counts_as_failed():
     def deliver(outcome):
         raise OSError('no route')
-    run = alone(Napper(lambda: 0), deliver=deliver)
-    run.submit(0)
-    assert run.pool.stop()
-    account = run.account
+    source = FrameSource.of(ReadyWorker(), deliver=deliver)
+    source.submit(0)
+    source.stop()
+    account = source.account
     assert (account.published, account.failed, account.last_error) == (0, 1, 'no route')
-    assert run.books.latencies.percentiles() == {}
+    assert source.books.latencies.percentiles() == {}
 
 
 def test_stop_finishes_what_came_in_and_takes_no_more():
-    gate = Gate()
-    run = alone(gate)
-    run.submit(0)
-    assert gate.begun.acquire(timeout=10)
-    run.submit(1)
-    gate.permits.release(2)
-    assert run.pool.stop()
-    assert run.tickets == [0, 1]
+    worker = GatedWorker()
+    source = FrameSource.of(worker)
+    source.submit(0)
+    worker.wait_until_begun()
+    source.submit(1)
+    worker.permit(2)
+    source.stop()
+    assert source.tickets == [0, 1]
     with pytest.raises(RuntimeError, match='stopped'):
-        run.submit(2)
+        source.submit(2)
 
 
 def test_stop_tells_when_a_worker_hangs():
-    gate = Gate()
-    run = alone(gate)
-    run.submit(0)
-    assert gate.begun.acquire(timeout=10)
-    run.submit(1)
-    assert not run.pool.stop(timeout=0.05)
-    assert (run.account.failed, run.account.in_flight) == (1, 1), 'nobody will take the second'
-    assert 'before the pool stopped' in run.account.last_error
-    gate.permits.release()
-    assert run.pool.stop()
-    assert run.tickets == [0]
-    assert run.account.in_flight == 0
+    worker = GatedWorker()
+    source = FrameSource.of(worker)
+    source.submit(0)
+    worker.wait_until_begun()
+    source.submit(1)
+    assert not source.pool.stop(timeout=0.05)
+    account = source.account
+    assert (account.failed, account.in_flight) == (1, 1), 'no worker will take the second'
+    assert 'before the pool stopped' in account.last_error
+    worker.permit()
+    source.stop()
+    assert source.tickets == [0]
+    assert source.account.in_flight == 0
 
 
 def test_criteria_reach_the_frames_to_come():
-    seen, done = [], Event()
+    seen = []
 
-    class Listener(Ready):
+    class RecordingWorker(ReadyWorker):
         def detect(self, frame, criteria=None):
             seen.append(criteria)
-            done.set()
             return RESULT
 
-    run = alone(Listener())
-    run.lane.criteria = criteria = object()
-    run.submit(0)
-    assert done.wait(10)
-    run.pool.stop()
+    source = FrameSource.of(RecordingWorker())
+    source.lane.criteria = criteria = object()
+    source.submit(0)
+    source.stop()
     assert seen == [criteria]
 
 
 def test_each_stage_of_a_published_frame_is_timed():
-    run = alone(Napper(lambda: 0.002))
-    run.submit(0)
-    run.pool.stop()
-    spread = run.books.latencies.percentiles()
+    source = FrameSource.of(SleepingWorker(lambda: 0.002))
+    source.submit(0)
+    source.stop()
+    spread = source.books.latencies.percentiles()
     assert list(spread) == ['wait', 'preprocess', 'infer', 'decode', 'publish', 'total']
     assert spread['infer'].p50 == RESULT.times.infer
     assert spread['total'].p99 >= 0.002
@@ -269,26 +165,33 @@ def test_each_stage_of_a_published_frame_is_timed():
 
 def test_a_pool_needs_a_worker():
     with pytest.raises(ValueError, match='at least one worker'):
-        alone()
+        FrameSource.of()
 
 
-def serve_all(gate, sources, turns, halfway=lambda: None):
-    """Let one worker do so many frames, with all sources having one more whenever it is free."""
+def take_turns(worker, sources, turns, halfway=lambda: None):
+    """
+    Return which sources a worker takes its frames from, while each of them always has one.
+
+    :param halfway: called after half of the turns.
+    """
     order = []
+
+    def submit_all():
+        for name, source in enumerate(sources):
+            source.submit(name)
+
     for source in sources:
         source.lane.deliver = lambda outcome: order.append(outcome.job.ticket)
+    submit_all()
+    worker.wait_until_begun()
     for number in range(turns):
         if number == turns // 2:
             halfway()
-        for name, source in enumerate(sources):
-            source.submit(name)
-        gate.permits.release()
-        deadline = time.monotonic() + 10
-        while len(order) <= number:
-            assert time.monotonic() < deadline
-            time.sleep(0.0005)
-    gate.permits.release(len(sources))
-    assert sources[0].pool.stop()
+        submit_all()
+        worker.permit()
+        worker.wait_until_begun()
+    worker.permit(1 + len(sources))
+    sources[0].stop()
     return order[:turns]
 
 
@@ -299,10 +202,10 @@ def serve_all(gate, sources, turns, halfway=lambda: None):
     pytest.param((3, 1, 0.5), id='all different'),
 ])
 def test_sources_get_their_shares_of_a_pool_that_is_too_small(weights):
-    gate = Gate()
-    pool = Pool([gate])
-    sources = [Source(pool, weight=weight) for weight in weights]
-    order = serve_all(gate, sources, turns=90)
+    worker = GatedWorker()
+    pool = Pool([worker])
+    sources = [FrameSource(pool, weight=weight) for weight in weights]
+    order = take_turns(worker, sources, turns=90)
     for name, weight in enumerate(weights):
         share = 90 * weight / sum(weights)
         assert abs(order.count(name) - share) <= 2
@@ -310,71 +213,70 @@ def test_sources_get_their_shares_of_a_pool_that_is_too_small(weights):
 
 
 def test_a_source_that_was_silent_saves_up_no_turns():
-    gate = Gate()
-    pool = Pool([gate])
-    steady, late = Source(pool), Source(pool)
+    worker = GatedWorker()
+    pool = Pool([worker])
+    steady, late = FrameSource(pool), FrameSource(pool)
     for _ in range(20):
         steady.submit('steady')
-        gate.permits.release()
+        worker.wait_until_begun()
+        worker.permit()
         steady.settle()
-    order = serve_all(gate, [steady, late], turns=12)
+    order = take_turns(worker, [steady, late], turns=12)
     assert order[:4].count(0) >= 1, 'the steady source starves'
     assert abs(order.count(0) - 6) <= 1
 
 
 def test_a_source_that_is_given_more_weight_has_its_share_at_once():
-    gate = Gate()
-    pool = Pool([gate])
-    steady, slight = Source(pool), Source(pool, weight=0.01)
-    order = serve_all(gate, [steady, slight], turns=24,
+    worker = GatedWorker()
+    pool = Pool([worker])
+    steady, slight = FrameSource(pool), FrameSource(pool, weight=0.01)
+    order = take_turns(worker, [steady, slight], turns=24,
                       halfway=lambda: setattr(slight.lane, 'weight', 1.0))
     assert order[:12].count(1) <= 1
     assert abs(order[12:].count(1) - 6) <= 1
 
 
 def test_a_flood_from_one_source_supersedes_no_frame_of_another():
-    gate = Gate()
-    pool = Pool([gate])
-    quiet, flood = Source(pool), Source(pool)
+    worker = GatedWorker()
+    pool = Pool([worker])
+    quiet, flood = FrameSource(pool), FrameSource(pool)
     quiet.submit(0)
-    assert gate.begun.acquire(timeout=10)
+    worker.wait_until_begun()
     quiet.submit(1)
     flood.submit(*range(50))
-    gate.permits.release(60)
-    assert pool.stop()
+    worker.permit(60)
+    assert pool.stop(TIMEOUT)
     assert quiet.tickets == [0, 1]
     assert flood.tickets[-1] == 49
     assert flood.account.superseded == 49
 
 
 def test_a_slow_frame_holds_up_its_own_source_only():
-    slow, quick = Gate(), Napper(lambda: 0)
-    pool = Pool([slow, quick])
-    stuck, other = Source(pool), Source(pool)
-    stuck.submit(0)
-    while not slow.begun.acquire(timeout=0.01):
-        stuck.submit(stuck.account.received)
+    slow = GatedWorker()
+    pool = Pool([slow, ReadyWorker()])
+    stuck, other = FrameSource(pool), FrameSource(pool)
+    stuck.occupy(slow)
     for ticket in range(20):
         other.submit(ticket)
         other.settle()
     assert other.tickets == list(range(20))
-    slow.permits.release(1000)
-    assert pool.stop()
+    slow.permit()
+    assert pool.stop(TIMEOUT)
     assert stuck.tickets == sorted(stuck.tickets)
 
 
 def test_a_frame_that_expired_while_it_waited_is_dropped_and_said_so():
-    gate = Gate()
-    run = alone(gate)
-    run.submit(0)
-    assert gate.begun.acquire(timeout=10)
+    worker = GatedWorker()
+    source = FrameSource.of(worker)
+    source.submit(0)
+    worker.wait_until_begun()
     old = Event()
-    run.submit(1, expired=old.is_set)
+    source.submit(1, expired=old.is_set)
     old.set()
-    gate.permits.release(2)
-    assert run.pool.stop()
-    account = run.account
-    assert run.tickets == [0]
+    worker.permit(2)
+    source.stop()
+    account = source.account
+    assert source.tickets == [0]
     assert (account.received, account.published, account.expired) == (2, 1, 1)
     assert account.in_flight == 0
 
@@ -382,13 +284,13 @@ def test_a_frame_that_expired_while_it_waited_is_dropped_and_said_so():
 @pytest.mark.parametrize('seed', range(3))
 def test_several_sources_keep_their_orders_and_their_accounts(seed):
     random = Random(seed)
-    pool = Pool([Napper(lambda: random.uniform(0, 0.004)) for _ in range(3)])
-    sources = [Source(pool) for _ in range(4)]
+    pool = Pool([SleepingWorker(lambda: random.uniform(0, 0.004)) for _ in range(3)])
+    sources = [FrameSource(pool) for _ in range(4)]
     for ticket in range(150):
         for source in sources:
             source.submit(ticket, expired=lambda: random.random() < 0.1)
         time.sleep(random.uniform(0, 0.004))
-    assert pool.stop()
+    assert pool.stop(TIMEOUT)
     for source in sources:
         account = source.account
         assert source.tickets == sorted(source.tickets)
@@ -398,112 +300,103 @@ def test_several_sources_keep_their_orders_and_their_accounts(seed):
 
 
 def test_a_worker_that_is_not_ready_takes_no_frame_and_holds_up_nobody():
-    lame = Lame()
-    run = alone(lame, Napper(lambda: 0), Napper(lambda: 0))
+    unready = UnreadyWorker()
+    source = FrameSource.of(unready, ReadyWorker(), ReadyWorker())
     for ticket in range(30):
-        run.submit(ticket)
-        run.settle()
-    assert run.tickets == list(range(30))
-    assert run.account.published == 30
-    lame.let.set()
-    assert run.pool.stop()
+        source.submit(ticket)
+        source.settle()
+    assert source.tickets == list(range(30))
+    assert source.account.published == 30
+    unready.ready.set()
+    source.stop()
 
 
 def test_a_frame_waits_for_the_only_worker_to_get_ready():
-    lame = Lame()
-    run = alone(lame)
-    lame.wait()
-    run.submit(0)
-    lame.let.set()
-    run.settle()
-    assert run.account.published == 1
-    assert run.pool.stop()
+    unready = UnreadyWorker()
+    source = FrameSource.of(unready)
+    unready.wait_until_noted()
+    source.submit(0)
+    unready.ready.set()
+    source.settle()
+    assert source.account.published == 1
+    source.stop()
 
 
 def test_a_worker_that_cannot_get_ready_fails_no_frame_that_others_can_take():
-    broken, gate = Lame(), Gate()
-    broken.reason = 'no memory'
-    run = alone(broken, gate)
-    broken.wait()
+    broken, worker = UnreadyWorker('no memory'), GatedWorker()
+    source = FrameSource.of(broken, worker)
+    broken.wait_until_noted()
     for ticket in range(5):
-        run.submit(ticket)
-        assert gate.begun.acquire(timeout=10)
-        gate.permits.release()
-        run.settle()
-    assert (run.account.published, run.account.failed) == (5, 0)
-    assert run.pool.stop()
+        source.submit(ticket)
+        worker.wait_until_begun()
+        worker.permit()
+        source.settle()
+    assert (source.account.published, source.account.failed) == (5, 0)
+    source.stop()
 
 
 def test_frames_fail_with_the_reason_while_no_worker_can_get_ready():
-    lames = [Lame(), Lame()]
-    for lame in lames:
-        lame.reason = 'no memory'
-    run = alone(*lames)
-    for lame in lames:
-        lame.wait()
+    workers = [UnreadyWorker('no memory'), UnreadyWorker('no memory')]
+    source = FrameSource.of(*workers)
+    for worker in workers:
+        worker.wait_until_noted()
     for ticket in range(5):
-        run.submit(ticket)
-        run.settle()
-    assert run.tickets == list(range(5))
-    assert run.account.errors == {'OSError': 5}
-    assert run.account.last_error == 'no memory'
-    for lame in lames:
-        lame.let.set()
-        lame.reason = None
-    deadline = time.monotonic() + 10
-    while not run.account.published:
-        assert time.monotonic() < deadline
-        run.submit(run.account.received)
-        run.settle()
-    assert run.pool.stop()
+        source.submit(ticket)
+        source.settle()
+    assert source.tickets == list(range(5))
+    assert source.account.errors == {'OSError': 5}
+    assert source.account.last_error == 'no memory'
+    for worker in workers:
+        worker.ready.set()
+        worker.failure = ''
+    wait_until(lambda: source.submit(5) or source.account.published)
+    source.stop()
 
 
 @pytest.mark.parametrize('count', [1, 2])
 def test_frames_fail_at_once_also_while_those_that_failed_are_made_ready_again(count):
-    lames = [Lame() for _ in range(count)]
-    for lame in lames:
-        lame.reason = 'no memory'
-    run = alone(*lames)
-    for lame in lames:
-        lame.wait()
-    for lame in lames:
-        lame.reason = None  # from now on they only take long
+    workers = [UnreadyWorker('no memory') for _ in range(count)]
+    source = FrameSource.of(*workers)
+    for worker in workers:
+        worker.wait_until_noted()
+    for worker in workers:
+        worker.failure = ''  # from now on they only take long
     for ticket in range(5):
-        run.submit(ticket)
-        run.settle()
-    assert run.account.failed == 5
-    assert run.account.last_error == 'no memory'
-    assert run.pool.stop()
+        source.submit(ticket)
+        source.settle()
+    assert source.account.failed == 5
+    assert source.account.last_error == 'no memory'
+    source.stop()
 
 
 def test_workers_that_are_not_ready_do_not_count_as_idle():
-    gate, lames = Gate(), [Lame(), Lame()]
-    run = alone(gate, *lames)
-    for lame in lames:
-        lame.wait()
-    run.submit(0)
-    assert gate.begun.acquire(timeout=10)
-    run.submit(1, 2)
-    assert run.account.superseded == 1
-    gate.permits.release(2)
-    assert run.pool.stop()
-    assert run.tickets == [0, 2]
+    gated, unready = GatedWorker(), [UnreadyWorker(), UnreadyWorker()]
+    source = FrameSource.of(gated, *unready)
+    for worker in unready:
+        worker.wait_until_noted()
+    source.submit(0)
+    gated.wait_until_begun()
+    source.submit(1, 2)
+    assert source.account.superseded == 1
+    gated.permit(2)
+    source.stop()
+    assert source.tickets == [0, 2]
 
 
 def test_stop_waits_for_no_worker_that_is_not_needed():
-    lame, quick = Lame(), Napper(lambda: 0)
-    run = alone(lame, quick)
-    lame.wait()
-    run.submit(0)
-    assert run.pool.stop()
-    assert run.tickets == [0]
+    unready = UnreadyWorker()
+    source = FrameSource.of(unready, ReadyWorker())
+    unready.wait_until_noted()
+    source.submit(0)
+    source.stop()
+    assert source.tickets == [0]
 
 
 def test_stop_gives_up_frames_for_which_no_worker_gets_ready():
-    lame = Lame()
-    run = alone(lame)
-    lame.wait()
-    run.submit(0)
-    assert not run.pool.stop(timeout=0.05)
-    assert 'before the pool stopped' in run.account.last_error
-    assert run.pool.stop()
+    unready = UnreadyWorker()
+    source = FrameSource.of(unready)
+    unready.wait_until_noted()
+    source.submit(0)
+    assert not source.pool.stop(timeout=0.05)
+    assert 'before the pool stopped' in source.account.last_error
+    source.stop()

@@ -8,23 +8,22 @@ import signal
 import socket
 import subprocess
 from threading import Thread
-import time
 
-from child_processes import children, descriptors
+from child_processes import children, is_alive, open_files
 import pytest
+from waiting import TIMEOUT, wait_until
 
 from fcos_ros.runtime import process
 from fcos_ros.runtime.process import Process
 from fcos_ros.runtime.protocol import Line
 
-PATIENCE = 20.0
 LISTEN = methodcaller('recv', 1)
-"""What ends when the line does."""
+"""Ends when the line does."""
 SPEAK = methodcaller('sendall', b'here')
 
 
 def test_a_process_that_is_hung_up_on_ends_by_itself():
-    assert Process(LISTEN).end(PATIENCE) == 'exit code 0'
+    assert Process(LISTEN).end(TIMEOUT) == 'exit code 0'
 
 
 def test_a_process_that_does_not_end_is_killed():
@@ -36,11 +35,11 @@ def test_a_process_that_does_not_end_is_killed():
 def test_several_threads_may_end_it():
     before = children()
     shared = Process(LISTEN)
-    threads = [Thread(target=shared.end, args=(PATIENCE,)) for _ in range(3)]
+    threads = [Thread(target=shared.end, args=(TIMEOUT,)) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT)
     assert children() == before
 
 
@@ -52,15 +51,11 @@ def test_what_not_even_sigkill_ends_holds_up_nobody_and_is_buried_later(monkeypa
     os.kill(victim, signal.SIGSTOP)
     with monkeypatch.context() as driver:
         driver.setattr(subprocess.Popen, 'kill', lambda process: None)
-        start = time.monotonic()
         assert 'not even SIGKILL' in stuck.end(0.1)
-        assert time.monotonic() - start < PATIENCE
+        assert is_alive(victim), 'it was not waited for'
     del stuck
     os.kill(victim, signal.SIGKILL)
-    deadline = time.monotonic() + PATIENCE
-    while victim in children():
-        assert time.monotonic() < deadline
-        Process(LISTEN).end(PATIENCE)
+    wait_until(lambda: Process(LISTEN).end(TIMEOUT) and victim not in children())
 
 
 def test_the_working_folder_hides_no_module(monkeypatch, tmp_path):
@@ -68,7 +63,7 @@ def test_the_working_folder_hides_no_module(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     speaker = Process(SPEAK)
     assert speaker.socket.recv(4) == b'here'
-    speaker.end(PATIENCE)
+    speaker.end(TIMEOUT)
 
 
 def test_what_this_process_finds_is_found(monkeypatch, tmp_path):
@@ -77,7 +72,7 @@ def test_what_this_process_finds_is_found(monkeypatch, tmp_path):
     from only_here import answer
     speaker = Process(answer)
     assert speaker.socket.recv(4) == b'here'
-    speaker.end(PATIENCE)
+    speaker.end(TIMEOUT)
 
 
 def test_a_process_whose_parent_has_ended_before_does_not_begin():
@@ -88,15 +83,15 @@ def test_a_process_whose_parent_has_ended_before_does_not_begin():
         orphan = process._start(theirs.fileno(), read, ())
         os.close(read)
         Line(ours).send((LISTEN, ()))
-        assert orphan.wait(PATIENCE) == 1
+        assert orphan.wait(TIMEOUT) == 1
 
 
 @pytest.mark.parametrize(('where', 'what'), [(subprocess, 'Popen'), (os, 'pipe')])
 def test_a_process_that_cannot_be_started_leaves_nothing_open(monkeypatch, where, what):
     def fail(*_, **__):
         raise OSError(24, 'Too many open files')
-    opened = descriptors()
+    opened = open_files()
     monkeypatch.setattr(where, what, fail)
     with pytest.raises(OSError, match='Too many'):
         Process(LISTEN)
-    assert descriptors() - opened == set()
+    assert open_files() - opened == set()

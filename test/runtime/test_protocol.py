@@ -8,6 +8,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
+from waiting import TIMEOUT, functions_of, wait_until
 
 from fcos_ros.runtime.protocol import Failure, Line
 
@@ -35,7 +36,7 @@ def test_messages_of_any_size_arrive_whole_and_in_order(ends, size):
         thread = Thread(target=speak)
         thread.start()
         for message in said:
-            np.testing.assert_equal(receiver.receive(20.0), message)
+            np.testing.assert_equal(receiver.receive(TIMEOUT), message)
             tell.send(b'!')
         thread.join()
 
@@ -71,12 +72,12 @@ def test_one_may_look_whether_something_was_said(ends):
     speaker, listener = map(Line, ends)
     assert not listener.poll(0.01)
     speaker.send('hello')
-    assert listener.poll(20.0)
-    assert listener.receive(20.0) == 'hello'
+    assert listener.poll(TIMEOUT)
+    assert listener.receive(TIMEOUT) == 'hello'
     speaker.close()
-    assert listener.poll(20.0), 'the end is something to hear, too'
+    assert listener.poll(TIMEOUT), 'the end is something to hear, too'
     listener.close()
-    assert listener.poll(20.0)
+    assert listener.poll(TIMEOUT)
 
 
 def test_hanging_up_ends_the_wait_of_another_thread(ends):
@@ -84,12 +85,12 @@ def test_hanging_up_ends_the_wait_of_another_thread(ends):
 
     def wait():
         with pytest.raises((EOFError, OSError)):
-            line.receive(20.0)
+            line.receive(TIMEOUT)
         waited.append(True)
 
     thread = Thread(target=wait)
     thread.start()
-    thread.join(0.05)
+    wait_until(lambda: 'receive' in functions_of(thread))
     line.close()
-    thread.join(10.0)
+    thread.join(TIMEOUT)
     assert waited

@@ -1,0 +1,39 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How tests wait."""
+
+from threading import Event, Thread
+
+import pytest
+from waiting import functions_of, wait_until
+
+
+def test_the_first_true_value_is_returned():
+    values = iter([0, [], None, 'here', 'later'])
+    assert wait_until(lambda: next(values)) == 'here'
+
+
+def test_a_condition_is_tried_at_least_twice():
+    tries = []
+    with pytest.raises(AssertionError):
+        wait_until(lambda: tries.append(1), timeout=0.01)
+    assert len(tries) >= 2
+
+
+@pytest.mark.parametrize(('condition', 'name'), [
+    (lambda: 1 > 2, r'lambda: 1 > 2'), (Event().is_set, r'Event\.is_set'),
+    ([].__len__, r'list\.__len__')], ids=['lambda', 'method', 'in C'])
+def test_a_failure_names_the_condition(condition, name):
+    with pytest.raises(AssertionError, match=f'waited 0.01 s for: .*{name}'):
+        wait_until(condition, timeout=0.01)
+
+
+def test_the_functions_of_a_thread_are_those_it_is_in():
+    event = Event()
+    thread = Thread(target=event.wait)
+    assert functions_of(thread) == set(), 'it has not been started'
+    thread.start()
+    wait_until(lambda: 'wait' in functions_of(thread))
+    event.set()
+    thread.join()
+    assert functions_of(thread) == set()
