@@ -23,7 +23,7 @@ class Said(NamedTuple):
 def fcos(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
 ) -> Callable[..., Said]:
-    """Run `fcos` with arguments in this process; also native code's words are heard."""
+    """Return a function that runs `fcos` in this process; it also captures native output."""
     monkeypatch.setenv('AMENT_PREFIX_PATH', sys.prefix)
 
     def run(*arguments: object) -> Said:

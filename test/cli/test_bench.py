@@ -9,13 +9,13 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
-import time
 
-from child_processes import children
+from child_processes import children, is_alive
 import cv2
 import numpy as np
 from onnx_models import white_square, write_fcos
 import pytest
+from waiting import TIMEOUT, wait_until
 
 from fcos_ros.cli import bench
 from fcos_ros.runtime.board import BOARDS
@@ -37,7 +37,7 @@ def assert_sums_up(rate, frames):
 
 
 def assert_adds_up(measured, workers, frames):
-    """What any measurement owes to itself, whatever the machine."""
+    """Assert what holds for every measurement on every machine."""
     assert measured['workers'] == workers
     pipeline = measured['pipeline']
     for rate in (measured['inference'], pipeline['whole']):
@@ -156,7 +156,7 @@ def test_frames_that_cannot_be_end_with_2_and_one_line(fcos, model, arguments, c
 
 @pytest.fixture
 def board(tmp_path):
-    """Start `fcos` in a process of its own on a simulated RDK X5."""
+    """Return a function that starts `fcos` as a process on a simulated RDK X5."""
     folders = (ROOT, BOARD / 'simulator' / 'images' / 'x5')
     environment = {**os.environ, 'FCOS_SIM_DIR': str(tmp_path / 'cores'),
                    'PYTHONPATH': os.pathsep.join(map(str, folders))}
@@ -199,35 +199,14 @@ def test_an_engine_that_fails_is_named_and_ends_with_1(board, compiled, fault, c
     assert 'Traceback' not in err
 
 
-def spent(process):
-    """Tell how much of a CPU a process has had, and in which state it is."""
-    words = Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()
-    return words[0], words[11], words[12]
-
-
-def gone(process):
-    try:
-        return spent(process)[0] == 'Z'
-    except FileNotFoundError:
-        return True
-
-
-def test_workers_that_hang_with_the_gil_do_not_outlive_the_command(board, compiled):
+def test_workers_that_hang_with_the_gil_do_not_outlive_the_command(board, compiled, tmp_path):
     command = board('bench', compiled, '--workers', 2, '--frames', 8, fault='hang')
-    before, now = None, []
-    deadline = time.monotonic() + 60
-    while before != now or len(now) < 2:  # until both have been still for a while
-        assert command.poll() is None
-        assert time.monotonic() < deadline
-        before, now = now, [spent(child) for child in children(command.pid)]
-        time.sleep(0.2)
+    wait_until(lambda: len(list(tmp_path.glob('cores/hang-*'))) == 2)
     workers = children(command.pid)
+    assert len(workers) == 2
     command.kill()
     command.communicate()
-    deadline = time.monotonic() + 20
-    while not all(map(gone, workers)):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not any(map(is_alive, workers)))
 
 
 @pytest.mark.parametrize('kind', ['threads', 'processes'])
@@ -235,10 +214,11 @@ def test_workers_that_hang_with_the_gil_do_not_outlive_the_command(board, compil
 def test_an_interrupt_ends_it_in_order(board, model, compiled, kind, step):
     path = {'threads': model, 'processes': compiled}[kind]
     frames = 1_000_000 if step == 'inference' else 1000
-    command = board('bench', path, '--workers', 2, 1, '--frames', frames, '--size', '64x64')
+    # As often as it takes to be still at work when the interrupt comes.
+    command = board('bench', *100 * [path], '--workers', 2, '--frames', frames, '--size', '64x64')
     while step not in command.stderr.readline():
         assert command.poll() is None
     command.send_signal(signal.SIGINT)
-    out, err = command.communicate(timeout=30)
+    out, err = command.communicate(timeout=TIMEOUT)
     assert (command.returncode, out) == (130, ''), err
     assert 'Interrupted.' in err.splitlines()

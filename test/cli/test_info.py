@@ -13,6 +13,7 @@ import onnx
 from onnx import TensorProto, helper
 from onnx_models import STRIDES, write_fcos
 import pytest
+from waiting import TIMEOUT
 
 from fcos_ros.cli import info
 from fcos_ros.core.labels import COCO
@@ -38,7 +39,7 @@ def as_json(said):
 
 
 def lines(said):
-    """Read what the text says, by the first word of each line, where it stands first."""
+    """Return the rest of each line by its first word; the first line with a word counts."""
     text = said.out.splitlines()
     return {line.split()[0]: line.split(maxsplit=1)[-1] for line in reversed(text) if line}
 
@@ -132,7 +133,7 @@ def test_a_file_that_is_no_model_ends_with_2(fcos, tmp_path):
 
 @pytest.fixture
 def tiny_models(monkeypatch, tmp_path):
-    """Plug in a simulated RDK X5; returns what writes models for it."""
+    """Set up a simulated RDK X5, and return the module that writes models for it."""
     monkeypatch.syspath_prepend(str(BOARD))
     monkeypatch.syspath_prepend(str(BOARD / 'simulator' / 'images' / 'x5'))
     monkeypatch.setenv('FCOS_SIM_DIR', str(tmp_path / 'cores'))
@@ -197,7 +198,8 @@ def test_a_compiled_model_that_is_refused_is_shown_whole(
 ])
 def test_an_engine_that_breaks_takes_no_command_down(
         fcos, tmp_path, tiny_models, monkeypatch, fault, complaint):
-    monkeypatch.setattr(info, 'START', 0.5 if fault == 'hang' else 20.0)
+    monkeypatch.setattr(info, 'START', 0.5 if fault == 'hang' else TIMEOUT)
+    monkeypatch.setattr(info, 'FAREWELL', TIMEOUT)
     monkeypatch.setenv('FCOS_SIM_FAULT', fault)
     before = children()
     path = tiny_models.write(tmp_path, tiny_models.tiny())

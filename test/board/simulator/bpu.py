@@ -12,8 +12,9 @@ While an inference waits for a core and while it runs, the GIL is held, as by th
 bindings: all waiting is done in C by calls that keep it.
 
 FCOS_SIM_FAULT, read when a model is loaded, makes that fail by `load`, or inferences by `raise`,
-`none`, `hang`, `crash` or `nan`; with `:N` only the N-th inference of the model. `import`, read
-when a binding is imported, makes it fail as beside numpy 2.
+`none`, `hang`, `crash` or `nan`; with `:N` only the N-th inference of the model. The process then
+leaves a file such as `hang-PID` beside `cores`, for which tests can wait. `import`, read when a
+binding is imported, makes it fail as beside numpy 2.
 """
 
 from __future__ import annotations
@@ -144,6 +145,7 @@ class Network:
         _occupy(self._folder, cores, self._before, self._service)
         outputs = self._answer(content)
         if self._fault and self._fault.strikes(self._runs):
+            (self._folder / f'{self._fault.kind}-{os.getpid()}').touch()
             return self._fault.spoil(outputs)
         return outputs
 
