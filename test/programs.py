@@ -8,13 +8,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from typing import Any
 
-PATIENCE = 60.0
-"""Seconds a process gets to end."""
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from waiting import TIMEOUT, wait_until
 
 
-def run(*program: str, parameters: tuple[str, ...] = (), **environment: str) -> subprocess.Popen:
+def start_node(*program: str, parameters: tuple[str, ...] = (),
+               **environment: str) -> subprocess.Popen[str]:
     """Start a Python program with parameters such as 'workers:=2'."""
     arguments = [part for name_value in parameters for part in ('-p', name_value)]
     return subprocess.Popen(
@@ -23,18 +26,33 @@ def run(*program: str, parameters: tuple[str, ...] = (), **environment: str) -> 
         env={**os.environ, **environment})
 
 
-def words(process: subprocess.Popen) -> str:
-    """Wait for the end of a process, and return what it said, without a traceback."""
-    output, _ = process.communicate(timeout=PATIENCE)
+def read_output(process: subprocess.Popen[str]) -> str:
+    """Wait for the end of a process, and return its output, which must have no traceback."""
+    output, _ = process.communicate(timeout=TIMEOUT)
     assert 'Traceback' not in output, output
     return output
 
 
-def require_tidy_end(process: subprocess.Popen, ready: str, how: signal.Signals) -> None:
-    """Tell a process twice to end, as `ros2 launch` does, once it has said that it is ready."""
-    assert any(ready in line for line in process.stdout or ())
-    time.sleep(0.5)
+def require_clean_end(process: subprocess.Popen[str], how: signal.Signals, kind: Any,
+                      topic: str) -> None:
+    """Signal a process twice, as `ros2 launch` does, when it publishes; it must end with 0."""
+    wait_for_message(kind, topic)
     process.send_signal(how)
     process.send_signal(how)
-    words(process)
+    read_output(process)
     assert process.returncode == 0
+
+
+def wait_for_message(kind: Any, topic: str) -> None:
+    """Wait until a message is published on a topic."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = Node('waiting', context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    messages: list[Any] = []
+    node.create_subscription(kind, topic, messages.append, 1)
+    wait_until(lambda: executor.spin_once(timeout_sec=0.1) or messages)
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.try_shutdown(context=context)

@@ -3,80 +3,41 @@
 """
 The whole node on a simulated board on which everything goes wrong: it stays up and says what.
 
-The camera goes on all the while, so the tests see what a robot would: how long no detections come.
+The camera goes on all the while. `benchmarks/outages.py` measures how long no detections come.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 import ctypes
 from dataclasses import replace
-from itertools import count, pairwise
 import os
-from pathlib import Path
 import signal
-from threading import Event, Thread
-from time import monotonic
 
-from board.conftest import IMAGES
 from board.libdnn.build import build, compiler
+from board_environment import BoardEnvironment
 from child_processes import children
 from model_file import Answer
-from node.graph import Graph, image_message, stop_soon, wait_for
+from node.graph import FATES, Graph, do_not_wait_for_workers, image_message
+from node.repeating_camera import RepeatingCamera
 import numpy as np
 import pytest
 from rclpy.lifecycle import TransitionCallbackReturn
-from tiny_models import SIZE, tensor, tiny, write
-from vision_msgs.msg import Detection2DArray
+from start_gate import StartGate
+from tiny_models import SIZE, tensor, tiny
+from waiting import HANG_TIMEOUT, TIMEOUT, wait_until
 
-from fcos_ros.runtime.protocol import Recipe
-from fcos_ros.runtime.worker import ProcessWorker
+from fcos_ros.runtime import worker
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 CAR, DOG, MONSTER = tensor(1), tensor(2), tensor(3)
-DEADLINE = 2.0
-"""Seconds for one frame: only what hangs needs them, however busy the machine is."""
-LONG = 20.0
-"""Seconds for one frame where nothing hangs."""
-MARGIN = 0.75
-"""Seconds without a result for which a busy machine may be to blame."""
+HANGS = f'did not answer in {HANG_TIMEOUT:g} s'
 
 MODELS = {'x5': 'x5', 'x3_jammy': 'x3', 'x3_focal': 'x3'}
 """The board of each image."""
 
 
-class Board:
-    """A simulated board, for this process and for its children."""
-
-    def __init__(self, folder, environment):
-        self._folder = folder
-        self._environment = environment
-        environment.setenv('FCOS_SIM_DIR', str(folder / 'cores'))
-        environment.delenv('FCOS_SIM_FAULT', raising=False)
-
-    def plug_in(self, image):
-        """Make the modules of a board's image findable for child processes."""
-        paths = [str(IMAGES / image), str(CHECKOUT), os.environ.get('PYTHONPATH', '')]
-        self._environment.setenv('PYTHONPATH', os.pathsep.join(paths))
-
-    def break_down(self, fault):
-        """Have models that are loaded from now on fail."""
-        self._environment.setenv('FCOS_SIM_FAULT', fault)
-
-    def heal(self):
-        """Have models that are loaded from now on work."""
-        self._environment.delenv('FCOS_SIM_FAULT')
-
-    def write(self, model):
-        return str(write(self._folder, model))
-
-    def use_libdnn(self, library):
-        self._environment.setenv('FCOS_LIBDNN', str(library))
-
-
 @pytest.fixture
 def board(tmp_path, monkeypatch):
-    return Board(tmp_path, monkeypatch)
+    return BoardEnvironment(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope='module')
@@ -90,180 +51,145 @@ def image(pixels, number=1):
     return image_message(pixels.reshape(SIZE * 3 // 2, SIZE), 'nv12', stamp=(number, 0))
 
 
+def image_of_car(number):
+    return image(CAR, number)
+
+
 def classes(array):
     return [detection.results[0].hypothesis.class_id for detection in array.detections]
 
 
-class Camera(AbstractContextManager):
-    """Shows a car 50 times a second while the block lasts, and notes when it is seen."""
-
-    def __init__(self, graph):
-        self._graph = graph
-        self._over = Event()
-        self._thread = Thread(target=self._run)
-        self.seen = []
-        graph.listen(Detection2DArray, 'fcos/detections', self)
-
-    def __enter__(self):
-        self._graph.ready()
-        self._thread.start()
-        self.watch()
-        return self
-
-    def __exit__(self, *_):
-        self._over.set()
-        self._thread.join()
-
-    def append(self, array):
-        assert classes(array) == ['2']
-        self.seen.append(monotonic())
-
-    def watch(self, more=1):
-        """Wait until the car is seen again."""
-        known = len(self.seen)
-        wait_for(lambda: len(self.seen) >= known + more)
-
-    def outage(self):
-        """Tell the longest time that it was not seen."""
-        self.watch()
-        return max(later - earlier for earlier, later in pairwise(self.seen))
-
-    def _run(self):
-        for number in count(10):
-            self._graph.camera.publish(image(CAR, number))
-            if self._over.wait(0.02):
-                return
+def count_failed(graph):
+    """Return how many frames failed; assert that all are accounted for, and in order."""
+    counts = graph.settled_counts()
+    assert sum(counts[fate] for fate in FATES) == counts['received']
+    stamps = [array.header.stamp.sec for array in graph.arrays]
+    assert stamps == sorted(set(stamps))
+    assert all(classes(array) == ['2'] for array in graph.arrays)
+    return counts['failed']
 
 
-@pytest.fixture(scope='module')
-def start(tmp_path_factory):
-    """Tell how many seconds a child needs to start here."""
-    with pytest.MonkeyPatch.context() as environment:
-        board = Board(tmp_path_factory.mktemp('start'), environment)
-        board.plug_in('x5')
-        begin = monotonic()
-        worker = ProcessWorker(Recipe(Path(board.write(tiny()))), LONG)
-        worker.wait()
-        worker.close()
-        return monotonic() - begin
+def fault(image, backend, kind, *words):
+    return pytest.param(image, backend, kind, words, id=f'{backend} {image} {kind}')
 
 
-def require_words(graph, *words):
-    """Wait until the diagnostics say what happened."""
-    graph.status('frames', lambda status: all(word in status.message for word in words))
-
-
-def require_account(graph):
-    """Wait until no frame is unaccounted for, and return the account."""
-    values = graph.counts(in_flight=0)
-    parts = [int(values[key]) for key in ('published', 'superseded', 'failed')]
-    assert sum(parts) == int(values['received'])
-    return values
-
-
-def fault(image, backend, kind, *words, patience=0.0):
-    return pytest.param(image, backend, kind, words, patience, id=f'{backend} {image} {kind}')
-
-
-@pytest.mark.parametrize(('image_name', 'backend', 'kind', 'words', 'patience'), [
+@pytest.mark.parametrize(('image_name', 'backend', 'kind', 'words'), [
     fault('x5', 'hobot_dnn', 'raise', 'forward execution failed'),
     fault('x5', 'hobot_dnn', 'none', 'forward returned None'),
-    fault('x5', 'hobot_dnn', 'hang', f'did not answer in {DEADLINE:g} s', patience=DEADLINE),
+    fault('x5', 'hobot_dnn', 'hang', HANGS),
     fault('x5', 'hobot_dnn', 'crash', 'the worker died: SIGSEGV'),
     fault('x3_jammy', 'hobot_dnn', 'raise', 'forward returned None'),
     fault('x3_focal', 'hobot_dnn', 'raise', 'Run model failed!'),
     fault('x5', 'hbm_runtime', 'raise', 'hbm_runtime failed', 'raise fault'),
-    fault('x5', 'hbm_runtime', 'hang', f'did not answer in {DEADLINE:g} s', patience=DEADLINE),
+    fault('x5', 'hbm_runtime', 'hang', HANGS),
 ])
-def test_a_fault_costs_a_frame_and_the_only_child_is_back_once_a_new_one_has_started(
-        board, start, image_name, backend, kind, words, patience):
-    board.plug_in(image_name)
-    board.break_down(f'{kind}:9')
+def test_a_fault_costs_a_frame_and_the_only_child_is_replaced(
+        board, image_name, backend, kind, words):
+    board.use_image(image_name)
+    board.set_fault(f'{kind}:9')
     model = board.write(tiny(MODELS[image_name]))
-    with Graph(model=model, backend=backend, workers=1, deadline=DEADLINE) as graph:
-        board.heal()
-        with Camera(graph) as camera:
-            require_words(graph, '1 frames failed', *words)
-            assert camera.outage() < start + patience + MARGIN
-        assert require_account(graph)['failed'] == '1'
+    with Graph(model=model, backend=backend, workers=1, deadline=HANG_TIMEOUT) as graph:
+        board.clear_fault()
+        with RepeatingCamera(graph, image_of_car) as camera:
+            graph.wait_for_report('1 frames failed', *words)
+            camera.wait_for_next()
+        assert count_failed(graph) == 1
 
 
-@pytest.mark.parametrize(('kind', 'words', 'patience'), [
-    pytest.param('raise:9', 'running failed', 0.0, id='raise'),
-    pytest.param('hang:9', 'not done in time', DEADLINE, id='hang'),
+@pytest.mark.parametrize(('kind', 'words'), [
+    pytest.param('raise:9', 'running failed', id='raise'),
+    pytest.param('hang:9', 'not done in time', id='hang'),
 ])
-def test_without_children_a_fault_costs_a_frame_too(board, library, kind, words, patience):
+def test_without_children_a_fault_costs_a_frame_too(board, library, kind, words):
     board.use_libdnn(library)
-    board.break_down(kind)
+    board.set_fault(kind)
     with Graph(model=board.write(tiny()), backend='libdnn', workers=2,
-               deadline=DEADLINE) as graph:
-        with Camera(graph) as camera:
-            require_words(graph, '1 frames failed', words)
+               deadline=HANG_TIMEOUT) as graph:
+        with RepeatingCamera(graph, image_of_car) as camera:
+            graph.wait_for_report('1 frames failed', words)
             ctypes.CDLL(str(library)).fcos_sim_go_on()
-            assert camera.outage() < patience + MARGIN
-        assert require_account(graph)['failed'] == '1'
+            camera.wait_for_next()
+        assert count_failed(graph) == 1
 
 
-@pytest.mark.parametrize(('workers', 'killed', 'starts'), [(1, 1, 1), (2, 1, 0), (3, 3, 3)])
-def test_killed_children_are_replaced_while_those_that_live_go_on(
-        board, start, workers, killed, starts):
-    """Without a result passes no more than the time of `starts` one after the other."""
-    board.plug_in('x5')
+@pytest.mark.parametrize(('workers', 'killed'), [(1, 1), (2, 1), (3, 3)])
+def test_killed_children_are_replaced(board, workers, killed):
+    board.use_image('x5')
     before = children()
-    with Graph(model=board.write(tiny()), workers=workers, deadline=LONG) as graph:
-        known = children() - before
-        assert len(known) == workers
-        victims = set(sorted(known)[:killed])
-        with Camera(graph) as camera:
+    with Graph(model=board.write(tiny()), workers=workers, deadline=TIMEOUT) as graph:
+        victims = set(sorted(children() - before)[:killed])
+        with RepeatingCamera(graph, image_of_car) as camera:
             for victim in victims:
                 os.kill(victim, signal.SIGKILL)
-            require_words(graph, 'frames failed', 'the worker died: SIGKILL')
-            graph.counts(failed=killed)
-            assert camera.outage() < starts * start + MARGIN
-        assert require_account(graph)['failed'] == str(killed)
+            graph.wait_for_report('frames failed', 'the worker died: SIGKILL')
+            graph.wait_for_counts(failed=killed)
+            camera.wait_for_next()
+        assert count_failed(graph) == killed
         assert len(children() - before - victims) == workers
-    wait_for(lambda: children() == before)
+    wait_until(lambda: children() == before)
+
+
+def test_while_one_child_is_replaced_the_other_goes_on(board, tmp_path, monkeypatch):
+    board.use_image('x5')
+    before = children()
+    with Graph(model=board.write(tiny()), workers=2, deadline=TIMEOUT) as graph:
+        first, second = children() - before
+        (tmp_path / 'gate').mkdir()
+        gate = StartGate(tmp_path / 'gate', monkeypatch)
+        with RepeatingCamera(graph, image_of_car) as camera:
+            os.kill(first, signal.SIGKILL)
+            wait_until(gate.held)
+            camera.wait_for_next(10)
+            gate.open()
+            wait_until(lambda: not gate.held())
+            gate.close()
+            os.kill(second, signal.SIGKILL)
+            wait_until(gate.held)
+            camera.wait_for_next(10)  # by the child that replaced the first
+            gate.open()
+        assert count_failed(graph) == 2
 
 
 @pytest.mark.parametrize('kind', ['load', 'other board'])
 def test_a_model_that_cannot_be_loaded_leaves_the_node_up_until_it_can(board, kind):
-    board.plug_in('x5')
+    board.use_image('x5')
     right = board.write(tiny())
     wrong = board.write(replace(tiny('x3'), name='other'))
     if kind == 'load':
-        board.break_down('load')
+        board.set_fault('load')
     with Graph(model=right if kind == 'load' else wrong, autostart=True) as graph:
-        status = graph.status('frames', lambda status: status.level == b'\x02')
+        status = graph.wait_for_status('frames', lambda status: status.level == b'\x02')
         for word in ('unconfigured', '.bin', 'take the file made for this one'):
             assert word in status.message
         if kind == 'load':
-            board.heal()
+            board.clear_fault()
         assert graph.set(model=right) == ''
         graph.transit('configure', 'activate')
-        assert classes(graph.ready().detect(image(CAR))) == ['2']
-        graph.status('frames', lambda status: status.level == b'\x00')
+        assert classes(graph.wait_until_connected().detect(image(CAR))) == ['2']
+        graph.wait_for_status('frames', lambda status: status.level == b'\x00')
 
 
 def test_a_worker_that_hangs_while_the_node_is_halted_is_not_driven_twice(board, monkeypatch):
-    stop_soon(monkeypatch)
-    board.plug_in('x5')
-    board.break_down('hang:2')
+    do_not_wait_for_workers(monkeypatch)
+    monkeypatch.setattr(worker, 'FAREWELL', 0.0)
+    board.use_image('x5')
+    board.set_fault('hang:2')
     before = children()
-    with Graph(model=board.write(tiny()), workers=1, deadline=LONG) as graph:
-        board.heal()
-        graph.ready().camera.publish(image(CAR))
-        graph.counts(received=1)
+    with Graph(model=board.write(tiny()), workers=1, deadline=TIMEOUT) as graph:
+        board.clear_fault()
+        graph.wait_until_connected().camera.publish(image(CAR))
+        graph.wait_for_counts(received=1)
         graph.camera.publish(image(CAR, 2))
-        graph.counts(received=2, in_flight=2)
+        graph.wait_for_counts(received=2, in_flight=2)
         graph.transit('deactivate')
-        graph.counts(failed=1, in_flight=1)
+        graph.wait_for_counts(failed=1, in_flight=1)
         assert graph.transit('activate') == TransitionCallbackReturn.FAILURE
-        require_words(graph, 'inactive', 'still on a frame from before')
+        graph.wait_for_report('inactive', 'still on a frame from before')
         graph.transit('cleanup')
-        graph.counts(failed=2, in_flight=0)
+        graph.wait_for_counts(failed=2, in_flight=0)
         graph.transit('configure', 'activate')
-        assert classes(graph.ready().detect(image(CAR, 3))) == ['2']
-        assert require_account(graph)['failed'] == '2'
+        assert classes(graph.wait_until_connected().detect(image(CAR, 3))) == ['2']
+        assert count_failed(graph) == 2
         assert len(children() - before) == 1
 
 
@@ -295,25 +221,23 @@ VALUES = {
     ('x3_jammy', 'NaN'), ('x3_jammy', 'infinity'),
 ])
 def test_monstrous_outputs_make_no_monstrous_boxes(board, image_name, value):
-    board.plug_in(image_name)
+    board.use_image(image_name)
     model = board.write(VALUES[value](MODELS[image_name]))
-    with Graph(model=model, workers=1, deadline=LONG) as graph:
-        for detection in graph.ready().detect(image(MONSTER)).detections:
+    with Graph(model=model, workers=1, deadline=TIMEOUT) as graph:
+        for detection in graph.wait_until_connected().detect(image(MONSTER)).detections:
             box = detection.bbox
             middle = box.center.position
             for centre, side in ((middle.x, box.size_x), (middle.y, box.size_y)):
                 assert 0 <= centre - side / 2 <= centre + side / 2 <= SIZE
             assert 0.5 <= detection.results[0].hypothesis.score <= 1
         assert classes(graph.detect(image(CAR, 2))) == ['2']
-        assert require_account(graph)['failed'] == '0'
+        assert graph.settled_counts()['failed'] == 0
 
 
 def test_a_board_that_fails_again_and_again_loses_no_account_and_no_order(board):
-    board.plug_in('x5')
-    board.break_down('raise:5')
-    with Graph(model=board.write(tiny()), workers=2, deadline=LONG) as graph:
-        with Camera(graph) as camera:
-            camera.watch(more=15)
-        stamps = [array.header.stamp.sec for array in graph.arrays]
-        assert stamps == sorted(set(stamps))
-        assert int(require_account(graph)['failed']) >= 2
+    board.use_image('x5')
+    board.set_fault('raise:5')
+    with Graph(model=board.write(tiny()), workers=2, deadline=TIMEOUT) as graph:
+        with RepeatingCamera(graph, image_of_car) as camera:
+            camera.wait_for_next(15)
+        assert count_failed(graph) >= 2

@@ -5,60 +5,58 @@
 import os
 import re
 import signal
-import time
 
 import pytest
+from waiting import TIMEOUT, wait_until
 
 from fcos_ros.demo import processes as module
 from fcos_ros.demo.processes import ProcessEnded, Processes
 
-SLEEPER = 'import os, time\nprint("awake", os.getpid(), flush=True)\ntime.sleep(60)\n'
+SLEEPER = 'import os, signal\nprint("awake", os.getpid(), flush=True)\nsignal.pause()\n'
 STUBBORN = 'import signal\nfor s in (2, 15):\n    signal.signal(s, signal.SIG_IGN)\n' + SLEEPER
 BROKEN = 'import sys\nprint("arguments:", *sys.argv[1:])\nsys.exit("no camera here")\n'
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Make modules that can be started: sleeper, stubborn and broken."""
+    """Return an empty folder, and make modules findable: sleeper, stubborn and broken."""
     for name, source in {'sleeper': SLEEPER, 'stubborn': STUBBORN, 'broken': BROKEN}.items():
         (tmp_path / f'{name}.py').write_text(source)
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get('PYTHONPATH')]))
     monkeypatch.setenv('PYTHONPATH', path)
-    monkeypatch.setattr(module, 'PATIENCE', 0.5)
     return tmp_path
 
 
-def wait_for(processes, text):
-    deadline = time.monotonic() + 15
-    while text not in processes.outputs():
-        assert time.monotonic() < deadline, processes.outputs()
-        time.sleep(0.05)
+def wait_for_output(processes, text):
+    wait_until(lambda: text in processes.outputs())
 
 
-@pytest.mark.parametrize(('name', 'code'), [
-    pytest.param('sleeper', -signal.SIGINT, id='Ctrl-C is enough'),
-    pytest.param('stubborn', -signal.SIGKILL, id='by force'),
+@pytest.mark.parametrize(('name', 'code', 'timeout'), [
+    pytest.param('sleeper', -signal.SIGINT, TIMEOUT, id='Ctrl-C is enough'),
+    pytest.param('stubborn', -signal.SIGKILL, 0.1, id='by force'),
 ])
-def test_a_process_is_ended_whatever_it_does(folder, name, code):
+def test_a_process_is_ended_whatever_it_does(folder, monkeypatch, name, code, timeout):
+    monkeypatch.setattr(module, 'PATIENCE', timeout)
     with Processes(folder) as processes:
         processes.start(name, name, {})
-        wait_for(processes, 'awake')
+        wait_for_output(processes, 'awake')
         assert processes.stop(name) == code
 
 
-def interrupted(processes):
-    """Be interrupted with two processes running."""
+def interrupt(processes):
+    """Raise an error in the block in which two processes run."""
     with processes:
         for name in ('sleeper', 'stubborn'):
             processes.start(name, name, {})
-            wait_for(processes, f'--- {name} ---\nawake')
+            wait_for_output(processes, f'--- {name} ---\nawake')
         raise KeyboardInterrupt
 
 
-def test_leaving_the_block_by_an_error_ends_all(folder):
+def test_leaving_the_block_by_an_error_ends_all(folder, monkeypatch):
+    monkeypatch.setattr(module, 'PATIENCE', 0.1)
     processes = Processes(folder)
     with pytest.raises(KeyboardInterrupt):
-        interrupted(processes)
+        interrupt(processes)
     ids = [int(number) for number in re.findall(r'awake (\d+)', processes.outputs())]
     assert len(ids) == 2
     for process_id in ids:
@@ -69,10 +67,9 @@ def test_leaving_the_block_by_an_error_ends_all(folder):
 def test_a_process_that_ends_by_itself_is_named_and_quoted(folder):
     with Processes(folder) as processes:
         processes.start('camera', 'broken', {'rate': 5.0, 'encoding': 'nv12'})
-        wait_for(processes, 'no camera here')
-        time.sleep(0.5)
+        wait_for_output(processes, 'no camera here')
         with pytest.raises(ProcessEnded, match='the camera ended by itself, exit code 1'):
-            processes.check()
+            wait_until(processes.check)
         assert '--- camera ---' in processes.outputs()
         assert 'arguments: --ros-args -p rate:=5.0 -p encoding:=nv12' in processes.outputs()
 
@@ -80,5 +77,5 @@ def test_a_process_that_ends_by_itself_is_named_and_quoted(folder):
 def test_running_processes_pass_the_check(folder):
     with Processes(folder) as processes:
         processes.start('sleeper', 'sleeper', {})
-        wait_for(processes, 'awake')
+        wait_for_output(processes, 'awake')
         processes.check()

@@ -18,4 +18,4 @@ def model(tmp_path_factory):
 def graph(model):
     """Run a node with that model, its camera and its listener connected."""
     with Graph(model=model) as running:
-        yield running.ready()
+        yield running.wait_until_connected()

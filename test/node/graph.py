@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A real ROS graph for tests: the detector, a camera and a listener, on one executor thread."""
+"""A real ROS graph: the detector, a camera and subscriptions, on one executor thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from threading import Thread
-import time
 from typing import Any, TypeVar
 from unittest.mock import patch
 
@@ -22,16 +21,17 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
+from waiting import TIMEOUT, wait_until
 
-from fcos_ros.node import fcos_node
+from fcos_ros.node import diagnostics, fcos_node
 from fcos_ros.node.fcos_node import FcosNode
 from fcos_ros.runtime.pool import Pool
 
-PATIENCE = 15.0
-"""Seconds to wait for what must come."""
-
 REPORT_PERIOD = 0.1
-"""Seconds between two reports: at the usual pace, waiting for them would be most of the time."""
+"""Seconds between two reports: tests wait for them, and the usual second would add up."""
+
+FATES = ('published', 'superseded', 'expired', 'failed')
+"""What becomes of the frames that were received."""
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -39,15 +39,27 @@ Found = TypeVar('Found')
 
 
 class Graph(AbstractContextManager['Graph']):
-    """The node under test and its neighbours; all that it publishes is kept."""
+    """
+    The node under test, and a node `peer` that publishes images and subscribes to results.
+
+    :ivar arrays: all detections that came.
+    :ivar reports: all diagnostics that came.
+
+    :param camera_qos: of the publisher of images; None for no publisher.
+    :param silence: seconds without an image until the diagnostics warn.
+    :param parameters: of the node.
+    """
 
     def __init__(self, *, namespace: str = '', cli: tuple[str, ...] = (), camera_qos: Any = 10,
-                 report_period: float = REPORT_PERIOD, **parameters: Any) -> None:
+                 report_period: float = REPORT_PERIOD, silence: float = TIMEOUT,
+                 **parameters: Any) -> None:
         self.context = rclpy.Context()
         rclpy.init(context=self.context)
         self.arrays: list[Detection2DArray] = []
         self.reports: list[DiagnosticArray] = []
         self._read = 0
+        self._silence = patch.object(diagnostics, 'SILENCE', silence)
+        self._silence.start()
         self._over = False
         self.executor = SingleThreadedExecutor(context=self.context)
         # Logs go to the terminal only: under the name of a node that was before, rcl would
@@ -59,7 +71,7 @@ class Graph(AbstractContextManager['Graph']):
                 enable_rosout=False,
                 parameter_overrides=[Parameter(name, value=value)
                                      for name, value in parameters.items()])
-        # Without one where a test brings its own, of another type: a process takes one a topic.
+        # None where a test makes its own: in one process a topic has one type.
         self.camera = camera_qos and self.peer.create_publisher(Image, 'image', camera_qos)
         self.listen(Detection2DArray, 'fcos/detections', self.arrays)
         self.listen(DiagnosticArray, '/diagnostics', self.reports)
@@ -72,30 +84,37 @@ class Graph(AbstractContextManager['Graph']):
         # Between two callbacks: rclpy's executor cannot be shut down amid one without a complaint.
         self._over = True
         self.executor.create_task(lambda: None)
-        self._thread.join(PATIENCE)
+        self._thread.join(TIMEOUT)
         self.executor.shutdown()
         self.node.destroy_node()
         self.peer.destroy_node()
         rclpy.try_shutdown(context=self.context)
+        self._silence.stop()
 
     def listen(self, kind: Any, topic: str, into: list[Any], qos: Any = 10) -> Any:
-        """Subscribe, and keep what comes."""
+        """Append the messages of a topic to a list; return the subscription."""
         return self.peer.create_subscription(kind, topic, into.append, qos)
 
-    def ready(self) -> Graph:
-        """Wait until the camera and the listener are connected to the node."""
-        wait_for(lambda: self.camera.get_subscription_count()
-                 and self.peer.count_publishers('fcos/detections'))
+    def wait_until_connected(self) -> Graph:
+        """Wait until images and detections are connected; return the graph."""
+        wait_until(lambda: self.camera.get_subscription_count()
+                   and self.subscribers('fcos/detections'))
         return self
 
+    def subscribers(self, topic: str) -> int:
+        """Return how many subscriptions the node knows to a topic that it publishes."""
+        name = self.peer.resolve_topic_name(topic)
+        return sum(publisher.get_subscription_count() for publisher in list(self.node.publishers)
+                   if publisher.topic_name == name)
+
     def detect(self, image: Image) -> Detection2DArray:
-        """Send one image and wait for its detections."""
+        """Publish an image, and return the next detections."""
         known = len(self.arrays)
         self.camera.publish(image)
-        return wait_for(lambda: self.arrays[known:])[0]
+        return wait_until(lambda: self.arrays[known:])[0]
 
     def call(self, act: Callable[..., Found], *arguments: Any) -> Found:
-        """Do something on the executor's thread, which may be waiting for what goes away."""
+        """Return the result of a function that is called on the executor's thread."""
         future: Future[Found] = Future()
 
         def run() -> None:
@@ -104,26 +123,26 @@ class Graph(AbstractContextManager['Graph']):
             except Exception as error:  # noqa: BLE001 - it is raised again where it was called
                 future.set_exception(error)
         self.executor.create_task(run)
-        return future.result(PATIENCE)
+        return future.result(TIMEOUT)
 
     def transit(self, *names: str) -> TransitionCallbackReturn:
-        """Have the node take some steps of its lifecycle; returns what came of the last."""
+        """Trigger transitions of the node's lifecycle; return the result of the last."""
         for name in names:
             result = self.call(getattr(self.node, f'trigger_{name}'))
         return result
 
     def set(self, **parameters: Any) -> str:
-        """Set parameters all at once; returns the reason of a refusal, else ''."""
+        """Set parameters all at once; return why they were refused, else ''."""
         result = self.call(
             self.node.set_parameters_atomically,
             [Parameter(name, value=value) for name, value in parameters.items()])
         return '' if result.successful else result.reason
 
-    def status(self, part: str, wanted: Callable[[Any], bool] = bool) -> Any:
+    def wait_for_status(self, part: str, wanted: Callable[[Any], bool] = bool) -> Any:
         """
-        Wait for a diagnostic status of one part of the node for which `wanted` holds.
+        Return a diagnostic status of one part of the node for which `wanted` holds.
 
-        It may also have come since the last one that was waited for; the newest is taken.
+        It may have come since the status that was returned before; the newest one is returned.
         """
         def find() -> Any:
             for index in reversed(range(self._read, len(self.reports))):
@@ -132,15 +151,26 @@ class Graph(AbstractContextManager['Graph']):
                         self._read = index
                         return status
             return None
-        return wait_for(find)
+        return wait_until(find)
 
-    def counts(self, **expected: int) -> dict[str, str]:
-        """Wait until the frames' account says what is expected; returns all its values."""
+    def wait_for_report(self, *words: str) -> Any:
+        """Return a status of the frames whose message has all these words."""
+        return self.wait_for_status(
+            'frames', lambda status: all(word in status.message for word in words))
+
+    def wait_for_counts(self, **expected: int) -> dict[str, str]:
+        """Wait until the frames are counted as expected; return all values of that report."""
         def wanted(status: Any) -> bool:
             values = {entry.key: entry.value for entry in status.values}
             return all(values.get(key) == str(value) for key, value in expected.items())
-        status = self.status('frames', wanted)
+        status = self.wait_for_status('frames', wanted)
         return {entry.key: entry.value for entry in status.values}
+
+    def settled_counts(self) -> dict[str, int]:
+        """Return the counts of the first report from now on without a frame in flight."""
+        self._read = len(self.reports)
+        values = self.wait_for_counts(in_flight=0)
+        return {fate: int(values[fate]) for fate in ('received', *FATES)}
 
     def _spin(self) -> None:
         with suppress(ExternalShutdownException):
@@ -148,27 +178,16 @@ class Graph(AbstractContextManager['Graph']):
                 self.executor.spin_once()
 
 
-def stop_soon(monkeypatch: Any) -> None:
-    """Have a node that is halted wait for its workers for a moment only."""
+def do_not_wait_for_workers(monkeypatch: Any) -> None:
+    """Patch nodes that are halted to wait for their workers for 0.1 s only."""
     def stop(pool: Pool, timeout: float = 0.1, stop: Any = Pool.stop) -> bool:
         return bool(stop(pool, timeout))
     monkeypatch.setattr(Pool, 'stop', stop)
 
 
-def wait_for(look: Callable[[], Found], patience: float = PATIENCE) -> Found:
-    """Look until there is something to see."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f'nothing came in {patience} s')
-
-
 def image_message(pixels: np.ndarray, encoding: str = 'bgr8', step: int | None = None,
                   stamp: tuple[int, int] = (12, 345), frame_id: str = 'camera_optical') -> Image:
-    """Say pixels as an image message; rows are padded with noise to `step` bytes."""
+    """Return pixels as an image message; rows are padded with noise to `step` bytes."""
     height, width = pixels.shape[:2]
     rows = pixels.reshape(height, -1)
     step = step or rows.shape[1]

@@ -17,9 +17,7 @@ from threading import Timer
 
 from onnx_models import write_fcos
 import pytest
-
-PATIENCE = 60.0
-"""Seconds for two processes to start, find each other and work on an image."""
+from waiting import TIMEOUT
 
 SEPARATE = 'mount -t tmpfs tmpfs /dev/shm && exec "$@"'
 
@@ -35,7 +33,7 @@ class Host:
 
     @contextmanager
     def run(self, *command):
-        """Run Python on this host; what runs too long is killed."""
+        """Run Python on this host; kill it when no test waits for it any more."""
         folders = os.pathsep.join(folder for folder in sys.path if folder)
         process = subprocess.Popen(
             ['ip', 'netns', 'exec', self.name, 'unshare', '--mount', 'sh', '-c', SEPARATE, 'sh',
@@ -43,7 +41,7 @@ class Host:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
             env={**os.environ, 'PYTHONPATH': folders, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET',
                  'ROS_LOCALHOST_ONLY': '0'})
-        timer = Timer(PATIENCE, os.killpg, [process.pid, signal.SIGKILL])
+        timer = Timer(2 * TIMEOUT, os.killpg, [process.pid, signal.SIGKILL])
         timer.start()
         try:
             yield process
@@ -88,11 +86,11 @@ def test_each_transport_crosses_the_network_also_when_the_camera_is_replaced(
         hosts, tmp_path):
     here, there = hosts
     model = write_fcos(tmp_path / 'squares.onnx', half_box=8.0)
-    camera = str(Path(__file__).with_name('far_camera.py'))
+    camera = str(Path(__file__).with_name('camera_program.py'))
     with here.run('-m', 'fcos_ros.node.fcos_node', '--ros-args', '-p', f'model:={model}'):
         for transport, reliability in (
                 ('raw', 'reliable'), ('compressed', 'best_effort'), ('hbmem', 'reliable')):
             with there.run(camera, transport, 'image', reliability) as process:
                 assert process.stdout.readline() == '1 detections\n', transport
                 process.stdin.close()
-                process.wait(PATIENCE)
+                process.wait(TIMEOUT)

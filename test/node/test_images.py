@@ -261,7 +261,7 @@ class CvBridge:
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Have `import cv_bridge` run some source text."""
+    """Return a function that makes some source text the module `cv_bridge`."""
     def write(source):
         (tmp_path / 'cv_bridge.py').write_text(source)
         monkeypatch.syspath_prepend(tmp_path)

@@ -6,11 +6,12 @@ import gc
 from threading import Event, Thread, active_count
 from weakref import ref
 
-from graph import PATIENCE, Graph, image_message, stop_soon, wait_for
+from graph import Graph, do_not_wait_for_workers, image_message
 from onnx_models import white_square, write_fcos
 import pytest
 from rclpy.lifecycle import LifecyclePublisher, TransitionCallbackReturn
 from sensor_msgs.msg import Image
+from waiting import TIMEOUT, functions_of, wait_until
 
 from fcos_ros.node.inlet import Inlet
 from fcos_ros.runtime.worker import LocalWorker
@@ -30,23 +31,23 @@ def transit(graph, *names):
         assert graph.transit(name) == TransitionCallbackReturn.SUCCESS, name
 
 
-def hold(monkeypatch):
-    """Keep the first frame in work until the second event that is returned is set."""
+def hold_first_frame(monkeypatch):
+    """Return two events: one is set when the first frame is begun, the other lets it end."""
     begun, go_on = Event(), Event()
 
     def detect(worker, frame, criteria=None, detect=LocalWorker.detect):
         result = detect(worker, frame, criteria)
         if not begun.is_set():
             begun.set()
-            assert go_on.wait(PATIENCE)
+            assert go_on.wait(TIMEOUT)
         return result
 
     monkeypatch.setattr(LocalWorker, 'detect', detect)
     return begun, go_on
 
 
-def belongings(graph):
-    """Count what a node holds."""
+def resources(graph):
+    """Return how many threads, publishers and so on a node has."""
     node = graph.node
     return {
         'threads': active_count(),
@@ -55,13 +56,13 @@ def belongings(graph):
 
 
 def lifecycle_publishers(graph):
-    """Refer to the publishers that a node has, without keeping them."""
+    """Return weak references to the publishers of a node."""
     return [ref(publisher) for publisher in graph.node.publishers
             if isinstance(publisher, LifecyclePublisher)]
 
 
-def grown(before, after):
-    """Tell what there is more of; what others left behind may go meanwhile."""
+def growth(before, after):
+    """Return the counts that grew; those of former tests may shrink meanwhile."""
     return {what: count for what, count in after.items() if count > before[what]}
 
 
@@ -77,18 +78,18 @@ def test_nothing_is_left_over_from_the_rounds_before(model):
             return pictures
 
         def settle():
-            """See a picture, so that whatever is made when needed has been made."""
+            """Wait for an annotated image: what is made on demand has been made then."""
             pictures.clear()
-            wait_for(show)
+            wait_until(show)
 
         settle()
-        before, former = belongings(graph), []
+        before, former = resources(graph), []
         for _ in range(5):
             former += lifecycle_publishers(graph)
             transit(graph, *ROUND)
             show()
         settle()
-        assert grown(before, belongings(graph)) == {}
+        assert growth(before, resources(graph)) == {}
         gc.collect()
         assert len(former) >= 5 * len(CAMERAS)
         assert not [publisher for publisher in former if publisher() is not None]
@@ -98,11 +99,11 @@ def test_nothing_is_left_over_from_the_rounds_before(model):
 def test_a_wrong_override_is_named_and_leaves_nothing_half_open(model, topic):
     wrong = f'qos_overrides./fcos/{topic}.publisher.reliability'
     with Graph(model=model, autostart=False, **{wrong: 'sometimes'}) as graph:
-        before = belongings(graph)
+        before = resources(graph)
         for _ in range(2):
             assert graph.transit('configure') == TransitionCallbackReturn.FAILURE
-        assert grown(before, belongings(graph)) == {}
-        reason = graph.status('frames', lambda status: 'sometimes' in status.message).message
+        assert growth(before, resources(graph)) == {}
+        reason = graph.wait_for_report('sometimes').message
         assert f'qos_overrides./fcos/{topic}.publisher' in reason
 
 
@@ -112,7 +113,7 @@ def test_nothing_is_handed_over_once_a_camera_is_closed(model):
 
         def receive(source, message):
             begun.set()
-            go_on.wait(10)
+            go_on.wait(TIMEOUT)
             seen.append('handed over')
 
         def close():
@@ -120,41 +121,41 @@ def test_nothing_is_handed_over_once_a_camera_is_closed(model):
             seen.append('closed')
 
         inlet = Inlet(graph.node, 'image', 'auto', 'auto', receive)
-        wait_for(graph.camera.get_subscription_count)
+        wait_until(graph.camera.get_subscription_count)
         graph.camera.publish(image_message(SCENE))
-        assert begun.wait(10)
+        assert begun.wait(TIMEOUT)
         closer = Thread(target=close)
         closer.start()
-        closer.join(0.2)
+        wait_until(lambda: 'close' in functions_of(closer))
         go_on.set()
-        closer.join(10)
+        closer.join(TIMEOUT)
         assert seen == ['handed over', 'closed']
 
 
 def test_what_is_done_only_after_a_restart_is_lost_and_breaks_no_order(model, monkeypatch):
-    begun, go_on = hold(monkeypatch)
-    stop_soon(monkeypatch)
+    begun, go_on = hold_first_frame(monkeypatch)
+    do_not_wait_for_workers(monkeypatch)
     with Graph(model=model) as graph:
-        graph.ready().camera.publish(image_message(SCENE, stamp=(1, 0)))
-        assert begun.wait(PATIENCE)
+        graph.wait_until_connected().camera.publish(image_message(SCENE, stamp=(1, 0)))
+        assert begun.wait(TIMEOUT)
         transit(graph, *ROUND)
-        graph.ready().detect(image_message(SCENE, stamp=(2, 0)))
+        graph.wait_until_connected().detect(image_message(SCENE, stamp=(2, 0)))
         go_on.set()
-        graph.counts(received=2, published=1, failed=1)
+        graph.wait_for_counts(received=2, published=1, failed=1)
         assert [array.header.stamp.sec for array in graph.arrays] == [2]
 
 
 def test_images_that_come_in_while_none_is_done_are_said(model, monkeypatch):
-    begun, go_on = hold(monkeypatch)
+    begun, go_on = hold_first_frame(monkeypatch)
     with Graph(model=model) as graph:
         for second in range(1, 4):
-            graph.ready().camera.publish(image_message(SCENE, stamp=(second, 0)))
-            assert begun.wait(PATIENCE)
-            graph.counts(received=second)
-        status = graph.status('frames', lambda status: 'none is done' in status.message)
+            graph.wait_until_connected().camera.publish(image_message(SCENE, stamp=(second, 0)))
+            assert begun.wait(TIMEOUT)
+            graph.wait_for_counts(received=second)
+        status = graph.wait_for_report('none is done')
         assert status.level == b'\x01'
         go_on.set()
-        graph.counts(received=3, published=2, superseded=1)
+        graph.wait_for_counts(received=3, published=2, superseded=1)
 
 
 @pytest.mark.parametrize('track', [False, True])
@@ -163,10 +164,10 @@ def test_images_that_come_in_while_none_is_done_are_said(model, monkeypatch):
     {'score_threshold': 1.0},
 ], ids=lambda change: ', '.join(change))
 def test_settings_hold_for_frames_in_work_too(model, monkeypatch, track, change):
-    begun, go_on = hold(monkeypatch)
+    begun, go_on = hold_first_frame(monkeypatch)
     with Graph(model=model, track=track) as graph:
-        graph.ready().camera.publish(image_message(SCENE))
-        assert begun.wait(PATIENCE)
+        graph.wait_until_connected().camera.publish(image_message(SCENE))
+        assert begun.wait(TIMEOUT)
         assert graph.set(**change) == ''
         go_on.set()
-        assert wait_for(lambda: graph.arrays)[0].detections == []
+        assert wait_until(lambda: graph.arrays)[0].detections == []

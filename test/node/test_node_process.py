@@ -4,11 +4,12 @@
 
 import signal
 
+from diagnostic_msgs.msg import DiagnosticArray
 from onnx_models import write_fcos
-from programs import require_tidy_end, run, words
+from programs import read_output, require_clean_end, start_node
 import pytest
 
-ENDED_AMID_A_LOOK = """
+ENDED_IN_A_CALLBACK = """
 import os, signal, sys
 import rclpy
 from fcos_ros.node.fcos_node import main
@@ -25,8 +26,7 @@ def look(scout, look=Scout.look, looks=[]):
 Scout.look = look
 sys.exit(main(sys.argv))
 """
-"""The node, told to end while it asks ROS 2 for a camera's publishers for the n-th time."""
-
+"""The node, ended while it asks ROS 2 for a camera's publishers for the n-th time."""
 
 NODE = ('-m', 'fcos_ros.node.fcos_node')
 
@@ -38,13 +38,14 @@ def model(tmp_path):
 
 @pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGTERM], ids=['Ctrl-C', 'SIGTERM'])
 def test_a_signal_ends_it_without_a_traceback(model, how):
-    require_tidy_end(run(*NODE, parameters=(model,)), 'loaded', how)
+    node = start_node(*NODE, parameters=(model,))
+    require_clean_end(node, how, DiagnosticArray, '/diagnostics')
 
 
 @pytest.mark.parametrize('look', ['1', '3'], ids=['while it starts', 'while it runs'])
 def test_a_signal_amid_a_callback_ends_it_without_a_traceback(model, look):
-    process = run('-c', ENDED_AMID_A_LOOK, look, parameters=(model,))
-    words(process)
+    process = start_node('-c', ENDED_IN_A_CALLBACK, look, parameters=(model,))
+    read_output(process)
     assert process.returncode == 0
 
 
@@ -55,9 +56,9 @@ def test_a_signal_amid_a_callback_ends_it_without_a_traceback(model, look):
     ('fit:=tile', 'accepted: letterbox, stretch'),
 ])
 def test_a_wrong_parameter_ends_it_with_the_reason(parameter, complaint):
-    assert complaint in words(run(*NODE, parameters=(parameter,)))
+    assert complaint in read_output(start_node(*NODE, parameters=(parameter,)))
 
 
 def test_it_says_why_memory_of_large_images_is_not_kept():
-    said = words(run(*NODE, parameters=('fit:=tile',), MALLOC_TOP_PAD_='9'))
+    said = read_output(start_node(*NODE, parameters=('fit:=tile',), MALLOC_TOP_PAD_='9'))
     assert 'memory of large images is not kept: MALLOC_TOP_PAD_ is set' in said

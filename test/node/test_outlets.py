@@ -8,14 +8,16 @@ import sys
 import time
 
 import cv2
-from graph import LATCHED, Graph, image_message, wait_for
+from graph import LATCHED, Graph, image_message
 from hypothesis import given, strategies as st
 import numpy as np
 from onnx_models import white_square, write_fcos
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
+from topic_recorder import TopicRecorder
 from vision_msgs.msg import LabelInfo, VisionInfo
+from waiting import wait_until
 
 from fcos_ros.backends import load
 from fcos_ros.core.detections import Alternatives, Detections
@@ -37,36 +39,10 @@ RAW, COMPRESSED = 'fcos/annotated_image', 'fcos/annotated_image/compressed'
 NAMES = ('cube', 'ball', 'cone')
 
 
-class Ear:
-    """Hears one topic, and makes the camera repeat itself until something is heard."""
-
-    def __init__(self, graph, kind, topic, camera=None):
-        self.heard = []
-        self._graph, self._second = graph, 1000
-        self._camera = camera or graph.camera
-        self.subscription = graph.listen(kind, topic, self.heard)
-
-    def next(self, pixels=SCENE, **how):
-        """Return the first message about an image that is sent from now on, and its header."""
-        first = self._second = self._second + 1
-
-        def look():
-            self._second += 1
-            sent = image_message(pixels, stamp=(self._second, 7), **how)
-            self._camera.publish(sent)
-            return self.since(first)
-
-        return wait_for(look)[0]
-
-    def since(self, second):
-        return [message for message in self.heard
-                if getattr(message, 'header', Header()).stamp.sec >= second]
-
-
-def serve(graph, image):
-    """Send an image and wait for its own detections, whatever else is under way."""
+def detect(graph, image):
+    """Publish an image, and return its own detections, whatever else is under way."""
     graph.camera.publish(image)
-    return wait_for(lambda: [array for array in graph.arrays if array.header == image.header])[0]
+    return wait_until(lambda: [array for array in graph.arrays if array.header == image.header])[0]
 
 
 def decoded(message):
@@ -76,7 +52,7 @@ def decoded(message):
 
 
 def grey_nv12(bgr):
-    """Say a grey image as nv12, whose colours are in a plane of their own."""
+    """Return a grey image as nv12, whose colours are in a plane of their own."""
     return np.vstack([bgr[:, :, 0], np.full((len(bgr) // 2, len(bgr)), 128, np.uint8)])
 
 
@@ -87,107 +63,101 @@ def grey_nv12(bgr):
                          ids=['raw', 'compressed', 'both'])
 def test_a_picture_is_on_each_topic_that_somebody_looks_at(graph, topics):
     kinds = {RAW: Image, COMPRESSED: CompressedImage}
-    ears = {topic: Ear(graph, kinds[topic], topic) for topic in topics}
-    for topic, ear in ears.items():
-        message = ear.next(grey_nv12(SCENE), encoding='nv12')
+    recorders = {topic: TopicRecorder(graph, kinds[topic], topic) for topic in topics}
+    for topic, recorder in recorders.items():
+        message = recorder.next(grey_nv12(SCENE), encoding='nv12')
         assert message.header.frame_id == 'camera_optical'
         assert message.header.stamp.nanosec == 7
         picture = decoded(message)
         assert picture.shape == SCENE.shape, topic
         assert np.ptp(picture.astype(int), axis=2).max() > 50, 'nothing coloured on a grey image'
     if COMPRESSED in topics:
-        assert ears[COMPRESSED].heard[0].format == 'bgr8; jpeg compressed bgr8'
+        assert recorders[COMPRESSED].messages[0].format == 'bgr8; jpeg compressed bgr8'
 
 
 @pytest.fixture
-def made(monkeypatch):
-    """Note the width of all that is drawn, and put into a message of either kind."""
-    def noted(work, widths):
+def widths(monkeypatch):
+    """Return lists of the widths of all that is drawn, and converted to either message."""
+    def recorded(function, widths):
         def run(picture, *rest):
             widths.append(picture.size.width if isinstance(picture, Frame) else picture.shape[1])
-            return work(picture, *rest)
+            return function(picture, *rest)
         return run
 
-    seen = {'draw': [], 'to_image': [], '_jpeg': []}
-    for name, widths in seen.items():
-        monkeypatch.setattr(pictures, name, noted(getattr(pictures, name), widths))
-    return seen
+    lists = {'draw': [], 'to_image': [], '_jpeg': []}
+    for name, widths in lists.items():
+        monkeypatch.setattr(pictures, name, recorded(getattr(pictures, name), widths))
+    return lists
 
 
-def listeners(graph, topic):
-    """Count those that the node's publisher knows of."""
-    return sum(publisher.get_subscription_count() for publisher in graph.node.publishers
-               if publisher.topic_name == f'/{topic}')
-
-
-def test_nothing_is_drawn_or_packed_but_for_those_who_look(made, graph):
+def test_nothing_is_drawn_or_packed_without_a_subscription(widths, graph):
     seconds = count(1)
 
-    def show(width):
-        serve(graph, image_message(
+    def detect_in_width(width):
+        detect(graph, image_message(
             np.zeros((SIZE, width, 3), np.uint8), stamp=(next(seconds), 0)))
 
-    def look_away(width):
-        # By the time the last is served, it is settled what becomes of those before.
+    def without_subscription(width):
+        # When the last one is done, those before it have been drawn or left out.
         for each in (width, width, width, width + 4):
-            show(each)
+            detect_in_width(each)
 
-    def look(kind, topic, width):
+    def with_subscription(kind, topic, width):
         subscription = graph.listen(kind, topic, [])
-        wait_for(lambda: listeners(graph, topic))
+        wait_until(lambda: graph.subscribers(topic))
         for each in (width, width + 4):
-            show(each)
-            wait_for(lambda: each in made['to_image'] + made['_jpeg'])  # noqa: B023 - called now
+            detect_in_width(each)
+            wait_until(lambda: each in widths['to_image'] + widths['_jpeg'])  # noqa: B023
         graph.call(graph.peer.destroy_subscription, subscription)
-        wait_for(lambda: not listeners(graph, topic))
+        wait_until(lambda: not graph.subscribers(topic))
 
-    look_away(8)
-    look(Image, RAW, 16)
-    look(CompressedImage, COMPRESSED, 24)
-    look_away(32)
-    look(Image, RAW, 40)
-    settled = {name: [width for width in widths if width % 8 == 0]
-               for name, widths in made.items()}
+    without_subscription(8)
+    with_subscription(Image, RAW, 16)
+    with_subscription(CompressedImage, COMPRESSED, 24)
+    without_subscription(32)
+    with_subscription(Image, RAW, 40)
+    settled = {name: [width for width in found if width % 8 == 0]
+               for name, found in widths.items()}
     assert settled == {'draw': [16, 24, 40], 'to_image': [16, 40], '_jpeg': [24]}
 
 
 def test_width_and_quality_change_while_it_runs(graph):
-    ear = Ear(graph, CompressedImage, COMPRESSED)
+    recorder = TopicRecorder(graph, CompressedImage, COMPRESSED)
     noise = np.random.default_rng(0).integers(0, 256, SCENE.shape, np.uint8)
-    fine = ear.next(noise)
+    fine = recorder.next(noise)
     assert graph.set(jpeg_quality=5) == ''
-    assert len(ear.next(noise).data) < len(fine.data) / 3
+    assert len(recorder.next(noise).data) < len(fine.data) / 3
     for width, expected in ((40, 40), (SIZE + 1, SIZE), (0, SIZE)):
         assert graph.set(annotated_width=width) == ''
-        assert decoded(ear.next()).shape == (expected, expected, 3)
+        assert decoded(recorder.next(SCENE)).shape == (expected, expected, 3)
 
 
 def test_pictures_are_no_more_often_than_allowed_and_detections_are(graph):
-    ear = Ear(graph, Image, RAW)
-    ear.next()
+    recorder = TopicRecorder(graph, Image, RAW)
+    recorder.next(SCENE)
     assert graph.set(annotated_rate=0.001) == ''
     for second in range(2001, 2007):
-        assert serve(graph, image_message(SCENE, stamp=(second, 0))).detections
+        assert detect(graph, image_message(SCENE, stamp=(second, 0))).detections
     assert graph.set(annotated_rate=0.0) == ''
-    ear.next()
-    stamps = [picture.header.stamp.sec for picture in ear.heard]
+    recorder.next(SCENE)
+    stamps = [picture.header.stamp.sec for picture in recorder.messages]
     assert len({*range(2001, 2007)} & {*stamps}) <= 1
 
 
 def test_a_picture_that_cannot_be_made_costs_no_frame(graph):
-    ear = Ear(graph, CompressedImage, COMPRESSED)
-    ear.next()
+    recorder = TopicRecorder(graph, CompressedImage, COMPRESSED)
+    recorder.next(SCENE)
     # Wider than a JPEG may be, and no obstacle to the detector.
     wide = np.zeros((8, 65504, 3), np.uint8)
-    serve(graph, image_message(wide, stamp=(3000, 0)))
-    ear.next()
-    assert not any(message.header.stamp.sec == 3000 for message in ear.heard)
-    assert graph.counts(in_flight=0)['failed'] == '0'
+    detect(graph, image_message(wide, stamp=(3000, 0)))
+    recorder.next(SCENE)
+    assert not any(message.header.stamp.sec == 3000 for message in recorder.messages)
+    assert graph.wait_for_counts(in_flight=0)['failed'] == '0'
 
 
 def test_zones_are_seen_on_the_picture(model):
     with Graph(model=model, regions=['0 0, 1 0, 1 1, 0 1']) as running:
-        picture = decoded(Ear(running.ready(), Image, RAW).next(EMPTY))
+        picture = decoded(TopicRecorder(running.wait_until_connected(), Image, RAW).next(EMPTY))
         assert (picture[[0, -1]] == 255).all()
         assert not picture[10:-10, 10:-10].any()
 
@@ -227,12 +197,12 @@ def test_a_new_pace_does_not_wait_for_the_old_one():
 def test_the_legend_is_told_again_only_when_it_changes(model):
     with Graph(model=model) as running:
         labels, infos = [], []
-        running.ready()
+        running.wait_until_connected()
         running.listen(LabelInfo, 'fcos/label_info', labels, LATCHED)
         running.listen(VisionInfo, 'fcos/vision_info', infos, LATCHED)
 
         def told(count):
-            wait_for(lambda: len(labels) >= count and len(infos) >= count)
+            wait_until(lambda: len(labels) >= count and len(infos) >= count)
             return infos[-1].database_version, round(labels[-1].threshold, 3)
 
         assert told(1) == (1, 0.5)
@@ -258,7 +228,7 @@ def test_the_legend_is_told_again_only_when_it_changes(model):
 def test_class_ids_are_names_where_asked_for(graph):
     labels = []
     graph.listen(LabelInfo, 'fcos/label_info', labels, LATCHED)
-    wait_for(lambda: labels)
+    wait_until(lambda: labels)
     known = {entry.class_name: entry.class_id for entry in labels[0].class_map}
     assert graph.set(hypotheses=2, class_thresholds=['ball: 0.001']) == ''
     for how, expected in (('name', ['cube', 'ball']), ('index', ['0', '1'])):
@@ -276,9 +246,9 @@ def test_classes_without_names_are_numbers_in_the_legend_too(tmp_path):
     with Graph(model=str(write_fcos(tmp_path / 'model.onnx')), class_id='name') as running:
         labels = []
         running.listen(LabelInfo, 'fcos/label_info', labels, LATCHED)
-        names = [entry.class_name for entry in wait_for(lambda: labels)[0].class_map]
+        names = [entry.class_name for entry in wait_until(lambda: labels)[0].class_map]
         assert len(names) == 3
-        running.ready()
+        running.wait_until_connected()
         detections = running.detect(image_message(SCENE)).detections
         assert [found.results[0].hypothesis.class_id for found in detections] == names[:1] == ['0']
 
@@ -303,14 +273,14 @@ def test_tracks_and_alternatives_go_into_detections():
 
 def test_perception_targets_pair_with_images_by_their_exact_stamp(graph):
     messages = pytest.importorskip('ai_msgs.msg')
-    ear = Ear(graph, messages.PerceptionTargets, 'fcos/perception_targets')
-    ear.next()
+    recorder = TopicRecorder(graph, messages.PerceptionTargets, 'fcos/perception_targets')
+    recorder.next(SCENE)
     stamp = int(time.time()), 5
     sent = [image_message(pixels, stamp=(stamp[0], number))
             for number, pixels in enumerate((SCENE, EMPTY, SCENE))]
     for image in sent:
-        serve(graph, image)
-    said = wait_for(lambda: len(ear.since(stamp[0])) == 3 and ear.since(stamp[0]))
+        detect(graph, image)
+    said = wait_until(lambda: len(recorder.since(stamp[0])) == 3 and recorder.since(stamp[0]))
     assert [message.header for message in said] == [image.header for image in sent]
     full, empty, _ = said
     assert list(empty.targets) == []
@@ -330,9 +300,11 @@ def test_perception_targets_pair_with_images_by_their_exact_stamp(graph):
 
 def test_the_pipeline_is_timed_from_arrival_when_the_stamp_is_from_another_clock(graph):
     messages = pytest.importorskip('ai_msgs.msg')
-    message = Ear(graph, messages.PerceptionTargets, 'fcos/perception_targets').next()
+    recorder = TopicRecorder(graph, messages.PerceptionTargets, 'fcos/perception_targets')
+    start = time.monotonic()
+    message = recorder.next(SCENE)
     longest = max(perf.time_ms_duration for perf in message.perfs)
-    assert longest == message.perfs[-1].time_ms_duration < 60_000
+    assert longest == message.perfs[-1].time_ms_duration <= 1000 * (time.monotonic() - start)
 
 
 def test_the_rate_is_that_of_the_last_two_seconds():
@@ -351,7 +323,7 @@ def test_without_its_messages_an_output_is_left_out(model, monkeypatch, package)
         monkeypatch.setitem(sys.modules, module, None)
     topic = {'ai_msgs': 'fcos/perception_targets', 'foxglove_msgs': 'fcos/annotations'}[package]
     with Graph(model=model) as running:
-        assert len(running.ready().detect(image_message(SCENE)).detections) == 1
+        assert len(running.wait_until_connected().detect(image_message(SCENE)).detections) == 1
         assert not running.node.count_publishers(topic)
 
 
@@ -360,24 +332,25 @@ def test_a_tracked_object_bears_its_number_in_all_messages(model):
     with Graph(model=model, track=True) as running:
         labels = []
         running.listen(LabelInfo, 'fcos/label_info', labels, LATCHED)
-        assert wait_for(lambda: labels)[0].threshold == pytest.approx(0.1), 'a track goes lower'
-        ear = Ear(running.ready(), messages.PerceptionTargets, 'fcos/perception_targets')
-        ear.next(EMPTY)
-        ids = [[found.id for found in serve(running, image_message(
+        assert wait_until(lambda: labels)[0].threshold == pytest.approx(0.1), 'a track goes lower'
+        running.wait_until_connected()
+        recorder = TopicRecorder(running, messages.PerceptionTargets, 'fcos/perception_targets')
+        recorder.next(EMPTY)
+        ids = [[found.id for found in detect(running, image_message(
                     SCENE, stamp=(5000, number * 30_000_000))).detections] for number in range(5)]
         assert ids[0] == ['']
         assert ids[-1] == ['1']
-        serve(running, image_message(EMPTY, stamp=(5000, 150_000_000)))
-        said = wait_for(lambda: len(ear.since(5000)) == 6 and ear.since(5000))
+        detect(running, image_message(EMPTY, stamp=(5000, 150_000_000)))
+        said = wait_until(lambda: len(recorder.since(5000)) == 6 and recorder.since(5000))
         numbers = [[str(target.track_id or '') for target in message.targets] for message in said]
         assert numbers == [*ids, []]
         assert [target.track_id for target in said[-1].disappeared_targets] == [1]
 
 
-# What is given to an outlet by hand
+# Findings published by an outlet of the test's own
 
 
-def finding(boxes=(), size=(SIZE, SIZE), track_ids=None, second=50):
+def make_finding(boxes=(), size=(SIZE, SIZE), track_ids=None, second=50):
     boxes = np.array(boxes, np.float32).reshape(-1, 4)
     number = len(boxes)
     header = Header(frame_id='camera')
@@ -391,66 +364,66 @@ def finding(boxes=(), size=(SIZE, SIZE), track_ids=None, second=50):
 
 @pytest.fixture
 def idle(model):
-    """Run a node that has not been started."""
+    """Return a graph whose node is not configured."""
     with Graph(model=model, autostart=False) as running:
         yield running
 
 
 @pytest.fixture
-def by_hand(idle, model):
-    """Give an outlet to the node, make that active, and hear what comes of the outlet."""
+def make_outlet(idle, model):
+    """Return a function that adds an outlet to a node; it returns it and the list of messages."""
     def make(kind, message, topic):
         idle.transit('configure')
         outlet = kind(idle.node, '~/hand/', load(Path(model)).info)
         idle.transit('activate')
-        heard = []
-        idle.listen(message, f'fcos/hand/{topic}', heard)
-        wait_for(outlet.wanted)
-        return outlet, heard
+        received = []
+        idle.listen(message, f'fcos/hand/{topic}', received)
+        wait_until(outlet.wanted)
+        return outlet, received
     return make
 
 
-def test_targets_that_a_track_has_left_have_disappeared(by_hand):
+def test_targets_that_a_track_has_left_have_disappeared(make_outlet):
     messages = pytest.importorskip('ai_msgs.msg')
-    outlet, heard = by_hand(Perception, messages.PerceptionTargets, 'perception_targets')
+    outlet, received = make_outlet(Perception, messages.PerceptionTargets, 'perception_targets')
     box = [1, 1, 5, 5]
     for track_ids in ([3, 0], [4], [], []):
-        outlet.publish(finding([box] * len(track_ids), track_ids=track_ids))
-    wait_for(lambda: len(heard) == 4)
-    seen = [[target.track_id for target in each.targets] for each in heard]
+        outlet.publish(make_finding([box] * len(track_ids), track_ids=track_ids))
+    wait_until(lambda: len(received) == 4)
+    seen = [[target.track_id for target in each.targets] for each in received]
     assert seen == [[3, 0], [4], [], []]
-    gone = [[target.track_id for target in each.disappeared_targets] for each in heard]
+    gone = [[target.track_id for target in each.disappeared_targets] for each in received]
     assert gone == [[], [3], [4], []]
 
 
-def test_who_listens_anew_hears_of_nothing_that_was_before(idle, by_hand, monkeypatch):
+def test_who_listens_anew_hears_of_nothing_that_was_before(idle, make_outlet, monkeypatch):
     messages = pytest.importorskip('ai_msgs.msg')
     moments = iter((10.0, 10.125, 10.25, 10.5, 10.75))
     monkeypatch.setattr(perception, 'monotonic', lambda: next(moments))
-    outlet, heard = by_hand(Perception, messages.PerceptionTargets, 'perception_targets')
+    outlet, received = make_outlet(Perception, messages.PerceptionTargets, 'perception_targets')
 
     def hear(track_ids):
-        known = len(heard)
-        outlet.publish(finding([[1, 1, 5, 5]] * len(track_ids), track_ids=track_ids))
-        said = wait_for(lambda: heard[known:])[0]
+        known = len(received)
+        outlet.publish(make_finding([[1, 1, 5, 5]] * len(track_ids), track_ids=track_ids))
+        said = wait_until(lambda: received[known:])[0]
         return said.fps, [target.track_id for target in said.disappeared_targets]
 
     assert [hear([3]), hear([3, 4]), hear([3])] == [(-1, []), (8, []), (8, [4])]
     listener, = [each for each in idle.peer.subscriptions
                  if each.topic_name == '/fcos/hand/perception_targets']
     idle.call(idle.peer.destroy_subscription, listener)
-    wait_for(lambda: not outlet.wanted())
-    idle.listen(messages.PerceptionTargets, 'fcos/hand/perception_targets', heard)
-    wait_for(outlet.wanted)
+    wait_until(lambda: not outlet.wanted())
+    idle.listen(messages.PerceptionTargets, 'fcos/hand/perception_targets', received)
+    wait_until(outlet.wanted)
     assert [hear([]), hear([5])] == [(-1, []), (4, [])]
 
 
-def test_rectangles_are_whole_pixels_of_the_image(by_hand):
+def test_rectangles_are_whole_pixels_of_the_image(make_outlet):
     messages = pytest.importorskip('ai_msgs.msg')
-    outlet, heard = by_hand(Perception, messages.PerceptionTargets, 'perception_targets')
+    outlet, received = make_outlet(Perception, messages.PerceptionTargets, 'perception_targets')
     boxes = [[-5, -5, 3.4, 200], [1.6, 2.4, 9.6, 7.5], [99.9, 49.9, 100, 50], [4, 4, 4.1, 4.1]]
-    outlet.publish(finding(boxes, size=(100, 50)))
-    rects = [target.rois[0].rect for target in wait_for(lambda: heard)[0].targets]
+    outlet.publish(make_finding(boxes, size=(100, 50)))
+    rects = [target.rois[0].rect for target in wait_until(lambda: received)[0].targets]
     assert [(rect.x_offset, rect.y_offset, rect.width, rect.height) for rect in rects] == [
         (0, 0, 3, 50), (2, 2, 8, 6), (99, 49, 1, 1), (4, 4, 1, 1)]
 
@@ -460,14 +433,9 @@ def test_rectangles_are_whole_pixels_of_the_image(by_hand):
 
 def test_annotations_have_the_stamp_of_the_image_and_the_colour_of_the_class(graph):
     messages = pytest.importorskip('foxglove_msgs.msg')
-    heard = Ear(graph, messages.ImageAnnotations, 'fcos/annotations').heard
-    image = image_message(SCENE, stamp=(77, 7))
-
-    def look():
-        graph.camera.publish(image)
-        return heard
-
-    message = wait_for(look)[0]
+    received, image = [], image_message(SCENE, stamp=(77, 7))
+    graph.listen(messages.ImageAnnotations, 'fcos/annotations', received)
+    message = wait_until(lambda: graph.camera.publish(image) or received)[0]
     (box,), (text,) = message.points, message.texts
     for part in (message, box, text):
         assert part.timestamp == image.header.stamp
@@ -480,15 +448,15 @@ def test_annotations_have_the_stamp_of_the_image_and_the_colour_of_the_class(gra
     assert box.outline_color.a == text.text_color.a == 1.0
 
 
-def test_an_image_without_objects_clears_the_annotations(by_hand):
+def test_an_image_without_objects_clears_the_annotations(make_outlet):
     messages = pytest.importorskip('foxglove_msgs.msg')
-    outlet, heard = by_hand(Annotations, messages.ImageAnnotations, 'annotations')
-    outlet.publish(finding([[-9, -9, 30, 30]], track_ids=[12]))
-    outlet.publish(finding())
-    wait_for(lambda: len(heard) == 2)
-    assert heard[0].texts[0].text == 'cube 0.50 #12'
-    assert heard[0].texts[0].position.y > 0, 'text above the image would not be seen'
-    assert list(heard[1].points) == list(heard[1].texts) == []
+    outlet, received = make_outlet(Annotations, messages.ImageAnnotations, 'annotations')
+    outlet.publish(make_finding([[-9, -9, 30, 30]], track_ids=[12]))
+    outlet.publish(make_finding())
+    wait_until(lambda: len(received) == 2)
+    assert received[0].texts[0].text == 'cube 0.50 #12'
+    assert received[0].texts[0].position.y > 0, 'text above the image would not be seen'
+    assert list(received[1].points) == list(received[1].texts) == []
 
 
 # Several cameras
@@ -500,12 +468,13 @@ def test_each_camera_has_all_its_outputs_in_its_own_way(model):
     with Graph(model=model, **settings) as running:
         for name, threshold, width in (('front', 0.25, SIZE), ('rear', 0.5, 32)):
             camera = running.peer.create_publisher(Image, f'{name}/image', 10)
-            wait_for(camera.get_subscription_count)
+            wait_until(camera.get_subscription_count)
             labels = []
             running.listen(LabelInfo, f'fcos/{name}/label_info', labels, LATCHED)
-            assert wait_for(lambda: labels)[0].threshold == threshold  # noqa: B023 - called now
-            picture = Ear(running, CompressedImage, f'fcos/{name}/annotated_image/compressed',
-                          camera).next(frame_id=name)
+            assert wait_until(lambda: labels)[0].threshold == threshold  # noqa: B023 - called now
+            topic = f'fcos/{name}/annotated_image/compressed'
+            recorder = TopicRecorder(running, CompressedImage, topic, camera)
+            picture = recorder.next(SCENE, frame_id=name)
             assert decoded(picture).shape == (width, width, 3)
             assert picture.header.frame_id == name
         topics = {topic for topic, _ in running.node.get_topic_names_and_types()}

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What users may write for parameters, and what they are told of what they may not."""
 
-from graph import image_message, wait_for
+from graph import image_message
 from onnx_models import white_square
 import pytest
 from rcl_interfaces.srv import SetParametersAtomically
 import rclpy
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from waiting import wait_until
 
 from fcos_ros.node.parameters import Parameters
 
@@ -134,7 +135,7 @@ def test_services_take_class_indices_and_refuse_with_the_reason(graph):
         request = SetParametersAtomically.Request(
             parameters=[Parameter(name, value=value).to_parameter_msg()])
         future = client.call_async(request)
-        wait_for(future.done)
+        wait_until(future.done)
         return future.result().result.reason
 
     for classes, count in (([0, 2], 1), ([1], 0), ([], 1)):

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """An object keeps its number from image to image, when that is asked for."""
 
-from graph import Graph, image_message, wait_for
+from graph import Graph, image_message
 import numpy as np
 from onnx_models import white_square, write_fcos
 import pytest
+from waiting import wait_until
 
 SIZE = 128
 ROW = 5
@@ -31,19 +32,19 @@ def show(graph, columns, start=1, rate=10):
 
 def test_without_tracking_objects_have_no_numbers(model):
     with Graph(model=model) as graph:
-        assert show(graph.ready(), [4, 5, 6, 7]) == [['']] * 4
+        assert show(graph.wait_until_connected(), [4, 5, 6, 7]) == [['']] * 4
 
 
 def test_a_moving_object_keeps_its_number_also_when_it_is_hidden_for_a_moment(model):
     with Graph(model=model, track=True) as graph:
-        numbers = show(graph.ready(), [4, 5, 6, 7, None, 9, 10])
+        numbers = show(graph.wait_until_connected(), [4, 5, 6, 7, None, 9, 10])
         assert numbers[:2] == [[''], ['']], 'not before it has been seen three times'
         assert numbers[2:] == [['1'], ['1'], [], ['1'], ['1']]
 
 
 def test_another_object_gets_another_number_and_none_comes_twice(model):
     with Graph(model=model, track=True) as graph:
-        assert show(graph.ready(), [4, 4, 4])[-1] == ['1']
+        assert show(graph.wait_until_connected(), [4, 4, 4])[-1] == ['1']
         assert show(graph, [12, 12, 12], start=60)[-1] == ['2'], 'long after the memory'
         assert graph.set(track=False) == ''
         assert show(graph, [12], start=61) == [['']]
@@ -53,26 +54,26 @@ def test_another_object_gets_another_number_and_none_comes_twice(model):
 
 def test_what_only_a_track_may_continue_is_never_published_without_one(model):
     with Graph(model=model, track=True, score_threshold=1.0) as graph:
-        graph.ready()
+        graph.wait_until_connected()
         for number in range(1, 61):
             graph.camera.publish(image_message(white_square(SIZE, 4, ROW), stamp=(number, 0)))
             # Sooner or later this comes between decoding and publishing.
             assert graph.set(track=number % 2 == 0) == ''
-        wait_for(lambda: graph.arrays and graph.arrays[-1].header.stamp.sec == 60)
+        wait_until(lambda: graph.arrays and graph.arrays[-1].header.stamp.sec == 60)
         assert [array.detections for array in graph.arrays] == [[]] * len(graph.arrays)
 
 
 def test_each_setting_of_the_tracker_is_live(model):
     away = [4, 4, 4, 4, None, None, None, 4, 4, 4, 4]
     with Graph(model=model, track=True, track_memory=0.05) as graph:
-        assert show(graph.ready(), away)[-1] == ['2'], 'images are 0.1 s apart'
+        assert show(graph.wait_until_connected(), away)[-1] == ['2'], 'images are 0.1 s apart'
         assert graph.set(track_memory=1.0) == ''
         assert [*show(graph, away, start=10)[3], *show(graph, [4], start=11)[0]] == ['3', '3']
 
 
 def test_a_camera_without_stamps_is_tracked_by_arrival(model):
     with Graph(model=model, track=True, track_memory=60.0) as graph:
-        graph.ready()
+        graph.wait_until_connected()
         for _ in range(3):
             array = graph.detect(image_message(white_square(SIZE, 4, ROW), stamp=(0, 0)))
         assert [detection.id for detection in array.detections] == ['1']

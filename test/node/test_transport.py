@@ -9,13 +9,14 @@ import subprocess
 import sys
 import zlib
 
-from graph import Graph, image_message, wait_for
-from neighbour import Neighbour
+from camera_process import CameraProcess
+from graph import Graph, image_message
 from onnx_models import write_fcos
-from pictures import JPEG, MESSAGES, SCENE, compressed, hbm
 import pytest
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+from scene_messages import JPEG, MESSAGES, SCENE, compressed_message, hbm_message
 from sensor_msgs.msg import PointCloud2
+from waiting import wait_until
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
 TRANSIENT_LOCAL = DurabilityPolicy.TRANSIENT_LOCAL
@@ -43,21 +44,21 @@ def start(model):
 
 
 @pytest.fixture(scope='module')
-def neighbour():
-    other = Neighbour()
-    yield other
-    other.close()
+def cameras():
+    process = CameraProcess()
+    yield process
+    process.close()
 
 
 def values(status):
     return {entry.key: entry.value for entry in status.values}
 
 
-def serve(graph, camera, message, **expected):
-    """Have the node find the object in a message, and say how it is connected, sooner or later."""
+def detect(graph, camera, message, **expected):
+    """Publish an image, and wait until its object is found and the diagnostics are as expected."""
     assert len(camera.detect(graph, message).detections) == 1
     published = len(graph.arrays)
-    graph.status('frames', lambda status: (
+    graph.wait_for_status('frames', lambda status: (
         status.level == OK and int(values(status)['published']) >= published
         and expected.items() <= values(status).items()))
 
@@ -65,88 +66,88 @@ def serve(graph, camera, message, **expected):
 @pytest.mark.parametrize('reliability', [RELIABLE, BEST_EFFORT], ids=['reliable', 'best effort'])
 @pytest.mark.parametrize(('transport', 'type_name'), [
     ('raw', 'sensor_msgs/msg/Image'), ('compressed', 'sensor_msgs/msg/CompressedImage')])
-def test_a_camera_that_comes_late_is_served(start, neighbour, transport, type_name, reliability):
+def test_a_camera_that_comes_late_is_served(start, cameras, transport, type_name, reliability):
     graph, message = start(), MESSAGES[transport]()
-    graph.status('frames', lambda status: 'nobody publishes /image' in status.message)
-    with neighbour.camera(type(message), reliability=reliability) as camera:
+    graph.wait_for_report('nobody publishes /image')
+    with cameras.camera(type(message), reliability=reliability) as camera:
         said = 'reliable' if reliability == RELIABLE else 'best effort'
-        serve(graph, camera, message, type=type_name, topic='/image', reliability=said)
+        detect(graph, camera, message, type=type_name, topic='/image', reliability=said)
 
 
 @pytest.mark.parametrize('name', ['HbmMsg480P', 'HbmMsg540P', 'HbmMsg1080P'])
-def test_shared_memory_messages_of_each_size_are_served(start, neighbour, name):
+def test_shared_memory_messages_of_each_size_are_served(start, cameras, name):
     """Reliable here: whether large messages come through best effort is the camera's matter."""
-    graph, message = start(), hbm(name)
-    with neighbour.camera(type(message)) as camera:
-        serve(graph, camera, message, type=f'hbm_img_msgs/msg/{name}')
+    graph, message = start(), hbm_message(name)
+    with cameras.camera(type(message)) as camera:
+        detect(graph, camera, message, type=f'hbm_img_msgs/msg/{name}')
     assert graph.arrays[-1].header.frame_id == '7'
 
 
-def test_a_camera_that_comes_back_as_another_is_followed_and_loses_no_account(start, neighbour):
+def test_a_camera_that_comes_back_as_another_is_followed_and_loses_no_account(start, cameras):
     graph = start()
     subscriptions = len(list(graph.node.subscriptions))
     for transport, reliability in (
             ('raw', RELIABLE), ('compressed', BEST_EFFORT), ('hbmem', RELIABLE),
             ('raw', BEST_EFFORT)):  # The other way round, a lost farewell would count for 20 s.
         message = MESSAGES[transport]()
-        with neighbour.camera(type(message), reliability=reliability) as camera:
+        with cameras.camera(type(message), reliability=reliability) as camera:
             said = 'reliable' if reliability == RELIABLE else 'best effort'
-            serve(graph, camera, message, reliability=said)
-        wait_for(lambda: len(list(graph.node.subscriptions)) == subscriptions + 1)
-    account = values(graph.status('frames', lambda status: values(status)['in_flight'] == '0'))
+            detect(graph, camera, message, reliability=said)
+        wait_until(lambda: len(list(graph.node.subscriptions)) == subscriptions + 1)
+    account = graph.wait_for_counts(in_flight=0)
     parts = [int(account[key]) for key in ('published', 'superseded', 'expired', 'failed')]
     assert sum(parts) == int(account['received']) >= 4
     graph.transit('deactivate')
     assert len(list(graph.node.subscriptions)) == subscriptions
 
 
-def test_the_successor_of_a_camera_that_crashed_is_heard_while_both_are_listed(start, neighbour):
+def test_the_successor_of_a_camera_that_crashed_is_heard_while_both_are_listed(start, cameras):
     graph = start()
-    with far_camera('raw', 'image', 'reliable') as process:
+    with camera_program('raw', 'image', 'reliable') as process:
         assert process.stdout.readline() == '1 detections\n'
         process.send_signal(signal.SIGKILL)
         process.wait()
-    message = compressed()
-    with neighbour.camera(type(message)) as camera:
+    message = compressed_message()
+    with cameras.camera(type(message)) as camera:
         array = camera.detect(graph, message)
         assert len(array.detections) == 1
 
 
-def far_camera(transport, topic, reliability, **surroundings):
+def camera_program(transport, topic, reliability, **environment):
     folders = os.pathsep.join(folder for folder in sys.path if folder)
     return subprocess.Popen(
-        [sys.executable, f'{os.path.dirname(__file__)}/far_camera.py', transport, topic,
+        [sys.executable, f'{os.path.dirname(__file__)}/camera_program.py', transport, topic,
          reliability], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, 'PYTHONPATH': folders, **surroundings})
+        env={**os.environ, 'PYTHONPATH': folders, **environment})
 
 
-def test_compressed_images_below_the_topic_are_taken_where_nothing_else_is(start, neighbour):
+def test_compressed_images_below_the_topic_are_taken_where_nothing_else_is(start, cameras):
     graph = start(cli=('--ros-args', '-r', 'image:=/cam/picture'))
-    message = compressed()
+    message = compressed_message()
     below = '/cam/picture/compressed'
-    with neighbour.camera(type(message), below) as camera:
-        serve(graph, camera, message, type='sensor_msgs/msg/CompressedImage', topic=below)
+    with cameras.camera(type(message), below) as camera:
+        detect(graph, camera, message, type='sensor_msgs/msg/CompressedImage', topic=below)
         raw = MESSAGES['raw']()
-        with neighbour.camera(type(raw), '/cam/picture') as main:
-            serve(graph, main, raw, type='sensor_msgs/msg/Image', topic='/cam/picture')
+        with cameras.camera(type(raw), '/cam/picture') as main:
+            detect(graph, main, raw, type='sensor_msgs/msg/Image', topic='/cam/picture')
 
 
-def test_compressed_images_below_the_topic_can_be_asked_for(start, neighbour):
-    graph, raw, small = start(transport='compressed'), MESSAGES['raw'](), compressed()
-    with neighbour.camera(type(raw)) as main:
-        graph.status('frames', lambda status: 'transport is compressed' in status.message)
-        with neighbour.camera(type(small), 'image/compressed') as camera:
-            serve(graph, camera, small, topic='/image/compressed')
-            wait_for(lambda: not main.listeners())
+def test_compressed_images_below_the_topic_can_be_asked_for(start, cameras):
+    graph, raw, small = start(transport='compressed'), MESSAGES['raw'](), compressed_message()
+    with cameras.camera(type(raw)) as main:
+        graph.wait_for_report('transport is compressed')
+        with cameras.camera(type(small), 'image/compressed') as camera:
+            detect(graph, camera, small, topic='/image/compressed')
+            wait_until(lambda: not main.subscribers())
 
 
-def test_two_cameras_on_a_topic_are_heard_as_the_weaker_allows(start, neighbour):
+def test_two_cameras_on_a_topic_are_heard_as_the_weaker_allows(start, cameras):
     graph, message = start(), MESSAGES['raw']()
-    with neighbour.camera(type(message)) as strong:
-        serve(graph, strong, message, reliability='reliable')
-        with neighbour.camera(type(message), reliability=BEST_EFFORT) as weak:
-            serve(graph, weak, message, reliability='best effort')
-            serve(graph, strong, message, reliability='best effort')
+    with cameras.camera(type(message)) as strong:
+        detect(graph, strong, message, reliability='reliable')
+        with cameras.camera(type(message), reliability=BEST_EFFORT) as weak:
+            detect(graph, weak, message, reliability='best effort')
+            detect(graph, strong, message, reliability='best effort')
 
 
 @pytest.mark.parametrize(('parameters', 'reliability', 'cure'), [
@@ -164,63 +165,63 @@ def test_two_cameras_on_a_topic_are_heard_as_the_weaker_allows(start, neighbour)
                  'best effort', None, id='an override to follow'),
 ])
 def test_reliability_can_be_forced_and_what_does_not_match_is_named(
-        start, neighbour, parameters, reliability, cure):
+        start, cameras, parameters, reliability, cure):
     graph, message = start(**parameters), MESSAGES['raw']()
-    with neighbour.camera(type(message), reliability=BEST_EFFORT) as camera:
+    with cameras.camera(type(message), reliability=BEST_EFFORT) as camera:
         if reliability:
-            serve(graph, camera, message, reliability=reliability)
+            detect(graph, camera, message, reliability=reliability)
             return
-        status = graph.status('frames', lambda status: '/camera' in status.message)
+        status = graph.wait_for_report('/camera')
         assert status.level == ERROR
         for word in ('best effort', 'asks for reliable', cure):
             assert word in status.message
 
 
-def test_overrides_of_history_work_and_activation_can_be_repeated(start, neighbour):
+def test_overrides_of_history_work_and_activation_can_be_repeated(start, cameras):
     override = {'qos_overrides./image.subscription.depth': 3,
                 'qos_overrides./image.subscription.history': 'keep_last'}
     graph, message = start(**override), MESSAGES['raw']()
-    with neighbour.camera(type(message)) as camera:
-        serve(graph, camera, message)
+    with cameras.camera(type(message)) as camera:
+        detect(graph, camera, message)
         graph.transit('deactivate')
-        wait_for(lambda: not camera.listeners())
+        wait_until(lambda: not camera.subscribers())
         graph.transit('activate')
-        serve(graph, camera, message)
+        detect(graph, camera, message)
 
 
-def test_the_only_image_of_a_latched_publisher_is_worked_on_whenever_it_came(start, neighbour):
+def test_the_only_image_of_a_latched_publisher_is_worked_on_whenever_it_came(start, cameras):
     message = MESSAGES['raw']()
-    with neighbour.camera(type(message), durability=TRANSIENT_LOCAL) as camera:
+    with cameras.camera(type(message), durability=TRANSIENT_LOCAL) as camera:
         camera.publish(message)
         graph = start()
-        wait_for(lambda: graph.arrays)
+        wait_until(lambda: graph.arrays)
         graph.transit('deactivate', 'activate')
-        wait_for(lambda: len(graph.arrays) == 2)
+        wait_until(lambda: len(graph.arrays) == 2)
 
 
-def test_a_latched_publisher_is_heard_beside_one_that_is_not(start, neighbour):
+def test_a_latched_publisher_is_heard_beside_one_that_is_not(start, cameras):
     graph, message = start(), MESSAGES['raw']()
-    with neighbour.camera(type(message), durability=TRANSIENT_LOCAL) as latched:
-        serve(graph, latched, message)
-        with neighbour.camera(type(message)) as other:
-            serve(graph, other, message)
-            serve(graph, latched, message)
-        with neighbour.camera(type(message), reliability=BEST_EFFORT,
+    with cameras.camera(type(message), durability=TRANSIENT_LOCAL) as latched:
+        detect(graph, latched, message)
+        with cameras.camera(type(message)) as other:
+            detect(graph, other, message)
+            detect(graph, latched, message)
+        with cameras.camera(type(message), reliability=BEST_EFFORT,
                               durability=TRANSIENT_LOCAL) as weak:
-            serve(graph, weak, message, reliability='best effort')
+            detect(graph, weak, message, reliability='best effort')
 
 
 def test_an_override_that_is_no_reliability_keeps_the_node_inactive_with_the_reason(start):
     graph = start(**{'qos_overrides./image.subscription.reliability': 'better'})
-    status = graph.status('frames', lambda status: status.level == ERROR)
+    status = graph.wait_for_status('frames', lambda status: status.level == ERROR)
     for word in ('qos_overrides./image.subscription.reliability', "'better'", 'best_effort'):
         assert word in status.message
 
 
-def test_an_override_that_is_no_history_is_named_and_nothing_seems_connected(start, neighbour):
+def test_an_override_that_is_no_history_is_named_and_nothing_seems_connected(start, cameras):
     graph = start(**{'qos_overrides./image.subscription.history': 'sometimes'})
-    with neighbour.camera(type(MESSAGES['raw']())):
-        status = graph.status('frames', lambda status: 'cannot subscribe' in status.message)
+    with cameras.camera(type(MESSAGES['raw']())):
+        status = graph.wait_for_report('cannot subscribe')
         assert status.level == ERROR
         for word in ('on /image', 'history', '`sometimes`'):
             assert word in status.message
@@ -228,27 +229,27 @@ def test_an_override_that_is_no_history_is_named_and_nothing_seems_connected(sta
         assert (said['type'], said['reliability'], said['publishers']) == ('', '', '1')
 
 
-def test_a_topic_without_images_is_named_and_a_camera_beside_it_is_served(start, neighbour):
+def test_a_topic_without_images_is_named_and_a_camera_beside_it_is_served(start, cameras):
     graph, message = start(), MESSAGES['raw']()
-    with neighbour.camera(PointCloud2):
-        status = graph.status('frames', lambda status: 'PointCloud2' in status.message)
+    with cameras.camera(PointCloud2):
+        status = graph.wait_for_report('PointCloud2')
         assert status.level == ERROR
         assert 'sensor_msgs/msg/CompressedImage' in status.message, 'what is accepted'
-        with neighbour.camera(type(message)) as camera:
+        with cameras.camera(type(message)) as camera:
             assert len(camera.detect(graph, message).detections) == 1
 
 
 def test_messages_that_are_not_installed_are_named_and_the_next_camera_is_served(
-        start, neighbour, monkeypatch):
-    message, raw = hbm(), MESSAGES['raw']()
-    with neighbour.camera(type(message)):
+        start, cameras, monkeypatch):
+    message, raw = hbm_message(), MESSAGES['raw']()
+    with cameras.camera(type(message)):
         monkeypatch.setitem(sys.modules, 'hbm_img_msgs.msg', None)
         graph = start()
-        status = graph.status('frames', lambda status: 'HbmMsg480P' in status.message)
+        status = graph.wait_for_report('HbmMsg480P')
         assert status.level == ERROR
         assert 'hbm_img_msgs' in status.message
-    with neighbour.camera(type(raw)) as camera:
-        serve(graph, camera, raw, type='sensor_msgs/msg/Image')
+    with cameras.camera(type(raw)) as camera:
+        detect(graph, camera, raw, type='sensor_msgs/msg/Image')
 
 
 def truncated():
@@ -258,7 +259,7 @@ def truncated():
 
 
 def bomb():
-    """Say a PNG file of 60000 x 60000 pixels, as far as its header goes."""
+    """Return the beginning of a PNG file of 60000 x 60000 pixels."""
     body = b'IHDR' + struct.pack('>IIBBBBB', 60000, 60000, 8, 2, 0, 0, 0)
     header = struct.pack('>I', 13) + body + struct.pack('>I', zlib.crc32(body))
     return b'\x89PNG\r\n\x1a\n' + header + b'\0' * 64
@@ -267,21 +268,21 @@ def bomb():
 @pytest.mark.parametrize(('transport', 'message', 'words'), [
     pytest.param('raw', lambda: image_message(SCENE, 'yuv9'), 'yuv9', id='raw, encoding'),
     pytest.param('raw', lambda: truncated(), '49151', id='raw, truncated'),
-    pytest.param('compressed', lambda: compressed(JPEG[:len(JPEG) // 2]), 'cut off',
+    pytest.param('compressed', lambda: compressed_message(JPEG[:len(JPEG) // 2]), 'cut off',
                  id='compressed, truncated'),
-    pytest.param('compressed', lambda: compressed(b'no picture'), 'accepted are jpeg, png',
+    pytest.param('compressed', lambda: compressed_message(b'no picture'), 'accepted are jpeg, png',
                  id='compressed, no file'),
-    pytest.param('compressed', lambda: compressed(bomb(), 'png'), '60000x60000',
+    pytest.param('compressed', lambda: compressed_message(bomb(), 'png'), '60000x60000',
                  id='compressed, bomb'),
-    pytest.param('hbmem', lambda: hbm(encoding=b'yuv9'), 'yuv9', id='hbmem, encoding'),
-    pytest.param('hbmem', lambda: hbm(length=2**32 - 1), '4294967295',
+    pytest.param('hbmem', lambda: hbm_message(encoding=b'yuv9'), 'yuv9', id='hbmem, encoding'),
+    pytest.param('hbmem', lambda: hbm_message(length=2**32 - 1), '4294967295',
                  id='hbmem, hostile data_size'),
-    pytest.param('hbmem', lambda: hbm(length=99), '99', id='hbmem, wrong data_size'),
+    pytest.param('hbmem', lambda: hbm_message(length=99), '99', id='hbmem, wrong data_size'),
 ])
 def test_bad_input_is_counted_with_what_was_given_and_the_next_frame_is_served(
-        start, neighbour, transport, message, words):
+        start, cameras, transport, message, words):
     graph, bad, good = start(), message(), MESSAGES[transport]()
-    with neighbour.camera(type(good)) as camera:
+    with cameras.camera(type(good)) as camera:
         account = camera.publish_until(lambda: failure(graph), bad)
         assert words in account['last_error']
         assert account['published'] == '0', 'a failed frame must not look like an empty scene'
@@ -289,7 +290,7 @@ def test_bad_input_is_counted_with_what_was_given_and_the_next_frame_is_served(
 
 
 def failure(graph):
-    """Return the account of the newest report, once a frame has failed."""
+    """Return the values of the newest report when a frame has failed, else None."""
     newest = graph.reports[-1].status if graph.reports else []
     return next((values(status) for status in newest
                  if status.name.endswith(': frames') and values(status)['failed'] != '0'), None)

@@ -18,15 +18,16 @@ SCENE = white_square(SIZE, 5, 3)
 JPEG = cv2.imencode('.jpg', SCENE)[1].tobytes()
 
 
-def compressed(data: bytes = JPEG, kind: str = 'jpeg') -> CompressedImage:
-    """Say a file as a message."""
+def compressed_message(data: bytes = JPEG, kind: str = 'jpeg') -> CompressedImage:
+    """Return a message of a file."""
     message = CompressedImage(format=kind)
     message.data.frombytes(data)
     return message
 
 
-def hbm(name: str = 'HbmMsg480P', encoding: bytes = b'bgr8', length: int | None = None) -> Any:
-    """Say the scene as cameras of a board do through shared memory, in a block of fixed size."""
+def hbm_message(name: str = 'HbmMsg480P', encoding: bytes = b'bgr8',
+                length: int | None = None) -> Any:
+    """Return the scene as cameras of a board publish it: in a block of fixed size."""
     from hbm_img_msgs import msg
     message = getattr(msg, name)(height=SIZE, width=SIZE, step=SIZE, index=7)
     pixels = SCENE.ravel()
@@ -37,4 +38,5 @@ def hbm(name: str = 'HbmMsg480P', encoding: bytes = b'bgr8', length: int | None 
 
 
 MESSAGES: Mapping[str, Callable[[], Any]] = {
-    'raw': lambda: image_message(SCENE), 'compressed': compressed, 'hbmem': hbm}
+    'raw': lambda: image_message(SCENE), 'compressed': compressed_message,
+    'hbmem': hbm_message}

@@ -1,7 +1,7 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Cameras in one other process, as on a robot; each is a program of its own as far as DDS knows.
+Cameras in one other process, as on a robot; each is a participant of its own in DDS.
 
 Fast DDS takes shortcuts between the participants of one process, and now and then one of them
 never learns of another's subscription.
@@ -9,86 +9,92 @@ never learns of another's subscription.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
+import time
 from typing import Any
 
-from graph import wait_for
+from graph import Graph
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
+from vision_msgs.msg import Detection2DArray
+from waiting import TIMEOUT, wait_until
 
-REPAIR = 5.0
-"""Seconds that a large reliable message may take: DDS asks every three for what was lost."""
+REPEAT = 5.0
+"""Seconds until a message is published again: DDS asks every three for what was lost."""
 
 
-class Neighbour:
+class CameraProcess:
     """The other process, from construction to `close`."""
 
     def __init__(self) -> None:
         context = get_context('spawn')
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs,), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
         self._process.start()
 
     def close(self) -> None:
         """End the process."""
         self._pipe.close()
-        self._process.join(10.0)
+        self._process.join(TIMEOUT)
         self._process.kill()
 
     @contextmanager
     def camera(self, kind: Any, topic: str = 'image',
                reliability: Any = ReliabilityPolicy.RELIABLE,
-               durability: Any = DurabilityPolicy.VOLATILE) -> Any:
-        """Have a node `camera` there that publishes messages of a type."""
-        number = self.ask('open', kind, topic, int(reliability), int(durability))
+               durability: Any = DurabilityPolicy.VOLATILE) -> Iterator[RemoteCamera]:
+        """Run a node `camera` there that publishes messages of a type."""
+        number = self.call('open', kind, topic, int(reliability), int(durability))
         try:
-            yield Camera(self, number)
+            yield RemoteCamera(self, number)
         finally:
-            self.ask('leave', number)
+            self.call('close', number)
 
-    def ask(self, *words: Any) -> Any:
-        """Have something done there, and return what comes of it."""
-        self._pipe.send(words)
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Call a method of `_Cameras` there, and return its result."""
+        self._pipe.send((method, *arguments))
         return self._pipe.recv()
 
 
-class Camera:
+class RemoteCamera:
     """A camera in the other process."""
 
-    def __init__(self, neighbour: Neighbour, number: int) -> None:
-        self._neighbour = neighbour
+    def __init__(self, process: CameraProcess, number: int) -> None:
+        self._process = process
         self._number = number
 
-    def listeners(self) -> int:
-        """Count who subscribes to it."""
-        return int(self._neighbour.ask('count', self._number))
+    def subscribers(self) -> int:
+        """Return how many subscriptions it knows."""
+        return int(self._process.call('count_subscribers', self._number))
 
     def publish(self, message: Any) -> None:
-        """Publish, whoever listens."""
-        self._neighbour.ask('publish', self._number, serialize_message(message))
+        """Publish a message once, whether there is a subscription or not."""
+        self._process.call('publish', self._number, serialize_message(message))
 
-    def publish_until(self, look: Any, message: Any) -> Any:
-        """Publish until there is something to see: a message may be lost."""
-        wait_for(self.listeners, patience=8 * REPAIR)
+    def publish_until(self, condition: Callable[[], Any], message: Any) -> Any:
+        """Publish a message again and again until a condition holds: a message may be lost."""
+        wait_until(self.subscribers)
+        due = time.monotonic()
 
-        def answer() -> Any:
-            self.publish(message)
-            with suppress(AssertionError):
-                return wait_for(look, patience=REPAIR)
-            return None
-        return wait_for(answer, patience=8 * REPAIR)
+        def try_again() -> Any:
+            nonlocal due
+            if time.monotonic() >= due:
+                self.publish(message)
+                due = time.monotonic() + REPEAT
+            return condition()
+        return wait_until(try_again)
 
-    def detect(self, graph: Any, message: Any) -> Any:
+    def detect(self, graph: Graph, message: Any) -> Detection2DArray:
         """Publish a message, and return the detections in it."""
         known = len(graph.arrays)
         return self.publish_until(lambda: graph.arrays[known:], message)[0]
 
 
-class _Street:
-    """What the other process has: a participant for each camera."""
+class _Cameras:
+    """The cameras of the other process; each has a participant of its own."""
 
     def __init__(self) -> None:
         self._cameras: dict[int, tuple[Any, Node, Any, Any]] = {}
@@ -105,12 +111,12 @@ class _Street:
         self._cameras[self._last] = context, node, publisher, kind
         return self._last
 
-    def leave(self, number: int) -> None:
+    def close(self, number: int) -> None:
         context, node, _, _ = self._cameras.pop(number)
         node.destroy_node()
         rclpy.try_shutdown(context=context)
 
-    def count(self, number: int) -> int:
+    def count_subscribers(self, number: int) -> int:
         return int(self._cameras[number][2].get_subscription_count())
 
     def publish(self, number: int, serialised: bytes) -> None:
@@ -118,9 +124,10 @@ class _Street:
         publisher.publish(deserialize_message(serialised, kind))
 
 
-def _work(pipe: Any) -> None:
-    street = _Street()
+def _serve(pipe: Any) -> None:
+    """Entry point of the other process: answer calls until the pipe is closed."""
+    cameras = _Cameras()
     with suppress(EOFError):
         while True:
-            word, *arguments = pipe.recv()
-            pipe.send(getattr(street, word)(*arguments))
+            method, *arguments = pipe.recv()
+            pipe.send(getattr(cameras, method)(*arguments))

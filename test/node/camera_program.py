@@ -1,10 +1,10 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A camera in a process of its own: `python far_camera.py TYPE TOPIC RELIABILITY`.
+A camera in a process of its own: `python camera_program.py TYPE TOPIC RELIABILITY`.
 
-Publishes the image that the tests' network knows until it hears detections, prints how many, and
-goes on until its standard input is closed.
+Publishes the image that the tests' network knows until it receives detections, prints how many,
+and runs until its standard input is closed.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import sys
 from threading import Thread
 from typing import Any
 
-from pictures import MESSAGES
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from scene_messages import MESSAGES
 from vision_msgs.msg import Detection2DArray
 
 PERIOD = 0.1
@@ -25,20 +25,20 @@ PERIOD = 0.1
 
 
 def main(kind: str, topic: str, reliability: str) -> None:
-    """Publish until there is an answer, and be there until the end."""
+    """Publish until detections come, and run until standard input is closed."""
     rclpy.init()
-    node = Node('far_camera')
+    node = Node('camera_program')
     message = MESSAGES[kind]()
     publisher = node.create_publisher(type(message), topic, QoSProfile(
         depth=1, reliability=ReliabilityPolicy[reliability.upper()]))
     timer = node.create_timer(PERIOD, lambda: publisher.publish(message))
 
-    def hear(array: Any) -> None:
+    def receive(array: Any) -> None:
         if not timer.is_canceled():
             timer.cancel()
             print(f'{len(array.detections)} detections', flush=True)
 
-    node.create_subscription(Detection2DArray, 'fcos/detections', hear, 10)
+    node.create_subscription(Detection2DArray, 'fcos/detections', receive, 10)
     Thread(target=_end_with_input, daemon=True).start()
     try:
         rclpy.spin(node)
