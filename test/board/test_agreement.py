@@ -14,6 +14,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 import pytest
 from tiny_models import SIZE, write
+from waiting import TIMEOUT
 
 from fcos_ros.backends import load
 from fcos_ros.core.decode import Criteria, Decoder
@@ -83,7 +84,7 @@ def model_for(board, integers, reals):
 
 
 def pixels(reals):
-    """Tell boxes in pixels; strides are powers of two, so this rounds nothing."""
+    """Return boxes in pixels; strides are powers of two, so this rounds nothing."""
     factors = [1] * LEVELS + list(STRIDES) + [1] * LEVELS
     return [values * np.float32(factor) for values, factor in zip(reals, factors)]
 
@@ -128,6 +129,7 @@ def test_every_engine_gives_the_files_detections_bit_for_bit(
     plug_in(engine.image)
     model = model_for(engine.board, integers, reals)
     backend = load(write(tmp_path, model), engine.backend)
+    backend.time_limit = TIMEOUT  # only libdnn has one
     found = Detector(backend).detect(FRAME, CRITERIA).detections
     require_equal(found, decoded(model))
     backend.close()

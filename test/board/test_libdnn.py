@@ -12,14 +12,16 @@ from __future__ import annotations
 import ctypes
 from dataclasses import replace
 import shutil
-from threading import Event, Thread
+from threading import Thread
 from time import monotonic, sleep
 
 from board.libdnn.build import build, compiler
 from cores import bookings
+from manual_clock import ManualClock
 from model_file import PUBLISHED, RGB, Answer, Thing, fcos, paint, write_model
 import numpy as np
 import pytest
+from waiting import HANG_TIMEOUT, TIMEOUT, functions_of, wait_until
 
 from fcos_ros.backends import (
     InferenceError,
@@ -49,12 +51,9 @@ SMALL = {
 THINGS = (Thing(0, (10, 20, 60, 90)), Thing(16, (70, 30, 120, 100), 2.0))
 BYTES = 128 * 128 * 3 // 2
 
-PATIENCE = 1.0
-"""Seconds for an inference of milliseconds, where others hang: the machine may be busy."""
 
-
-class Board:
-    """The simulator in this process, and the environment in which it is found."""
+class LibdnnSimulator:
+    """The simulated C runtime in this process, and the environment in which it is found."""
 
     def __init__(self, library, folder, environment):
         self.folder = folder
@@ -72,21 +71,20 @@ class Board:
     def in_use(self):
         return {what: self.count(what) for what in ('models', 'memories', 'tasks')}
 
-    def wait(self):
-        """Wait for the BPU to end all that it does."""
-        while self.count('running'):
-            sleep(0.001)
+    def wait_until_running(self):
+        """Wait until the BPU has begun an inference."""
+        wait_until(lambda: self.count('running'))
 
     def go_on(self):
-        """End what hangs."""
+        """End the inferences that hang."""
         self._simulator.fcos_sim_go_on()
-        self.wait()
+        wait_until(lambda: not self.count('running'))
 
     def write(self, model, *answers):
         model = model.answering(*answers) if answers else model
         return write_model(self.folder / f'{model.name}.bin', model), model
 
-    def load(self, model, *answers, time_limit=5.0):
+    def load(self, model, *answers, time_limit=TIMEOUT):
         path, model = self.write(model, *(answers or (paint(model, THINGS),)))
         return LibdnnBackend(path, time_limit=time_limit), model
 
@@ -103,7 +101,7 @@ def compiled(tmp_path_factory):
 def lasting_board(compiled, tmp_path, monkeypatch):
     """A board of its own for each test: a copy of the library has a state of its own."""
     monkeypatch.delenv('FCOS_SIM_FAULT', raising=False)
-    board = Board(shutil.copy(compiled, tmp_path), tmp_path, monkeypatch)
+    board = LibdnnSimulator(shutil.copy(compiled, tmp_path), tmp_path, monkeypatch)
     yield board
     assert board.count('violations') == 0
 
@@ -240,16 +238,14 @@ def test_a_flush_left_out_would_be_noticed(board, monkeypatch, direction):
 
 
 def test_python_goes_on_during_an_inference(board):
-    backend, _ = board.load(replace(SMALL['x5'], service_us=300_000))
-    done = Event()
-    thread = Thread(target=lambda: (backend.infer(tensor()), done.set()))
+    board.set(FCOS_SIM_FAULT='hang:1')
+    backend, _ = board.load(SMALL['x5'])
+    thread = Thread(target=backend.infer, args=(tensor(),))
     thread.start()
-    ticks = 0
-    while not done.is_set():
-        sleep(0.005)
-        ticks += 1
+    board.wait_until_running()
+    assert thread.is_alive()
+    board.go_on()  # nothing else would end the inference
     thread.join()
-    assert ticks > 10
     backend.close()
 
 
@@ -331,12 +327,13 @@ def test_not_a_number_is_no_detection(board):
 
 def test_a_late_inference_keeps_its_memory_and_others_get_other(board):
     board.set(FCOS_SIM_FAULT='hang:1')
-    backend, _ = board.load(SMALL['x5'], time_limit=PATIENCE)
+    backend, _ = board.load(SMALL['x5'], time_limit=0.2)
     late = backend.new_input()
     start = monotonic()
     with pytest.raises(LateError, match='not done in time'):
         backend.infer(late)
-    assert monotonic() - start >= PATIENCE
+    assert monotonic() - start >= 0.2
+    backend.time_limit = TIMEOUT
     other = backend.new_input()
     assert not np.shares_memory(late, other)
     assert len(decoded(backend.info, backend.infer(other))) == 2
@@ -354,21 +351,23 @@ def test_a_late_inference_keeps_its_memory_and_others_get_other(board):
 
 def test_memory_in_which_the_bpu_is_late_gets_no_other_inference(board):
     board.set(FCOS_SIM_FAULT='hang:1')
-    backend, _ = board.load(SMALL['x5'], time_limit=PATIENCE)
-    shared, failures = backend.new_input(), []
+    backend, _ = board.load(SMALL['x5'], time_limit=HANG_TIMEOUT)
+    shared, errors = backend.new_input(), []
 
     def work(tensor):
         try:
             backend.infer(tensor)
         except LateError as error:
-            failures.append(str(error))
+            errors.append(str(error))
 
-    threads = [Thread(target=work, args=(shared,)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
+    first, second = (Thread(target=work, args=(shared,)) for _ in range(2))
+    first.start()
+    board.wait_until_running()
+    second.start()
+    wait_until(lambda: 'infer' in functions_of(second))
+    for thread in (first, second):
         thread.join()
-    assert ['hbDNNWaitTaskDone' in failure for failure in sorted(failures)] == [True, False]
+    assert ['hbDNNWaitTaskDone' in error for error in sorted(errors)] == [True, False]
     assert board.count('tasks') == 1
     board.go_on()
     del shared
@@ -391,39 +390,44 @@ def test_a_bpu_that_ends_nothing_gets_no_more_and_waits_for_nobody(board, monkey
     backend.close()
 
 
-def test_while_one_thread_waits_in_vain_others_infer(board):
+def test_while_one_thread_waits_others_infer(board):
     board.set(FCOS_SIM_FAULT='hang:1')
-    backend, _ = board.load(SMALL['x5'], time_limit=PATIENCE)
-    with pytest.raises(InferenceError):
-        backend.infer(tensor())
-    found = []
-    thread = Thread(target=lambda: found.append(
-        len(decoded(backend.info, backend.infer(tensor())))))
-    thread.start()
-    thread.join()
-    assert found == [2]
+    backend, _ = board.load(SMALL['x5'])
+    waiting = Thread(target=backend.infer, args=(tensor(),))
+    waiting.start()
+    board.wait_until_running()
+    assert len(decoded(backend.info, backend.infer(tensor()))) == 2
+    assert waiting.is_alive()
     board.go_on()
+    waiting.join()
     backend.close()
 
 
-def workers_on_a_clock(board, monkeypatch, count, **facts):
-    """Give workers that share a model a clock that stands still."""
-    clock = [0.0]
-    monkeypatch.setattr(worker, 'BackOff', lambda: BackOff(lambda: clock[0]))
-    backend, _ = board.load(SMALL['x5'], **facts)
+@pytest.fixture
+def clock(monkeypatch):
+    """Return the clock by which workers wait before they try again."""
+    clock = ManualClock()
+    monkeypatch.setattr(worker, 'BackOff', lambda: BackOff(clock))
+    return clock
+
+
+def local_workers(backend, count):
+    """Return workers that share a model."""
     recipe = Recipe(backend.info.path, 'libdnn')
-    return [worker.LocalWorker(recipe, backend) for _ in range(count)], clock
+    return [worker.LocalWorker(recipe, backend) for _ in range(count)]
 
 
 def picture():
     return Frame.wrap(tensor(), Size(128, 128), 'nv12')
 
 
-def test_a_late_frame_is_lost_alone_and_the_next_is_served(board, monkeypatch):
+def test_a_late_frame_is_lost_alone_and_the_next_is_served(board, clock):
     board.set(FCOS_SIM_FAULT='hang:1')
-    (first, second), _ = workers_on_a_clock(board, monkeypatch, 2, time_limit=PATIENCE)
+    backend, _ = board.load(SMALL['x5'], time_limit=0.05)
+    first, second = local_workers(backend, 2)
     with pytest.raises(LateError):
         first.detect(picture())
+    backend.time_limit = TIMEOUT
     assert len(second.detect(picture()).detections) == 2
     assert len(first.detect(picture()).detections) == 2
     board.go_on()
@@ -433,18 +437,20 @@ def test_a_late_frame_is_lost_alone_and_the_next_is_served(board, monkeypatch):
 def test_workers_have_the_deadline_that_is_set(board):
     board.set(FCOS_SIM_FAULT='hang:1')
     path, _ = board.write(SMALL['x5'], paint(SMALL['x5'], THINGS))
-    (only,) = worker.open_workers(Recipe(path, 'libdnn'), 1, deadline=0.05)
+    deadline = 1.5 * libdnn.TIME_LIMIT
+    (only,) = worker.open_workers(Recipe(path, 'libdnn'), 1, deadline)
     start = monotonic()
     with pytest.raises(LateError):
         only.detect(picture())
-    assert 0.05 <= monotonic() - start < libdnn.TIME_LIMIT
+    assert monotonic() - start >= deadline, 'the default would be less'
     board.go_on()
     only.close()
 
 
-def test_a_bpu_that_hangs_for_good_costs_a_wait_now_and_then_only(board, monkeypatch):
+def test_a_bpu_that_hangs_for_good_costs_a_wait_now_and_then_only(board, clock):
     board.set(FCOS_SIM_FAULT='hang')
-    (hanging,), clock = workers_on_a_clock(board, monkeypatch, 1, time_limit=0.05)
+    backend, _ = board.load(SMALL['x5'], time_limit=0.05)
+    hanging, = local_workers(backend, 1)
     for _ in range(2):
         with pytest.raises(LateError):
             hanging.detect(picture())
@@ -453,7 +459,7 @@ def test_a_bpu_that_hangs_for_good_costs_a_wait_now_and_then_only(board, monkeyp
         with pytest.raises(worker.WorkerError, match=r'2 times in a row.* again in 0\.5 s'):
             hanging.detect(picture())
     assert board.count('tasks') == tasks == 2
-    clock[0] += 0.5
+    clock.advance(0.5)
     with pytest.raises(LateError):
         hanging.detect(picture())
     board.go_on()
@@ -525,16 +531,21 @@ def test_a_closed_model_says_so_and_may_be_closed_again(board):
 
 
 def test_closing_waits_for_what_is_under_way(board):
-    backend, _ = board.load(replace(SMALL['x5'], service_us=200_000))
-    counted = []
-    thread = Thread(target=lambda: counted.append(
-        len(decoded(backend.info, backend.infer(tensor())))))
-    thread.start()
-    while not board.count('running'):
-        sleep(0.001)
-    backend.close()
-    thread.join()
-    assert counted == [2]
+    board.set(FCOS_SIM_FAULT='hang:1')
+    backend, _ = board.load(SMALL['x5'])
+    found = []
+    inferring = Thread(target=lambda: found.extend(
+        decoded(backend.info, backend.infer(tensor())).class_ids))
+    inferring.start()
+    board.wait_until_running()
+    closing = Thread(target=backend.close)
+    closing.start()
+    wait_until(lambda: 'close' in functions_of(closing))
+    assert board.count('models') == 1
+    board.go_on()
+    for thread in (inferring, closing):
+        thread.join()
+    assert len(found) == 2
 
 
 def test_of_several_models_the_first_is_taken(board):
