@@ -13,6 +13,7 @@ from importlib.util import find_spec
 import os
 from pathlib import Path
 import re
+import signal
 
 from hypothesis import HealthCheck, settings
 import pytest
@@ -32,6 +33,9 @@ if os.environ.get('ROS_DISTRO') == 'humble':
     # What Humble reads instead of the discovery range; later ones warn about it.
     os.environ['ROS_LOCALHOST_ONLY'] = '1'
 
+
+# A shell has SIGINT ignored in what it runs in the background; our processes would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Examples may take any time; in CI they are always the same.
 settings.register_profile('fcos', deadline=None, suppress_health_check=[HealthCheck.too_slow],
