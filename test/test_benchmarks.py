@@ -13,25 +13,31 @@ GOOD = {name: {'received': 90.0, 'rate': rate, 'age': '9.0', 'ordered': True, 'a
 
 
 @pytest.fixture
-def cameras(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).resolve().parent.parent / 'benchmarks')
-    return import_module('cameras')
+def benchmark(monkeypatch):
+    """Return a function that imports a benchmark, which then measures what a test says."""
+    def load(name, **measured):
+        monkeypatch.syspath_prepend(Path(__file__).resolve().parent.parent / 'benchmarks')
+        module = import_module(name)
+        bench = SimpleNamespace(
+            libdnn='libdnn.so', model=lambda row: 'model', ask=lambda *words: measured)
+        monkeypatch.setattr(module, 'Bench', lambda *_: bench)
+        monkeypatch.setattr('sys.argv', [f'{name}.py'])
+        return module
+    return load
 
 
 @pytest.fixture
-def measure(cameras, monkeypatch):
-    """Run the benchmark as if this had been measured under its second load."""
-    def run(found):
+def measure_cameras(benchmark, monkeypatch):
+    """Return a function that runs `cameras.py` under its second load only."""
+    def run(measured):
+        cameras = benchmark('cameras', **measured)
         monkeypatch.setattr(cameras, 'LOADS', cameras.LOADS[1:])
-        bench = SimpleNamespace(model=lambda row: 'model', ask=lambda *words: found)
-        monkeypatch.setattr(cameras, 'Bench', lambda *_: bench)
-        monkeypatch.setattr('sys.argv', ['cameras.py'])
         return cameras.main()
     return run
 
 
-def test_shares_by_weight_in_order_and_accounted_for_are_a_success(measure, capsys):
-    assert measure(GOOD) == 0
+def test_shares_by_weight_in_order_and_accounted_for_are_a_success(measure_cameras, capsys):
+    assert measure_cameras(GOOD) == 0
     assert '| front | 2 | 90.00 | 41.00 | 102.0% | 9.0 | yes | yes |' in capsys.readouterr().out
 
 
@@ -41,8 +47,8 @@ def test_shares_by_weight_in_order_and_accounted_for_are_a_success(measure, caps
     pytest.param({'ordered': False}, 'detections of left came out of order', id='order'),
     pytest.param({'accounted': False}, 'the account of left does not add up', id='account'),
 ])
-def test_whatever_is_wrong_is_named_and_a_failure(measure, capsys, change, words):
-    assert measure({**GOOD, 'left': {**GOOD['left'], **change}}) == 1
+def test_whatever_is_wrong_is_named_and_a_failure(measure_cameras, capsys, change, words):
+    assert measure_cameras({**GOOD, 'left': {**GOOD['left'], **change}}) == 1
     assert words in capsys.readouterr().out
 
 
@@ -54,7 +60,26 @@ def test_whatever_is_wrong_is_named_and_a_failure(measure, capsys, change, words
     pytest.param(0.0, (0, 0, 0, 0), (0, 0, 0, 0), id='nothing came'),
 ])
 def test_a_share_is_what_a_camera_sends_or_its_part_of_what_the_others_leave(
-        cameras, total, sent, expected):
+        benchmark, total, sent, expected):
+    cameras = benchmark('cameras')
     weights = dict(zip(cameras.NAMES, (2.0, 1.0, 1.0, 1.0)))
     found = cameras.shares(total, dict(zip(cameras.NAMES, sent)), weights)
     assert [found[name] for name in cameras.NAMES] == pytest.approx(expected)
+
+
+OUTAGE = {'outage': 1.25, 'start': 0.5, 'failed': 1, 'ordered': True, 'accounted': True}
+
+
+def test_an_outage_of_any_length_is_a_success(benchmark, capsys):
+    assert benchmark('outages', **OUTAGE).main() == 0
+    line = '| the only worker is killed | 1.25 | 1.25 | 0.50 | 1/1/1 | yes | yes |'
+    assert line in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(('change', 'words'), [
+    ({'ordered': False}, 'the only worker is killed: detections came out of order'),
+    ({'accounted': False}, 'the only worker is killed: the account of frames does not add up'),
+], ids=['order', 'account'])
+def test_an_outage_that_loses_order_or_frames_is_a_failure(benchmark, capsys, change, words):
+    assert benchmark('outages', **{**OUTAGE, **change}).main() == 1
+    assert words in capsys.readouterr().out

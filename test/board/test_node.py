@@ -61,7 +61,7 @@ def classes(array):
 
 def count_failed(graph):
     """Return how many frames failed; assert that all are accounted for, and in order."""
-    counts = graph.settled_counts()
+    counts = graph.new_counts(in_flight=0)
     assert sum(counts[fate] for fate in FATES) == counts['received']
     stamps = [array.header.stamp.sec for array in graph.arrays]
     assert stamps == sorted(set(stamps))
@@ -231,7 +231,7 @@ def test_monstrous_outputs_make_no_monstrous_boxes(board, image_name, value):
                 assert 0 <= centre - side / 2 <= centre + side / 2 <= SIZE
             assert 0.5 <= detection.results[0].hypothesis.score <= 1
         assert classes(graph.detect(image(CAR, 2))) == ['2']
-        assert graph.settled_counts()['failed'] == 0
+        assert graph.new_counts(in_flight=0)['failed'] == 0
 
 
 def test_a_board_that_fails_again_and_again_loses_no_account_and_no_order(board):

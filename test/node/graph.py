@@ -166,10 +166,10 @@ class Graph(AbstractContextManager['Graph']):
         status = self.wait_for_status('frames', wanted)
         return {entry.key: entry.value for entry in status.values}
 
-    def settled_counts(self) -> dict[str, int]:
-        """Return the counts of the first report from now on without a frame in flight."""
+    def new_counts(self, **expected: int) -> dict[str, int]:
+        """Return counts as expected of a report that comes from now on."""
         self._read = len(self.reports)
-        values = self.wait_for_counts(in_flight=0)
+        values = self.wait_for_counts(**expected)
         return {fate: int(values[fate]) for fate in ('received', *FATES)}
 
     def _spin(self) -> None:
