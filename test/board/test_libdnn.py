@@ -374,7 +374,7 @@ def test_memory_in_which_the_bpu_is_late_gets_no_other_inference(board):
     backend.close()
 
 
-def test_a_bpu_that_ends_nothing_gets_no_more_and_waits_for_nobody(board, monkeypatch):
+def test_a_bpu_that_ends_no_inference_gets_no_more(board, monkeypatch):
     monkeypatch.setattr(libdnn, 'MOST_LATE', 2)
     board.set(FCOS_SIM_FAULT='hang')
     backend, _ = board.load(SMALL['x5'], time_limit=0.05)

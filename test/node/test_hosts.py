@@ -32,8 +32,8 @@ class Host:
         ip('-n', self.name, *words)
 
     @contextmanager
-    def run(self, *command):
-        """Run Python on this host; kill it when no test waits for it any more."""
+    def run(self, *command, timeout=TIMEOUT):
+        """Run Python on this host, and kill it after `timeout` seconds."""
         folders = os.pathsep.join(folder for folder in sys.path if folder)
         process = subprocess.Popen(
             ['ip', 'netns', 'exec', self.name, 'unshare', '--mount', 'sh', '-c', SEPARATE, 'sh',
@@ -41,7 +41,7 @@ class Host:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
             env={**os.environ, 'PYTHONPATH': folders, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET',
                  'ROS_LOCALHOST_ONLY': '0'})
-        timer = Timer(2 * TIMEOUT, os.killpg, [process.pid, signal.SIGKILL])
+        timer = Timer(timeout, os.killpg, [process.pid, signal.SIGKILL])
         timer.start()
         try:
             yield process
@@ -87,9 +87,10 @@ def test_each_transport_crosses_the_network_also_when_the_camera_is_replaced(
     here, there = hosts
     model = write_fcos(tmp_path / 'squares.onnx', half_box=8.0)
     camera = str(Path(__file__).with_name('camera_program.py'))
-    with here.run('-m', 'fcos_ros.node.fcos_node', '--ros-args', '-p', f'model:={model}'):
-        for transport, reliability in (
-                ('raw', 'reliable'), ('compressed', 'best_effort'), ('hbmem', 'reliable')):
+    cameras = (('raw', 'reliable'), ('compressed', 'best_effort'), ('hbmem', 'reliable'))
+    with here.run('-m', 'fcos_ros.node.fcos_node', '--ros-args', '-p', f'model:={model}',
+                  timeout=(1 + len(cameras)) * TIMEOUT):
+        for transport, reliability in cameras:
             with there.run(camera, transport, 'image', reliability) as process:
                 assert process.stdout.readline() == '1 detections\n', transport
                 process.stdin.close()

@@ -299,7 +299,7 @@ def test_several_sources_keep_their_orders_and_their_accounts(seed):
         assert account.in_flight == 0
 
 
-def test_a_worker_that_is_not_ready_takes_no_frame_and_holds_up_nobody():
+def test_a_worker_that_is_not_ready_takes_no_frame_and_holds_up_no_other():
     unready = UnreadyWorker()
     source = FrameSource.of(unready, ReadyWorker(), ReadyWorker())
     for ticket in range(30):

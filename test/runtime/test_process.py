@@ -43,7 +43,7 @@ def test_several_threads_may_end_it():
     assert children() == before
 
 
-def test_what_not_even_sigkill_ends_holds_up_nobody_and_is_buried_later(monkeypatch):
+def test_a_process_that_sigkill_does_not_end_is_left_alone_and_reaped_later(monkeypatch):
     monkeypatch.setattr(process, 'KILLING', 0.1)
     before = children()
     stuck = Process(LISTEN)

@@ -62,7 +62,7 @@ def test_silence_is_told_from_an_end(ends, said):
         line.receive()
 
 
-def test_a_line_to_nobody_raises(ends):
+def test_a_line_whose_other_end_is_closed_raises(ends):
     ends[0].close()
     with pytest.raises(OSError, match='Broken pipe'):
         Line(ends[1]).send('hello')
