@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 import sys
 
+from board.libdnn.build import build, compiler
 import pytest
 
 from fcos_ros.backends import hobot_dnn
@@ -14,9 +15,17 @@ IMAGES = Path(__file__).parent / 'simulator' / 'images'
 VENDOR = {'hbm_runtime', 'hobot_dnn', 'hobot_dnn_rdkx5'}
 
 
+@pytest.fixture(scope='module')
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the simulator of the board's C runtime."""
+    if compiler() is None:
+        pytest.skip('there is no C compiler `cc`')
+    return build(tmp_path_factory.mktemp('libdnn'))
+
+
 @pytest.fixture
 def plug_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], None]]:
-    """Make importable what a board's image has: a folder of `simulator/images`."""
+    """Return a function that makes the modules of a system image importable."""
     def plug_in(image: str) -> None:
         monkeypatch.syspath_prepend(str(IMAGES / image))
 

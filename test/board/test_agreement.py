@@ -7,7 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from board.libdnn.build import build, compiler
 from model_file import Answer, fcos
 import numpy as np
 import onnx
@@ -49,13 +48,6 @@ ENGINES = {
     'libdnn X3': Engine('libdnn', 'x3'),
     'libdnn X5': Engine('libdnn', 'x5'),
 }
-
-
-@pytest.fixture(scope='module')
-def library(tmp_path_factory):
-    if compiler() is None:
-        pytest.skip('there is no C compiler `cc`')
-    return build(tmp_path_factory.mktemp('libdnn'))
 
 
 @pytest.fixture(scope='module')

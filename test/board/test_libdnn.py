@@ -15,7 +15,6 @@ import shutil
 from threading import Thread
 from time import monotonic, sleep
 
-from board.libdnn.build import build, compiler
 from cores import bookings
 from manual_clock import ManualClock
 from model_file import PUBLISHED, RGB, Answer, Thing, fcos, paint, write_model
@@ -41,8 +40,6 @@ from fcos_ros.runtime import worker
 from fcos_ros.runtime.back_off import BackOff
 from fcos_ros.runtime.detector import Detector
 from fcos_ros.runtime.protocol import Recipe
-
-pytestmark = pytest.mark.skipif(compiler() is None, reason='there is no C compiler `cc`')
 
 SMALL = {
     'x5': fcos('small_x5', 'x5', 128, first_name=10, step=3),
@@ -92,16 +89,11 @@ class LibdnnSimulator:
 NOTHING = {'models': 0, 'memories': 0, 'tasks': 0}
 
 
-@pytest.fixture(scope='session')
-def compiled(tmp_path_factory):
-    return build(tmp_path_factory.mktemp('libdnn'))
-
-
 @pytest.fixture
-def lasting_board(compiled, tmp_path, monkeypatch):
+def lasting_board(library, tmp_path, monkeypatch):
     """A board of its own for each test: a copy of the library has a state of its own."""
     monkeypatch.delenv('FCOS_SIM_FAULT', raising=False)
-    board = LibdnnSimulator(shutil.copy(compiled, tmp_path), tmp_path, monkeypatch)
+    board = LibdnnSimulator(shutil.copy(library, tmp_path), tmp_path, monkeypatch)
     yield board
     assert board.count('violations') == 0
 

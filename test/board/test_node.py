@@ -13,7 +13,6 @@ from dataclasses import replace
 import os
 import signal
 
-from board.libdnn.build import build, compiler
 from board_environment import BoardEnvironment
 from child_processes import children
 from model_file import Answer
@@ -38,13 +37,6 @@ MODELS = {'x5': 'x5', 'x3_jammy': 'x3', 'x3_focal': 'x3'}
 @pytest.fixture
 def board(tmp_path, monkeypatch):
     return BoardEnvironment(tmp_path, monkeypatch)
-
-
-@pytest.fixture(scope='module')
-def library(tmp_path_factory):
-    if compiler() is None:
-        pytest.skip('there is no C compiler `cc`')
-    return build(tmp_path_factory.mktemp('libdnn'))
 
 
 def image(pixels, number=1):

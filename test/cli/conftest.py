@@ -11,7 +11,7 @@ import pytest
 from fcos_ros.cli.main import main
 
 
-class Said(NamedTuple):
+class CommandResult(NamedTuple):
     """Exit code, stdout and stderr of a command."""
 
     code: int
@@ -22,15 +22,15 @@ class Said(NamedTuple):
 @pytest.fixture
 def fcos(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
-) -> Callable[..., Said]:
+) -> Callable[..., CommandResult]:
     """Return a function that runs `fcos` in this process; it also captures native output."""
     monkeypatch.setenv('AMENT_PREFIX_PATH', sys.prefix)
 
-    def run(*arguments: object) -> Said:
+    def run(*arguments: object) -> CommandResult:
         capfd.readouterr()
         try:
             code = main([str(argument) for argument in arguments])
         except SystemExit as end:  # argparse
             code = int(end.code or 0)
-        return Said(code, *capfd.readouterr())
+        return CommandResult(code, *capfd.readouterr())
     return run

@@ -23,7 +23,7 @@ SEPARATE = 'mount -t tmpfs tmpfs /dev/shm && exec "$@"'
 
 
 class Host:
-    """A network namespace, with an end of the cable."""
+    """A network namespace with one end of the cable."""
 
     def __init__(self, name):
         self.name = name

@@ -18,7 +18,7 @@ SCENE = white_square(128, 5, 3)
 
 @pytest.fixture
 def declared(tmp_path):
-    """Declare the parameters on a node that is given a file with these lines."""
+    """Return a function that declares the parameters of a node with a parameter file."""
     context = rclpy.Context()
     rclpy.init(context=context)
     nodes = []

@@ -19,8 +19,8 @@ def model(tmp_path_factory):
     return str(write_fcos(path, half_box=16.0))
 
 
-def show(graph, columns, start=1, rate=10):
-    """Show a square that steps from column to column of cells; returns its numbers."""
+def track_ids(graph, columns, start=1, rate=10):
+    """Publish a square that steps from column to column of cells; return its track ids."""
     numbers = []
     for step, column in enumerate(columns):
         scene = EMPTY if column is None else white_square(SIZE, column, ROW)
@@ -32,24 +32,24 @@ def show(graph, columns, start=1, rate=10):
 
 def test_without_tracking_objects_have_no_numbers(model):
     with Graph(model=model) as graph:
-        assert show(graph.wait_until_connected(), [4, 5, 6, 7]) == [['']] * 4
+        assert track_ids(graph.wait_until_connected(), [4, 5, 6, 7]) == [['']] * 4
 
 
 def test_a_moving_object_keeps_its_number_also_when_it_is_hidden_for_a_moment(model):
     with Graph(model=model, track=True) as graph:
-        numbers = show(graph.wait_until_connected(), [4, 5, 6, 7, None, 9, 10])
+        numbers = track_ids(graph.wait_until_connected(), [4, 5, 6, 7, None, 9, 10])
         assert numbers[:2] == [[''], ['']], 'not before it has been seen three times'
         assert numbers[2:] == [['1'], ['1'], [], ['1'], ['1']]
 
 
 def test_another_object_gets_another_number_and_none_comes_twice(model):
     with Graph(model=model, track=True) as graph:
-        assert show(graph.wait_until_connected(), [4, 4, 4])[-1] == ['1']
-        assert show(graph, [12, 12, 12], start=60)[-1] == ['2'], 'long after the memory'
+        assert track_ids(graph.wait_until_connected(), [4, 4, 4])[-1] == ['1']
+        assert track_ids(graph, [12, 12, 12], start=60)[-1] == ['2'], 'long after the memory'
         assert graph.set(track=False) == ''
-        assert show(graph, [12], start=61) == [['']]
+        assert track_ids(graph, [12], start=61) == [['']]
         assert graph.set(track=True) == ''
-        assert show(graph, [12, 12, 12], start=120)[-1] == ['3']
+        assert track_ids(graph, [12, 12, 12], start=120)[-1] == ['3']
 
 
 def test_what_only_a_track_may_continue_is_never_published_without_one(model):
@@ -66,9 +66,10 @@ def test_what_only_a_track_may_continue_is_never_published_without_one(model):
 def test_each_setting_of_the_tracker_is_live(model):
     away = [4, 4, 4, 4, None, None, None, 4, 4, 4, 4]
     with Graph(model=model, track=True, track_memory=0.05) as graph:
-        assert show(graph.wait_until_connected(), away)[-1] == ['2'], 'images are 0.1 s apart'
+        assert track_ids(graph.wait_until_connected(), away)[-1] == ['2'], 'images are 0.1 s apart'
         assert graph.set(track_memory=1.0) == ''
-        assert [*show(graph, away, start=10)[3], *show(graph, [4], start=11)[0]] == ['3', '3']
+        assert track_ids(graph, away, start=10)[3] == ['3']
+        assert track_ids(graph, [4], start=11)[0] == ['3']
 
 
 def test_a_camera_without_stamps_is_tracked_by_arrival(model):

@@ -27,6 +27,7 @@ typedef struct Task {
   Block *outputs[MAX_OUTPUTS];
   int core;  // Its number, or -1 for any.
   bool hang, nan, fail;
+  unsigned hang_ends;  // As it was when the task was submitted.
   bool done, released;
   int32_t code;
 } Task;
@@ -115,10 +116,9 @@ static void end_task(Task *task) {
   pthread_mutex_unlock(&lock);
 }
 
-static void wait_while_hanging(void) {
+static void wait_while_hanging(const Task *task) {
   pthread_mutex_lock(&lock);
-  unsigned before = hang_ends;
-  while (hang_ends == before) pthread_cond_wait(&changed, &lock);
+  while (hang_ends == task->hang_ends) pthread_cond_wait(&changed, &lock);
   pthread_mutex_unlock(&lock);
 }
 
@@ -126,7 +126,7 @@ static void *run(void *argument) {
   Task *task = argument;
   prctl(PR_SET_TIMERSLACK, 1);  // Else Linux wakes us up to 50 microseconds late.
   sleep_until(after(task->model->cpu_us));
-  if (task->hang) wait_while_hanging();
+  if (task->hang) wait_while_hanging(task);
   struct timespec end = book_core(task);
   compute(task);
   sleep_until(end);
@@ -169,6 +169,7 @@ static int32_t make_task(Task *task, hbDNNTensor **outputs, const hbDNNTensor *i
   if (fault_strikes("raise")) return RUN_FAILED;
   if (fault_strikes("late")) return TIMEOUT;
   task->hang = fault_strikes("hang");
+  task->hang_ends = hang_ends;
   task->nan = fault_strikes("nan");
   task->fail = fault_strikes("wait");
   return OK;
