@@ -135,6 +135,7 @@ def play_outage(row: Row, path: str, key: str) -> None:
         graph.listen(Detection2DArray, 'fcos/detections', arrivals)
         with RepeatingCamera(graph, images(row), 1 / RATE) as camera:
             sleep(CALM)
+            before = len(arrivals.times)
             for child in children(os.getpid())[:fault.killed]:
                 os.kill(child, signal.SIGKILL)
             if fault.killed or fault.simulated:
@@ -145,7 +146,7 @@ def play_outage(row: Row, path: str, key: str) -> None:
         stamps = [array.header.stamp.sec for array in graph.arrays]
         failed = graph.new_counts()['failed']
     print(json.dumps({
-        'outage': max(later - earlier for earlier, later in pairwise(arrivals.times)),
+        'outage': max(later - earlier for earlier, later in pairwise(arrivals.times[before - 1:])),
         'start': start, 'failed': failed, 'ordered': stamps == sorted(set(stamps)),
         'accounted': accounted}))
 
