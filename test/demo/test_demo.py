@@ -111,6 +111,6 @@ def test_an_interrupted_demo_leaves_no_process_behind(blind_model, tmp_path, how
     assert len(started) == 2
     process.send_signal(how)
     _, errors = process.communicate(timeout=TIMEOUT)
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert 'Interrupted.' in errors
     wait_until(lambda: not any(map(is_alive, started)))
