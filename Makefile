@@ -1,21 +1,22 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# Everything starts here: `make` alone lists what there is.
+# `make` without a target lists the targets.
 
 PYTHON ?= python3
 RUN = .venv/bin/python
 
 help:
-	@echo 'make demo    run the node on rendered scenes and report what it finds'
+	@echo 'make demo    run the node on rendered scenes and report latency, precision and recall'
 	@echo 'make test    check style and types, and run all tests'
-	@echo 'make setup   make the virtual environments only'
-	@echo 'make lint    check style only'
+	@echo 'make setup   create the virtual environments only'
+	@echo 'make lint    check style, language and generated documents only'
+	@echo 'make docs    write the generated parts of the documents'
 	@echo 'make types   check types only'
 	@echo 'make bench   run the benchmarks'
-	@echo 'make train   train the network of the demo anew'
-	@echo 'make clean   remove the virtual environments and all that was built'
+	@echo 'make train   train the demo network again'
+	@echo 'make clean   remove the virtual environments and all build outputs'
 	@echo
-	@echo 'PYTHON=/path/to/python3.11 chooses the Python; a sourced ROS 2 is used as it is.'
+	@echo 'PYTHON=/path/to/python3.11 chooses the Python. A sourced ROS 2 is used as it is.'
 
 demo: setup-demo
 	@$(RUN) -m fcos_ros.demo
@@ -26,17 +27,22 @@ test: lint types
 
 lint: setup
 	@$(RUN) -m ruff check
+	@$(RUN) -m tools.words
+	@$(RUN) -m tools.docs --check
 
-# Once against the installed rclpy, once against Humble's, which has few types of its own.
+docs: setup
+	@$(RUN) -m tools.docs
+
+# mypy checks against the installed rclpy, and against Humble's, which has few types.
 HUMBLE = --python-executable .venv/humble/bin/python --cache-dir .mypy_cache/humble \
   --allow-untyped-calls --implicit-reexport --no-warn-unused-ignores --no-warn-return-any \
   --disable-error-code type-arg
 
-# The libraries of Python 3.10, where no other is there: older than most of their types.
+# Without a newer Python, mypy checks against the libraries of Python 3.10, which have few types.
 FLOOR = --allow-untyped-calls --no-warn-unused-ignores --no-warn-return-any \
   --disable-error-code comparison-overlap --disable-error-code import-untyped
 
-UNCHECKED = echo "types: not checked, those of ROS 2 $$ROS_DISTRO and of its libraries are not known"
+UNCHECKED = echo "types: not checked, as the types of ROS 2 $$ROS_DISTRO and its libraries are unknown"
 
 types: setup
 	@if [ -n "$$ROS_DISTRO" ]; then \
@@ -55,7 +61,7 @@ setup-demo: python
 
 python:
 	@command -v $(PYTHON) > /dev/null || { \
-	  echo 'There is no $(PYTHON). Install one with:'; \
+	  echo '$(PYTHON) was not found. Install it with:'; \
 	  echo '  sudo apt install g++ $(notdir $(PYTHON)) $(notdir $(PYTHON))-venv $(notdir $(PYTHON))-dev'; \
 	  exit 1; }
 
@@ -72,4 +78,4 @@ clean:
 	  demo_output *.egg-info
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo test lint types setup setup-demo python bench train clean
+.PHONY: help demo test lint docs types setup setup-demo python bench train clean

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the package for colcon and for pip; `package.xml` holds name, version and license."""
+"""Build the package for colcon and pip; name, version and license come from `package.xml`."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,7 +13,7 @@ MAINTAINER = MANIFEST.find('maintainer')
 
 
 def share_files():
-    """List what goes below `share`, folder by folder, as setuptools wants it."""
+    """Yield each folder below `share` with its files, as setuptools expects."""
     yield 'share/ament_index/resource_index/packages', [f'resource/{NAME}']
     yield f'share/{NAME}', ['package.xml']
     for folder in ('config', 'launch', 'models'):
@@ -31,7 +31,7 @@ setup(
     packages=find_packages(include=[NAME, f'{NAME}.*']),
     data_files=list(share_files()),
     python_requires='>=3.10',
-    # What it needs stands in package.xml: pip would put a second numpy or OpenCV before ROS 2's.
+    # The dependencies are in package.xml: pip's numpy and OpenCV would hide those of ROS 2.
     extras_require={'onnx': ['onnxruntime'], 'test': ['hypothesis', 'pytest']},
     zip_safe=False,
     entry_points={'console_scripts': [

@@ -1,22 +1,24 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Several cameras on one model, on a simulated board, and whether each gets its share.
+Measure how several cameras share one model on a simulated board.
 
-Run `python benchmarks/cameras.py`. Cameras of 640x480 NV12 at 30 Hz, each a process, show their
-images to one node with fcos_efficientnetb0 on the simulated RDK X5 of `throughput.py`. First the
-board has time for all of them, then every camera sends so much that it has not, and one of them
-counts twice. A camera's share is its part by weight of what the node publishes in all; where that
-is more than it sends, the others share what is left of it. Whoever misses it by more than 5 %, or
-gets detections out of order or not accounted for, is named, and the exit status is 1. No figure
-here was taken on a board.
+Run `python benchmarks/cameras.py`. Each camera is a process that publishes NV12 images of 640x480
+pixels. One node receives them all, with fcos_efficientnetb0 on the simulated RDK X5 of
+`throughput.py`. Under the first load, the board can process all images. Under the second load, it
+cannot, and one of the cameras has double weight.
+
+The share of a camera is its part, by weight, of all images that the node processes. If it sends
+fewer images than that, the other cameras share the rest. The exit status is 1 if a camera misses
+its share by more than 5 %, or if its detections are out of order, or if its counts do not add up.
+No figure was measured on a board.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 import json
 import os
 from pathlib import Path
@@ -26,68 +28,91 @@ from tempfile import TemporaryDirectory
 import time
 from typing import Any, NamedTuple
 
-from common.simulated_board import ROWS, START, Bench, Row, end, process
+from common.simulated_board import (
+    MODELS,
+    START_TIMEOUT,
+    PublishedModel,
+    SimulatedBoard,
+    end,
+    running,
+)
 
 from fcos_ros.core.resize import Size
 
 NODE = str(Path(__file__).with_name('throughput.py'))
-"""Whose role `node` is the node."""
+"""The script whose role `node` runs the node."""
+
 WARM_UP = 3.0
+"""Seconds before the measurement."""
+
+SETTLE_TIMEOUT = 5.0
+"""Seconds for the last images to be processed."""
+
 SIZE = Size(640, 480)
 NAMES = ('front', 'rear', 'left', 'right')
-LEEWAY = 0.05
-"""By which a camera may have less or more than its share."""
-PUBLISHED, RECEIVED = 'published', 'received'
+
+TOLERANCE = 0.05
+"""Maximum relative difference from a share."""
 
 
 class Load(NamedTuple):
-    """What the cameras send, images a second each, and the weight of each."""
+    """
+    The images that the cameras send.
+
+    :ivar rate: images per second of each camera.
+    :ivar weights: the weight of each camera.
+    """
 
     title: str
     rate: float
     weights: tuple[float, ...]
 
 
-LOADS = (Load('time for all', 30.0, (1.0, 1.0, 1.0, 1.0)),
-         Load('too much', 90.0, (2.0, 1.0, 1.0, 1.0)))
+LOADS = (Load('light load', 30.0, (1.0, 1.0, 1.0, 1.0)),
+         Load('overload', 90.0, (2.0, 1.0, 1.0, 1.0)))
 
 
 def main() -> int:
-    """Print a table a load, and what is wrong with it."""
+    """Print a table for each load, and the errors; return 1 if there are any."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument('--seconds', type=float, default=60.0, help='that are measured a load')
+    parser.add_argument('--seconds', type=float, default=60.0, help='duration of each measurement')
     parser.add_argument('--backend', default='hobot_dnn', choices=('hobot_dnn', 'libdnn'))
     parser.add_argument('--slow', type=float, default=1.0,
-                        help='rates are divided by this, on machines that cannot send as much')
+                        help='divisor of the rates, for a machine that cannot send as many images')
     options = parser.parse_args()
     print(f'THE BOARD IS SIMULATED, its CPU is this machine ({os.cpu_count()} cores).\n')
-    row, wrong = ROWS['b0'], []
+    model, errors = MODELS['b0'], []
     with TemporaryDirectory(prefix='fcos_cameras_') as folder:
-        bench = Bench(Path(folder), options.seconds)
+        board = SimulatedBoard(Path(folder), options.seconds)
         for load in LOADS:
             print(f'{load.title}: {len(NAMES)} cameras, {load.rate / options.slow:g} images/s '
                   f'each, {options.seconds:g} s\n')
-            found = bench.ask(
-                __file__, row, 'graph', bench.model(row), options.backend, options.seconds,
+            measured = board.run(
+                __file__, model, 'graph', board.write(model), options.backend, options.seconds,
                 load.rate / options.slow, *load.weights)
-            show(load, found)
-            wrong += [f'{load.title}: {fault}' for fault in faults(load, found)]
-    print('\n'.join(wrong))
-    return 1 if wrong else 0
+            print_table(load, measured)
+            errors += [f'{load.title}: {error}' for error in errors_of(load, measured)]
+    print('\n'.join(errors))
+    return 1 if errors else 0
 
 
-def parts(load: Load, found: Mapping[str, Any]) -> dict[str, float]:
-    """Tell how much of its share each camera had, 1 for all of it; 0 where nothing came."""
+def relative_rates(load: Load, measured: Mapping[str, Any]) -> dict[str, float]:
+    """Return the rate of each camera relative to its share; 0 if its share is 0."""
     weights = dict(zip(NAMES, load.weights))
-    fair = shares(sum(found[name]['rate'] for name in NAMES),
-                  {name: found[name]['received'] for name in NAMES}, weights)
-    return {name: fair[name] and found[name]['rate'] / fair[name] for name in NAMES}
+    fair = shares(sum(measured[name]['rate'] for name in NAMES),
+                  {name: measured[name]['received'] for name in NAMES}, weights)
+    return {name: fair[name] and measured[name]['rate'] / fair[name] for name in NAMES}
 
 
 def shares(
     total: float, sent: Mapping[str, float], weights: Mapping[str, float],
 ) -> dict[str, float]:
-    """Divide by weight; what is more than a camera sends goes to the others (max-min fairness)."""
+    """
+    Divide a total by weight; no camera gets more than it sends (max-min fairness).
+
+    :param total: images per second of all cameras.
+    :param sent: images per second of each camera.
+    """
     each = total / sum(weights.values()) if weights else 0.0
     full = {name for name, weight in weights.items() if sent[name] <= weight * each}
     if not full:
@@ -97,34 +122,35 @@ def shares(
     return {**taken, **shares(total - sum(taken.values()), sent, others)}
 
 
-def faults(load: Load, found: Mapping[str, Any]) -> Iterator[str]:
-    """Say which camera missed its share, or got detections that are not as they should be."""
-    for name, part in parts(load, found).items():
-        if abs(part - 1) > LEEWAY:
-            yield f'{name} had {part:.1%} of its share'
-        if not found[name]['ordered']:
-            yield f'detections of {name} came out of order'
-        if not found[name]['accounted']:
-            yield f'the account of {name} does not add up'
+def errors_of(load: Load, measured: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each error of a camera."""
+    for name, relative in relative_rates(load, measured).items():
+        if abs(relative - 1) > TOLERANCE:
+            yield f'{name} got {relative:.1%} of its share'
+        if not measured[name]['ordered']:
+            yield f'detections of {name} are out of order'
+        if not measured[name]['accounted']:
+            yield f'the counts of {name} do not add up'
 
 
-def show(load: Load, found: Mapping[str, Any]) -> None:
-    """Print what each camera sent and got."""
-    had = parts(load, found)
-    print('| camera | weight | received/s | published/s | % of its share | median ms of age | '
-          'in order | accounted for |')
+def print_table(load: Load, measured: Mapping[str, Any]) -> None:
+    """Print a row for each camera."""
+    relative = relative_rates(load, measured)
+    print('| camera | weight | received/s | published/s | % of its share | median age, ms | '
+          'in order | counts add up |')
     print('| --- | ---: | ---: | ---: | ---: | ---: | --- | --- |')
     for name, weight in zip(NAMES, load.weights):
-        one = found[name]
-        print(f'| {name} | {weight:g} | {one["received"]:.2f} | {one["rate"]:.2f} | '
-              f'{had[name]:.1%} | {one["age"]} | {"yes" if one["ordered"] else "NO"} | '
-              f'{"yes" if one["accounted"] else "NO"} |')
-    total = sum(found[name]['rate'] for name in NAMES)
-    print(f'\nAll together {total:.1f} images/s.\n', flush=True)
+        camera = measured[name]
+        print(f'| {name} | {weight:g} | {camera["received"]:.2f} | {camera["rate"]:.2f} | '
+              f'{relative[name]:.1%} | {camera["age"]} | {"yes" if camera["ordered"] else "NO"} | '
+              f'{"yes" if camera["accounted"] else "NO"} |')
+    total = sum(measured[name]['rate'] for name in NAMES)
+    print(f'\nAll cameras together: {total:.1f} images/s.\n', flush=True)
 
 
-def play_graph(row: Row, path: str, backend: str, seconds: str, rate: str, *weights: str) -> None:
-    """Start the node and the cameras, listen to all of them, and print what came."""
+def run_graph(model: PublishedModel, path: str, backend: str, seconds: str, rate: str,
+              *weights: str) -> None:
+    """Start the node and the cameras, receive all detections, and print the measurements."""
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
     rclpy.init()
@@ -132,55 +158,58 @@ def play_graph(row: Row, path: str, backend: str, seconds: str, rate: str, *weig
     executor = SingleThreadedExecutor()
     executor.add_node(listener.node)
 
-    def spin(seconds: float, condition: Any = lambda: False) -> bool:
+    def spin(seconds: float, condition: Callable[[], object] = lambda: False) -> bool:
         over = time.monotonic() + seconds
         while time.monotonic() < over and not condition():
             executor.spin_once(timeout_sec=0.1)
         return bool(condition())
 
-    own = [word for name, weight in zip(NAMES, weights) for word in (
-        '-p', f'{name}.weight:={weight}')]
-    node = ('node', row.key, '', '--ros-args', '-p', f'model:={path}', '-p', f'backend:={backend}',
-            '-p', f'workers:={row.workers}', '-p', f'cameras:=[{", ".join(NAMES)}]',
-            '-p', 'deadline:=5.0', *own)
-    with ExitStack() as running:
-        detector = running.enter_context(process(NODE, *node))
-        spin(START, lambda: all(listener.node.count_publishers(f'fcos/{name}/detections')
-                                for name in NAMES))
-        eyes = [running.enter_context(process(__file__, 'camera', row.key, name, rate))
-                for name in NAMES]
-        if not spin(START, lambda: all(listener.stamps[name] for name in NAMES)):
-            raise SystemExit(f'no detections of all cameras came in {START:g} s')
+    parameters = [
+        f'model:={path}', f'backend:={backend}', f'workers:={model.default_workers}',
+        f'cameras:=[{", ".join(NAMES)}]', 'inference_timeout:=5.0',
+        *(f'{name}.weight:={weight}' for name, weight in zip(NAMES, weights))]
+    arguments = [part for parameter in parameters for part in ('-p', parameter)]
+    with ExitStack() as stack:
+        node = stack.enter_context(
+            running(NODE, 'node', model.key, '', '--ros-args', *arguments))
+        spin(START_TIMEOUT, lambda: all(
+            listener.node.count_publishers(f'fcos/{name}/detections') for name in NAMES))
+        cameras = [stack.enter_context(running(__file__, 'camera', model.key, name, rate))
+                   for name in NAMES]
+        if not spin(START_TIMEOUT, lambda: all(listener.stamps[name] for name in NAMES)):
+            raise SystemExit(f'a camera has no detections after {START_TIMEOUT:g} s')
         spin(WARM_UP)
-        reports = {name: len(listener.accounts[name]) for name in NAMES}
+        first = {name: len(listener.counts[name]) - 1 for name in NAMES}
         spin(float(seconds))
-        spans = {name: (listener.accounts[name][reports[name] - 1], listener.accounts[name][-1])
+        spin(START_TIMEOUT, lambda: all(
+            len(listener.counts[name]) >= first[name] + 2 for name in NAMES))
+        spans = {name: (listener.counts[name][first[name]], listener.counts[name][-1])
                  for name in NAMES}
-        for eye in eyes:
-            end(eye)
-        settled = spin(5.0, lambda: all(map(listener.settled, NAMES)))
-        end(detector)
+        for camera in cameras:
+            end(camera)
+        spin(SETTLE_TIMEOUT, lambda: all(map(listener.is_settled, NAMES)))
+        end(node)
     print(json.dumps({name: {
-        'received': rate_of(spans[name], RECEIVED), 'rate': rate_of(spans[name], PUBLISHED),
+        'received': rate_of(spans[name], 'received'), 'rate': rate_of(spans[name], 'published'),
         'age': listener.ages[name],
         'ordered': listener.stamps[name] == sorted(set(listener.stamps[name])),
-        'accounted': settled and listener.settled(name)} for name in NAMES}))
+        'accounted': listener.is_settled(name)} for name in NAMES}))
 
 
-def rate_of(span: Sequence[dict[str, float]], what: str) -> float:
-    """Tell how many frames a second there were between two accounts."""
+def rate_of(span: Sequence[dict[str, float]], count: str) -> float:
+    """Return the number of frames per second between two reports."""
     first, last = span
-    return (last[what] - first[what]) / (last['moment'] - first['moment'])
+    return (last[count] - first[count]) / (last['time'] - first['time'])
 
 
 def stamp_of(serialised: bytes) -> tuple[int, int]:
-    """Read the first field of a message without the rest: a header of four bytes, the stamp."""
+    """Return the stamp of a serialised message: its first field, behind a header of 4 bytes."""
     sec, nanosec = struct.unpack_from('<iI', serialised, 4)
     return sec, nanosec
 
 
 class Listener:
-    """Keeps the stamps of all detections, and every camera's accounts."""
+    """Keeps the stamps of all detections, and the reported counts of each camera."""
 
     def __init__(self) -> None:
         from diagnostic_msgs.msg import DiagnosticArray
@@ -188,7 +217,7 @@ class Listener:
         from vision_msgs.msg import Detection2DArray
         self.node = Node('listener')
         self.stamps: dict[str, list[tuple[int, int]]] = {name: [] for name in NAMES}
-        self.accounts: dict[str, list[dict[str, float]]] = {name: [] for name in NAMES}
+        self.counts: dict[str, list[dict[str, float]]] = {name: [] for name in NAMES}
         self.ages = dict.fromkeys(NAMES, '')
         for name in NAMES:
             self.node.create_subscription(
@@ -196,53 +225,51 @@ class Listener:
                 lambda raw, name=name: self.stamps[name].append(stamp_of(raw)), 100, raw=True)
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._read, 10)
 
-    def settled(self, name: str) -> bool:
-        """Tell whether the four fates of a camera's frames add up to what came in."""
-        account = self.accounts[name][-1]
-        fates = sum(account[fate] for fate in (PUBLISHED, 'superseded', 'expired', 'failed'))
-        return fates == account[RECEIVED] and account[PUBLISHED] == len(self.stamps[name])
+    def is_settled(self, name: str) -> bool:
+        """Return whether the counts of a camera add up, and all its detections have arrived."""
+        counts = self.counts[name][-1]
+        total = sum(counts[fate] for fate in ('published', 'superseded', 'expired', 'failed'))
+        return total == counts['received'] and counts['published'] == len(self.stamps[name])
 
     def _read(self, message: Any) -> None:
-        moment = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
+        seconds = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
         for status in message.status:
             camera, _, part = status.name.rpartition(': ')[2].partition(' ')
             values = {entry.key: entry.value for entry in status.values}
             if part == 'frames':
-                self.accounts[camera].append({'moment': moment, **{
+                self.counts[camera].append({'time': seconds, **{
                     key: float(value) for key, value in values.items() if value.isdecimal()}})
             elif part == 'latency' and values:
                 self.ages[camera] = values['age p50/p95/p99 ms'].split(' / ')[0]
 
 
-def play_camera(row: Row, name: str, rate: str) -> None:
-    """Publish NV12 images at a rate, with the stamps of their time."""
+def run_camera(model: PublishedModel, name: str, rate: str) -> None:
+    """Publish NV12 images at a rate, with the present time as their stamps."""
     import numpy as np
     import rclpy
     from rclpy.node import Node
     from rclpy.signals import SignalHandlerOptions
     from sensor_msgs.msg import Image
 
-    from fcos_ros.node.qos import newest
+    from fcos_ros.node.qos import latest_qos
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = Node(f'camera_{name}')
-    publisher = node.create_publisher(Image, f'{name}/image', newest())
+    publisher = node.create_publisher(Image, f'{name}/image', latest_qos())
     message = Image(width=SIZE.width, height=SIZE.height, encoding='nv12', step=SIZE.width)
     message.data.frombytes(np.random.default_rng(0).bytes(SIZE.width * SIZE.height * 3 // 2))
     due, period = time.perf_counter(), 1 / float(rate)
-    try:
+    with suppress(KeyboardInterrupt):
         while True:
             message.header.stamp = node.get_clock().now().to_msg()
             publisher.publish(message)
             due = max(due + period, time.perf_counter() - period)
             time.sleep(max(0.0, due - time.perf_counter()))
-    except KeyboardInterrupt:
-        pass
 
 
-ROLES = {'graph': play_graph, 'camera': play_camera}
+ROLES = {'graph': run_graph, 'camera': run_camera}
 
 if __name__ == '__main__':
     if sys.argv[1:2] and sys.argv[1] in ROLES:
-        ROLES[sys.argv[1]](ROWS[sys.argv[2]], *sys.argv[3:])
+        ROLES[sys.argv[1]](MODELS[sys.argv[2]], *sys.argv[3:])
     else:
         sys.exit(main())

@@ -1,12 +1,13 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-How long from raw outputs to detections, beside plain numpy in the order of the vendor's sample.
+Measure the time from raw outputs to detections.
 
-Prints a Markdown table; run `python benchmarks/decode.py`. The outputs are synthetic, but of the
-shapes, number types and statistics of the published networks: most cells see nothing for sure,
-centerness is noise where there is no object, an object is seen by a cluster of cells. Both sides
-get the same outputs in turn, and must find the same objects.
+Run `python benchmarks/decode.py`; it prints Markdown tables. The baseline is plain numpy, in the
+order of the vendor's sample. The outputs are synthetic, with the shapes, dtypes and statistics of
+the published networks: most cells clearly detect nothing, centerness is noise where there is no
+object, and several neighbouring cells detect an object. Both get the same outputs in turn, and
+must find the same objects.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.timing import ROUNDS, interleaved_medians
 
-from fcos_ros.core.decode import Criteria, Decoder
+from fcos_ros.core.criteria import Criteria
+from fcos_ros.core.decode import Decoder
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.head import STRIDES, Head, OutputSpec
 from fcos_ros.core.resize import Size
@@ -33,15 +35,18 @@ SIZES = (512, 768, 896)
 OBJECTS = (1, 8, 30)
 DTYPES = ('int32', 'float32')
 NOISE = (-5.0, -3.0, -1.2, 0.0)
-"""Means of the centerness logit where there is no object; no training tells it what to be."""
-USUAL_NOISE = 0.0  # the demo network's
+"""Means of the centerness logit where there is no object; training does not determine it."""
+
+USUAL_NOISE = 0.0
+"""The mean of the demo network."""
+
 CLASSES = 80
 
 Array = NDArray[Any]
 
 
 class Times(NamedTuple):
-    """Median milliseconds of both sides, and what they found."""
+    """Median milliseconds of both ways, and the number of objects."""
 
     plain: float
     ours: float
@@ -62,8 +67,8 @@ def main() -> None:
             for objects in OBJECTS:
                 times = measured(size, objects, dtype, USUAL_NOISE)
                 print(f'| {size} | {objects} | {dtype} | {times}', flush=True)
-    print('\nThe same for other noise of centerness; canvas 512, 8 objects, int32:\n')
-    print('| cells past the gate | plain numpy | fcos_ros | times faster | found |')
+    print('\nWith other means of centerness; canvas 512, 8 objects, int32:\n')
+    print('| cells with enough centerness | plain numpy | fcos_ros | times faster | found |')
     print('| ---: | ---: | ---: | ---: | ---: |')
     for noise in NOISE:
         # Centerness must reach 0.5 squared, whose logit is log(1 / 3).
@@ -72,14 +77,16 @@ def main() -> None:
 
 
 def measured(size: int, objects: int, dtype: str, noise: float) -> Times:
-    """Time both sides on one image."""
+    """Time both ways on one image."""
     specs, outputs = synthetic_outputs(size, objects, dtype, np.random.default_rng(objects), noise)
     decoder = Decoder(Head.recognise(specs, Size(size, size), box_unit='stride'))
     criteria = Criteria()
-    found, expected = decoder(outputs, criteria), plain_decode(specs, outputs, criteria)
+    found = decoder.decode(outputs, criteria)
+    expected = plain_decode(specs, outputs, criteria)
     _require_equal(found, expected)
     plain, ours = interleaved_medians(
-        lambda: plain_decode(specs, outputs, criteria), lambda: decoder(outputs, criteria))
+        lambda: plain_decode(specs, outputs, criteria),
+        lambda: decoder.decode(outputs, criteria))
     return Times(plain, ours, len(found))
 
 
@@ -87,7 +94,7 @@ def synthetic_outputs(
     size: int, objects: int, dtype: str, rng: np.random.Generator, noise: float = USUAL_NOISE,
 ) -> tuple[list[OutputSpec], list[Array]]:
     """
-    Make the 15 outputs of a network with a size x size canvas that sees some objects.
+    Make the 15 outputs of a network with a size x size canvas that detects some objects.
 
     :returns: specs and arrays in the published order; boxes in stride units.
     """
@@ -114,7 +121,7 @@ def _add_object(
     size: int, logits: list[Array], distances: list[Array], centerness: list[Array],
     rng: np.random.Generator,
 ) -> None:
-    """Let the cells around the middle of a random box see it, as a trained FCOS does."""
+    """Let the cells around the centre of a random box detect it, as a trained network does."""
     width, height = np.exp(rng.uniform(np.log(24), np.log(0.5 * size), 2))
     x1, y1 = rng.uniform(0, size - width), rng.uniform(0, size - height)
     level = int(np.searchsorted((64, 128, 256, 512), max(width, height) / 1.6))
@@ -124,19 +131,19 @@ def _add_object(
     sides = np.stack([px - x1, py - y1, x1 + width - px, y1 + height - py], axis=-1)
     near = np.maximum(
         abs(px - x1 - width / 2), abs(py - y1 - height / 2)) < 1.5 * stride
-    seen = near & (sides.min(axis=-1) > 0)
-    pairs = sides[seen].reshape(-1, 2, 2)
+    inside = near & (sides.min(axis=-1) > 0)
+    pairs = sides[inside].reshape(-1, 2, 2)
     centred = np.sqrt((pairs.min(axis=1) / pairs.max(axis=1)).prod(axis=-1))
-    count = int(seen.sum())
-    logits[level][seen, class_id] = rng.normal(2.0, 0.7, count)
-    centerness[level][seen, 0] = np.log(centred / (1.001 - centred)) + rng.normal(0, 0.2, count)
-    distances[level][seen] = sides[seen] / stride * rng.normal(1, 0.03, (count, 4))
+    count = int(inside.sum())
+    logits[level][inside, class_id] = rng.normal(2.0, 0.7, count)
+    centerness[level][inside, 0] = np.log(centred / (1.001 - centred)) + rng.normal(0, 0.2, count)
+    distances[level][inside] = sides[inside] / stride * rng.normal(1, 0.03, (count, 4))
 
 
 def plain_decode(
     specs: list[OutputSpec], outputs: list[Array], criteria: Criteria,
 ) -> Detections:
-    """Decode in the order of the vendor's sample: every step on everything, NMS last."""
+    """Decode in the order of the vendor's sample: each step on all values, NMS last."""
     levels = len(STRIDES)
     boxes, scores, class_ids = [], [], []
     for index, stride in enumerate(STRIDES):

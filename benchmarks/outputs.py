@@ -1,20 +1,24 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What listeners cost: pictures with detections in them, and the messages that tell of detections.
+Measure the cost of the outputs: annotated images, and messages with detections.
 
-Prints Markdown tables; run `python benchmarks/outputs.py`. Pictures are drawn on a thread of their
-own, so `way of the frame` is all that detections wait for them; the baseline draws on the whole
-image and scales afterwards. Of messages, the time to build and the time to serialise count, both
-on the way of the frame, for listeners only but for Detection2DArray.
+Run `python benchmarks/outputs.py`; it prints Markdown tables. Images are drawn on a separate
+thread, so detections only wait for the time in the column `publish`. The baseline draws on the
+whole image and scales it afterwards. Messages are converted and serialised before the next frame
+is published. Except for Detection2DArray, this happens only if there is a subscriber. Messages
+whose package is not installed are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 import sys
 from time import perf_counter
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,20 +34,22 @@ from common.timing import ROUNDS, interleaved_medians
 
 from fcos_ros.backends import load
 from fcos_ros.core.annotate import annotate, draw
+from fcos_ros.core.arrays import Pixels
 from fcos_ros.core.detections import Detections
-from fcos_ros.core.frame import Frame, Pixels
+from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import COCO
 from fcos_ros.core.resize import Size
-from fcos_ros.node.annotations import Annotations
-from fcos_ros.node.messages import to_compressed_image, to_image
-from fcos_ros.node.outlet import Finding
-from fcos_ros.node.outlets import Arrays
-from fcos_ros.node.perception import Perception
-from fcos_ros.node.pictures import Pictures
+from fcos_ros.node.output.annotated_image import AnnotatedImageOutput
+from fcos_ros.node.output.foxglove_annotations import FoxgloveConverter
+from fcos_ros.node.output.messages import to_compressed_image, to_detection_array, to_image
+from fcos_ros.node.output.perception_targets import PerceptionTargetsConverter
+from fcos_ros.node.output.publisher import FrameDetections
 from fcos_ros.runtime.detector import StageTimes
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-PICTURES = ((Size(640, 480), 0), (Size(1920, 1080), 0), (Size(1920, 1080), 640))
+IMAGES = ((Size(640, 480), 0), (Size(1920, 1080), 0), (Size(1920, 1080), 640))
+"""Sizes of frames, and values of the parameter `annotated_width`."""
+
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 80]
 
 
@@ -53,89 +59,87 @@ def main() -> None:
     print(f'OpenCV {cv2.__version__}, one thread; milliseconds, medians of {ROUNDS} rounds\n')
     rclpy.init()
     node = LifecycleNode('outputs')
-    _print_pictures(node)
+    _print_images(node)
     _print_messages(node)
     node.destroy_node()
     rclpy.shutdown()
 
 
-def _print_pictures(node: LifecycleNode) -> None:
-    pictures = Pictures(node, '~/', COCO)
-    node.create_subscription(CompressedImage, f'{pictures.topic}/compressed', print, 1)
-    print('| nv12 frame, 10 detections | picture | draw, then scale | scale, then draw '
-          '| raw message | JPEG message | way of the frame |')
+def _print_images(node: LifecycleNode) -> None:
+    output = AnnotatedImageOutput(node, '~/', COCO)
+    node.create_subscription(CompressedImage, '~/annotated_image/compressed', print, 1)
+    print('| nv12 frame, 10 detections | image | draw, then scale | scale, then draw '
+          '| raw message | JPEG message | publish |')
     print('| --- | --- | ---: | ---: | ---: | ---: | ---: |')
-    for size, width in PICTURES:
-        finding = _finding(10, size)
-        picture = draw(finding.frame, finding.detections, COCO, width)
-
-        def late() -> Pixels:
-            return _scaled_late(finding, picture.shape[1::-1])  # noqa: B023 - called now
-
-        def early() -> Pixels:
-            return draw(finding.frame, finding.detections, COCO, width)  # noqa: B023 - called now
-
+    for size, width in IMAGES:
+        found = _detections(10, size)
+        image = draw(found.frame, found.detections, COCO, width)
         times = interleaved_medians(
-            late, early,
-            lambda: to_image(picture, finding.header),  # noqa: B023 - called now
-            lambda: _jpeg(picture),  # noqa: B023 - called now
-            lambda: pictures.wanted() and pictures.publish(finding))  # noqa: B023 - called now
-        shape = 'x'.join(map(str, picture.shape[1::-1]))
-        print(f'| {size} | {shape} | ' + ' | '.join(f'{spent:.2f}' for spent in times) + ' |',
+            partial(_draw_then_scale, found, image.shape[1::-1]),
+            partial(draw, found.frame, found.detections, COCO, width),
+            partial(to_image, image, found.header),
+            partial(_to_jpeg_message, image),
+            partial(_publish, output, found))
+        shape = 'x'.join(map(str, image.shape[1::-1]))
+        print(f'| {size} | {shape} | ' + ' | '.join(f'{time:.2f}' for time in times) + ' |',
               flush=True)
-    pictures.close()
+    output.close()
 
 
 def _print_messages(node: LifecycleNode) -> None:
-    model = load(CHECKOUT / 'models' / 'fcos_demo.onnx').info
-    outlets = {'Detection2DArray': Arrays(node, '~/', model.labels)}
-    for kind in (Perception, Annotations):
-        try:
-            outlet = kind(node, '~/', model)
-        except ModuleNotFoundError as error:
-            print(f'\n{kind.__name__}: {error}')
-        else:
-            outlets[type(outlet.message(_finding(0))).__name__] = outlet
-    print('\n| message | detections | build | serialise |')
+    print('\n| message | detections | convert | serialise |')
     print('| --- | ---: | ---: | ---: |')
-    for name, outlet in outlets.items():
+    for name, to_message in _converters(node):
         for count in (0, 1, 30):
-            finding = _finding(count)
-            message = outlet.message(finding)
-            build, send = interleaved_medians(
-                _calling(outlet.message, finding), _calling(serialize_message, message))
-            print(f'| {name} | {count} | {build:.3f} | {send:.3f} |', flush=True)
+            found = _detections(count)
+            convert, serialise = interleaved_medians(
+                partial(to_message, found), partial(serialize_message, to_message(found)))
+            print(f'| {name} | {count} | {convert:.3f} | {serialise:.3f} |', flush=True)
 
 
-def _calling(function: Callable[..., object], *given: object) -> Callable[[], object]:
-    return lambda: function(*given)
+def _converters(node: LifecycleNode) -> Iterator[tuple[str, Callable[[FrameDetections], Any]]]:
+    """Yield the name of each message type, and the function that makes such messages."""
+    model = load(CHECKOUT / 'models' / 'fcos_demo.onnx').info
+    yield 'Detection2DArray', lambda found: to_detection_array(found.detections, found.header)
+    with suppress(ModuleNotFoundError):
+        from ai_msgs import msg as ai_msgs
+        converter = PerceptionTargetsConverter(ai_msgs, model, node.get_clock())
+        yield 'PerceptionTargets', converter.to_message
+    with suppress(ModuleNotFoundError):
+        from foxglove_msgs import msg as foxglove_msgs
+        yield 'ImageAnnotations', FoxgloveConverter(foxglove_msgs, model.labels).to_message
 
 
-def _scaled_late(finding: Finding, size: tuple[int, int]) -> Pixels:
-    canvas = np.array(finding.frame.bgr())
-    annotate(canvas, finding.detections, COCO)
+def _publish(output: AnnotatedImageOutput, found: FrameDetections) -> None:
+    if output.wanted():
+        output.publish(found)
+
+
+def _draw_then_scale(found: FrameDetections, size: tuple[int, int]) -> Pixels:
+    canvas = np.array(found.frame.bgr())
+    annotate(canvas, found.detections, COCO)
     if canvas.shape[1::-1] == size:
         return canvas
     return np.asarray(cv2.resize(canvas, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _jpeg(picture: Pixels) -> CompressedImage:
-    return to_compressed_image(cv2.imencode('.jpg', picture, QUALITY)[1], Header())
+def _to_jpeg_message(image: Pixels) -> CompressedImage:
+    return to_compressed_image(cv2.imencode('.jpg', image, QUALITY)[1], Header())
 
 
-def _finding(count: int, size: Size = Size(640, 480)) -> Finding:
+def _detections(count: int, size: Size = Size(640, 480)) -> FrameDetections:
     generator = np.random.default_rng(0)
     corners = generator.uniform(0, 0.8, (count, 2))
     boxes = np.hstack([corners, corners + generator.uniform(0.05, 0.2, (count, 2))])
     detections = Detections(
         (boxes * [*size, *size]).astype(np.float32),
         np.linspace(1, 0.5, count, dtype=np.float32), (np.arange(count) % 3).astype(np.int32))
-    return Finding(_frame(size), Header(frame_id='camera_optical'), detections,
-                   StageTimes(0.001, 0.01, 0.001), perf_counter(), 0.0)
+    return FrameDetections(_frame(size), Header(frame_id='camera_optical'), detections,
+                           StageTimes(0.001, 0.01, 0.001), perf_counter(), 0.0)
 
 
 def _frame(size: Size) -> Frame:
-    """Smooth colours under a little noise, as of a camera; JPEG takes longer for more of it."""
+    """Return smooth colours with a little noise, as a camera does; noise makes JPEG slower."""
     y, x = np.mgrid[:size.height * 3 // 2, :size.width]
     waves = 127 + 90 * np.sin(x / 90) * np.sin(y / 70)
     noise = np.random.default_rng(0).normal(0, 4, waves.shape)

@@ -1,11 +1,11 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-How long from a camera's frame to the network's input, beside the way through full-size BGR.
+Measure the time from a camera's frame to the input of the network.
 
-Prints a Markdown table; run `python benchmarks/preprocess.py`. The other way is what samples and
-cv_bridge do: the whole frame to BGR, letterbox, then to the tensor. Both get the same frames in
-turn, and must make the same picture.
+Run `python benchmarks/preprocess.py`; it prints a Markdown table. The baseline converts the whole
+frame to BGR first, as cv_bridge and the vendor's samples do. It then resizes it, and converts it
+to the tensor. Both get the same frames in turn, and their tensors are compared.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ def main() -> None:
 
 def _row(size: Size, encoding: str, pixels: str, canvas: Size) -> str:
     frame = _frame(size, encoding)
-    preprocess = Preprocessor(InputSpec('image', canvas, pixels))
-    _require_alike(preprocess(frame)[0], through_bgr(frame, pixels, canvas))
+    preprocessor = Preprocessor(InputSpec('image', canvas, pixels))
+    _require_similar(preprocessor.prepare(frame)[0], through_bgr(frame, pixels, canvas))
     other, ours = interleaved_medians(
-        lambda: through_bgr(frame, pixels, canvas), lambda: preprocess(frame))
+        lambda: through_bgr(frame, pixels, canvas), lambda: preprocessor.prepare(frame))
     return (f'| {size} | {encoding} | {pixels} {canvas} | {other:.2f} | {ours:.2f} '
             f'| {other / ours:.1f} |')
 
 
 def through_bgr(frame: Frame, pixels: str, canvas: Size) -> Array:
-    """Convert first, resize afterwards, into a new array each time."""
+    """Convert to BGR first, then resize, into a new array each time."""
     bgr = frame.bgr()
     content = Resize.letterbox(frame.size, canvas).content
     padded = np.zeros((canvas.height, canvas.width, 3), np.uint8)
@@ -76,7 +76,7 @@ def _bgr_to_nv12(bgr: Array) -> Array:
 
 
 def _frame(size: Size, encoding: str) -> Frame:
-    """Smooth colours, as cameras deliver: the two ways differ at hard edges of colour only."""
+    """Return a frame of smooth colours: the two ways differ only at sharp edges of colours."""
     y, x = np.mgrid[:size.height, :size.width]
     waves = np.stack([np.sin(x / 90), np.sin(y / 70), np.sin((x + y) / 110)], axis=-1)
     bgr = np.round(127 + 100 * waves).astype(np.uint8)
@@ -86,7 +86,7 @@ def _frame(size: Size, encoding: str) -> Frame:
 
 
 def _noisy(bgr: Array) -> Array:
-    """Add what a sensor adds; without it a JPEG would hold little to decode."""
+    """Add noise as of a sensor; without noise, a JPEG file would be decoded faster."""
     noise = np.random.default_rng(0).normal(0, 3, bgr.shape)
     return np.clip(bgr + noise, 0, 255).astype(np.uint8)
 
@@ -99,7 +99,7 @@ def _bgr_to_yuyv(bgr: Array) -> Array:
 _FROM_BGR = {'nv12': _bgr_to_nv12, 'yuyv': _bgr_to_yuyv}
 
 
-def _require_alike(tensor: Array, expected: Array) -> None:
+def _require_similar(tensor: Array, expected: Array) -> None:
     difference = np.abs(tensor.astype(int) - expected)
     if difference.mean() > 2:
         raise AssertionError(f'the tensors differ by {difference.mean():.1f} levels on average')

@@ -1,31 +1,34 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Frames a second of the pool and of the whole node, on a simulated board.
+Measure the frame rates of the pool and of the whole node on a simulated board.
 
-Run `python benchmarks/throughput.py`. The board is simulated: an inference waits for a core of
-the BPU and then for the time that the vendor's benchmark gives, without work for the CPU, and
-answers recorded outputs. All else is real and is this machine's work: shared memory, the input's
-copy, the outputs' copies, decoding, order, ROS 2. No figure here was taken on a board.
+Run `python benchmarks/throughput.py`. The board is simulated: an inference waits for a core of the
+BPU, then for the time that the vendor measured on a board, and returns recorded outputs. All else
+is real work of this machine: shared memory, the copy of the input, the copies of the outputs,
+decoding, ordering, ROS 2. No figure was measured on a board.
 
-First the pool: NV12 frames of the model's own size come as fast as they are taken, and none is
-superseded. `children` is what the node does around the binding that holds the GIL, a process for
-each worker; `threads` is a thread for each worker in one process around the same binding; `libdnn`
-is threads around the C runtime. Then the node: a camera, the node and a listener are processes of
-a ROS 2 graph of this machine only.
+The first table is about the pool. A new NV12 frame of the model's size comes whenever a worker has
+taken one, so no frame is superseded. `children`: a child process for each worker, as the node runs
+a binding that holds the GIL. `threads`: a thread for each worker in one process, with the same
+binding. `libdnn`: threads with the C runtime.
 
-Last a profile of the node's threads with the fastest model. On two CPUs no single step limits that
-row: camera, node, children and listener share the CPUs, and each thread of the node waits for the
-interpreter's lock after each call of the system. Most work a frame is the executor's, 0.9 ms: it
-makes its list of what to wait for anew, and takes 0.4 MB of image. Handing a frame to a child and
-back takes 0.4 ms, and detections as a message 0.4 ms, most of that in the serialiser.
+The second table is about the node. Camera, node and listener are processes of a ROS 2 graph that
+is limited to this machine.
+
+The last output is a profile of the node's threads with the fastest model. On two CPUs, no single
+step limits the frame rate: camera, node, children and listener share the CPUs, and each thread of
+the node waits for the GIL after each system call. The executor needs 0.9 ms of CPU for a frame: it
+builds its list of waitables again, and receives 0.4 MB of image. Sending a frame to a child and
+receiving its result takes 0.4 ms. Publishing the detections takes 0.4 ms, most of it in the
+serialiser.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 import cProfile
 from itertools import cycle
@@ -40,132 +43,153 @@ from threading import Semaphore
 import time
 from typing import Any
 
-from common.simulated_board import ROWS, START, Bench, Row, children, end, process
+from common.simulated_board import (
+    MODELS,
+    START_TIMEOUT,
+    PublishedModel,
+    SimulatedBoard,
+    children,
+    end,
+    running,
+)
 import numpy as np
 
-from fcos_ros.core.decode import Criteria
+from fcos_ros.backends import load
+from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
-from fcos_ros.runtime.detector import Result
-from fcos_ros.runtime.lane import Books, Outcome
+from fcos_ros.runtime.detector import DetectorConfig, Result
 from fcos_ros.runtime.pool import Pool
-from fcos_ros.runtime.protocol import Recipe
-from fcos_ros.runtime.worker import LocalWorker, Worker, load, open_workers
+from fcos_ros.runtime.statistics import FrameStatistics
+from fcos_ros.runtime.streams import Outcome
+from fcos_ros.runtime.workers import LocalWorker, Worker, open_workers
 
 WARM_UP = 1.0
+"""Seconds before each measurement."""
+
+SETTLE_TIMEOUT = 5.0
+"""Seconds for the last images to be processed."""
+
+INFERENCE_TIMEOUT = 5.0
+"""Seconds; longer than the default, as this machine may be slower than a board."""
+
 HEADROOM = 1.05
-"""The camera sends this much more than the board can take."""
-NUMBERS = 10**6
-"""Images of the camera are numbered in their stamps, so many a second."""
-LEAST = 0.95
-"""What the pool must reach of a published rate."""
-BACKEND = {'children': 'hobot_dnn', 'threads': 'hobot_dnn', 'libdnn': 'libdnn'}
+"""Images that the camera sends, relative to the published frame rate."""
+
+IMAGES_PER_SECOND = 10**6
+"""Images are numbered by their stamps: this number of images for each second of the stamp."""
+
+MIN_RELATIVE_RATE = 0.95
+"""Minimum frame rate of the pool, relative to the published frame rate."""
+
+BACKENDS = {'children': 'hobot_dnn', 'threads': 'hobot_dnn', 'libdnn': 'libdnn'}
+"""The backend of each kind of worker."""
 
 
 def main() -> int:
-    """Print the tables; returns 1 when the pool is too slow, or loses frames or their order."""
+    """Print the tables; return 1 if the pool is too slow, or loses frames or their order."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument('--seconds', type=float, default=3.0, help='that are measured in each run')
-    parser.add_argument('--rows', nargs='+', choices=ROWS, default=list(ROWS))
+    parser.add_argument('--seconds', type=float, default=3.0, help='duration of each measurement')
+    parser.add_argument('--models', nargs='+', choices=MODELS, default=list(MODELS))
     parser.add_argument('--backends', nargs='+', default=['hobot_dnn', 'libdnn'],
-                        choices=('hobot_dnn', 'libdnn'), help='of the node')
-    parser.add_argument('--workers', type=int, default=0, help='instead of as many as the node '
-                        'takes on the board')
+                        choices=('hobot_dnn', 'libdnn'), help='backends of the node')
+    parser.add_argument('--workers', type=int, default=0,
+                        help='number of workers; 0 for the default of the node on the board')
     parser.add_argument('--only', choices=('pool', 'node', 'profile'))
     options = parser.parse_args()
-    print(f'THE BOARD IS SIMULATED, its CPU is this machine ({os.cpu_count()} cores): times on '
-          'the BPU are waited for, nothing was measured on a board.\n')
-    rows = [ROWS[key] for key in options.rows]
+    print(f'THE BOARD IS SIMULATED, its CPU is this machine ({os.cpu_count()} cores). The time on '
+          'the BPU is simulated, too.\n')
+    models = [MODELS[key] for key in options.models]
     with TemporaryDirectory(prefix='fcos_throughput_') as folder:
-        bench = Bench(Path(folder), options.seconds, options.workers)
+        board = SimulatedBoard(Path(folder), options.seconds, options.workers)
         good = True
         if options.only in (None, 'pool'):
-            good = pool_table(bench, rows)
+            good = print_pool_table(board, models)
         if options.only in (None, 'node'):
-            node_table(bench, rows, options.backends)
+            print_node_table(board, models, options.backends)
         if options.only in (None, 'profile'):
-            node_profile(bench, rows[0])
+            print_profile(board, models[0])
     return 0 if good else 1
 
 
 # The pool
 
-def pool_table(bench: Bench, rows: Sequence[Row]) -> bool:
-    """Print what the pool does around each kind of worker; tell whether it is as it should be."""
+def print_pool_table(board: SimulatedBoard, models: Sequence[PublishedModel]) -> bool:
+    """Print the frame rates of the pool; return whether all are good."""
     good = True
-    kinds = [kind for kind in BACKEND if bench.libdnn or kind != 'libdnn']
-    print(f'Pool, {bench.seconds:g} s each; numpy {np.__version__}\n')
+    kinds = [kind for kind in BACKENDS if board.libdnn or kind != 'libdnn']
+    print(f'Pool, {board.seconds:g} s each; numpy {np.__version__}\n')
     print('| model | workers | published FPS |', ' | '.join(
-        f'{kind} FPS | %' for kind in kinds), '| in order | accounted for |')
+        f'{kind} FPS | %' for kind in kinds), '| in order | counts add up |')
     print('| --- | --- | ---: |', ' | '.join('---: | ---:' for _ in kinds), '| --- | --- |')
-    for row in rows:
-        workers = bench.workers(row)
-        found = [bench.ask(__file__, row, 'pool', bench.model(row), kind, bench.seconds, workers)
-                 for kind in kinds]
+    for model in models:
+        workers = board.workers(model)
+        measured = [board.run(__file__, model, 'pool', board.write(model), kind, board.seconds,
+                              workers) for kind in kinds]
         rates = ' | '.join(
-            f'{one["rate"]:.1f} | {one["rate"] / row.published:.1%}' for one in found)
-        print(f'| {row.key} | {workers} | {row.published} | {rates} | '
-              f'{_all(found, "ordered")} | {_all(found, "accounted")} |', flush=True)
-        good &= all(_good(kind, one, row) for kind, one in zip(kinds, found))
-    print('' if good else f'\nTOO SLOW, below {LEAST:.0%} of a published rate, or not in order.\n')
+            f'{one["rate"]:.1f} | {one["rate"] / model.fps:.1%}' for one in measured)
+        print(f'| {model.key} | {workers} | {model.fps} | {rates} | '
+              f'{_all(measured, "ordered")} | {_all(measured, "accounted")} |', flush=True)
+        good &= all(_is_good(kind, one, model) for kind, one in zip(kinds, measured))
+    print('' if good else f'\nTOO SLOW, below {MIN_RELATIVE_RATE:.0%} of a published frame rate, '
+          'or frames out of order or lost.\n')
     return good
 
 
-def _good(kind: str, found: Mapping[str, Any], row: Row) -> bool:
-    """Tell whether a run was fast enough, where that is not what the pool is there to cure."""
-    fast = kind == 'threads' or found['rate'] >= LEAST * row.published
-    return bool(fast and found['ordered'] and found['accounted'])
+def _is_good(kind: str, measured: Mapping[str, Any], model: PublishedModel) -> bool:
+    """Return whether order, counts and frame rate are good; `threads` may be slow."""
+    fast = kind == 'threads' or measured['rate'] >= MIN_RELATIVE_RATE * model.fps
+    return bool(fast and measured['ordered'] and measured['accounted'])
 
 
-class Hungry:
-    """A worker that tells when it takes a frame."""
+class NotifyingWorker:
+    """A worker that releases a semaphore when it takes a frame."""
 
     def __init__(self, worker: Worker, taken: Semaphore) -> None:
         self._worker = worker
         self._taken = taken
         self.info = worker.info
         self.prepare = worker.prepare
+        self.time_inference = worker.time_inference
         self.close = worker.close
 
     def detect(self, frame: Frame, criteria: Criteria | None = None) -> Result:
-        """Find the objects in a frame."""
+        """Detect the objects in a frame."""
         self._taken.release()
         return self._worker.detect(frame, criteria)
 
 
-def play_pool(row: Row, path: str, kind: str, seconds: str, number: str) -> None:
-    """Feed a pool a new frame whenever it has taken one, and print how it did."""
-    recipe = Recipe(Path(path), BACKEND[kind])
-    count = int(number)
+def run_pool(model: PublishedModel, path: str, kind: str, seconds: str, number: str) -> None:
+    """Submit a frame to a pool whenever it has taken one, and print the measurements."""
+    config = DetectorConfig(Path(path), BACKENDS[kind])
     workers: Sequence[Worker] = (
-        [LocalWorker(recipe, load(recipe.path, recipe.backend)) for _ in range(count)]
-        if kind == 'threads' else open_workers(recipe, count, deadline=5.0))
-    taken, books = Semaphore(), Books()
+        [LocalWorker(config, load(config.path, config.backend)) for _ in range(int(number))]
+        if kind == 'threads' else open_workers(config, int(number), INFERENCE_TIMEOUT))
+    taken, statistics = Semaphore(), FrameStatistics()
     arrivals: list[tuple[int, float]] = []
 
     def deliver(outcome: Outcome[int]) -> None:
-        arrivals.append((outcome.job.ticket, time.perf_counter()))
+        arrivals.append((outcome.job.context, time.perf_counter()))
 
-    pool = Pool([Hungry(worker, taken) for worker in workers])
-    lane = pool.lane(deliver, books)
+    pool = Pool([NotifyingWorker(worker, taken) for worker in workers])
+    stream = pool.open_stream(deliver, statistics)
     begin = time.perf_counter() + WARM_UP
-    end, count = begin + float(seconds), 0
-    for count, frame in enumerate(cycle(_frames(row.size)), 1):
+    over, count = begin + float(seconds), 0
+    for count, frame in enumerate(cycle(_frames(model.size)), 1):
         taken.acquire()
-        if time.perf_counter() > end:
+        if time.perf_counter() > over:
             break
-        books.ledger.enter()
-        pool.submit(lane, frame, count)
+        statistics.count_received()
+        pool.submit(stream, frame, count)
     stopped = pool.stop()
     for worker in workers:
         worker.close()
-    account = books.ledger.account()
-    times = [moment for _, moment in arrivals if begin <= moment < end]
+    counts = statistics.counts()
+    times = [arrived for _, arrived in arrivals if begin <= arrived < over]
     print(json.dumps({
         'rate': (len(times) - 1) / (times[-1] - times[0]),
-        'ordered': [ticket for ticket, _ in arrivals] == list(range(1, count)),
-        'accounted': stopped and account.received == account.published == count - 1,
-        'stages': {stage: spread.p50 for stage, spread in books.latencies.percentiles().items()}}))
+        'ordered': [context for context, _ in arrivals] == list(range(1, count)),
+        'accounted': stopped and counts.received == counts.published == count - 1}))
 
 
 def _frames(size: Size) -> list[Frame]:
@@ -174,55 +198,55 @@ def _frames(size: Size) -> list[Frame]:
     return [Frame.wrap(rng.integers(0, 256, count, np.uint8), size, 'nv12') for _ in range(4)]
 
 
-def _all(found: Sequence[Mapping[str, Any]], what: str) -> str:
-    return 'yes' if all(one[what] for one in found) else 'NO'
+def _all(measured: Sequence[Mapping[str, Any]], key: str) -> str:
+    return 'yes' if all(one[key] for one in measured) else 'NO'
 
 
 # The node
 
-def node_table(bench: Bench, rows: Sequence[Row], backends: Sequence[str]) -> None:
-    """Print what the whole node does, and who needs how much of the CPU for it."""
-    print(f'Node, {bench.seconds:g} s each; camera, node and listener are processes on this '
+def print_node_table(board: SimulatedBoard, models: Sequence[PublishedModel],
+                     backends: Sequence[str]) -> None:
+    """Print the frame rate of the node, and the CPU time of each part."""
+    parts = ('camera', 'executor', 'pool', 'Fast DDS', 'children', 'listener')
+    print(f'Node, {board.seconds:g} s each; camera, node and listener are processes on this '
           'machine\n')
     print('| model | backend | published FPS | images sent/s | received/s | node FPS | % | '
-          'median ms | in order | accounted for | % of a core: camera | executor | pool | '
-          'Fast DDS | children | listener |')
-    print('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |' + ' ---: |' * 6)
-    for row in rows:
-        for backend in [name for name in backends if bench.libdnn or name != 'libdnn']:
-            found = bench.ask(__file__, row, 'graph', bench.model(row), backend, bench.seconds,
-                              bench.workers(row))
-            loads = ' | '.join(f'{100 * found["loads"].get(who, 0):.0f}' for who in (
-                'camera', 'executor', 'pool', 'Fast DDS', 'children', 'listener'))
-            print(f'| {row.key} | {backend} | {row.published} | {found["sent"]:.1f} | '
-                  f'{found["received"]:.1f} | {found["rate"]:.1f} | '
-                  f'{found["rate"] / row.published:.1%} | {found["stages"]["total"]} | '
-                  f'{_all([found], "ordered")} | {_all([found], "accounted")} | {loads} |',
+          f'median ms | in order | counts add up | % of a core: {" | ".join(parts)} |')
+    print('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |'
+          + ' ---: |' * len(parts))
+    for model in models:
+        for backend in [name for name in backends if board.libdnn or name != 'libdnn']:
+            measured = board.run(__file__, model, 'graph', board.write(model), backend,
+                                 board.seconds, board.workers(model))
+            loads = ' | '.join(f'{100 * measured["loads"].get(part, 0):.0f}' for part in parts)
+            print(f'| {model.key} | {backend} | {model.fps} | {measured["sent"]:.1f} | '
+                  f'{measured["received"]:.1f} | {measured["rate"]:.1f} | '
+                  f'{measured["rate"] / model.fps:.1%} | {measured["stages"]["total"]} | '
+                  f'{_all([measured], "ordered")} | {_all([measured], "accounted")} | {loads} |',
                   flush=True)
     print()
 
 
-def node_profile(bench: Bench, row: Row) -> None:
+def print_profile(board: SimulatedBoard, model: PublishedModel) -> None:
     """Print where the threads of the node spend their time."""
-    print(f'The threads of the node, {row.key}, under cProfile. Time in calls of the system is '
-          "mostly waiting: for\nthe BPU, for the interpreter's lock or for a CPU.\n")
-    found = bench.ask(__file__, row, 'graph', bench.model(row), 'hobot_dnn', bench.seconds,
-                      bench.workers(row), 'profile')
-    print(found['profile'].rstrip())
-    print('\nMedian milliseconds of a frame, and seconds of CPU a second:')
-    print(', '.join(f'{stage} {median}' for stage, median in found['stages'].items()))
-    print(', '.join(f'{part} {load:.2f}' for part, load in found['loads'].items()))
-    loads, rate = found['loads'], found['rate']
-    parts = ('executor', 'pool', 'Fast DDS')
-    most = max(parts, key=lambda part: loads.get(part, 0.0))
-    print(f'\n{rate:.0f} frames a second. Most work in the node: {most}, '
-          f'{1000 * loads[most] / rate:.2f} ms of CPU for each; all processes together keep '
-          f'{sum(loads.values()):.2f} of {os.cpu_count()} CPUs busy.')
+    print(f'The threads of the node, {model.key}, under cProfile. System calls mostly wait: for '
+          'the BPU, for\nthe GIL or for a CPU.\n')
+    measured = board.run(__file__, model, 'graph', board.write(model), 'hobot_dnn', board.seconds,
+                         board.workers(model), 'profile')
+    print(measured['profile'].rstrip())
+    print('\nMedian milliseconds of each stage, and seconds of CPU per second:')
+    print(', '.join(f'{stage} {median}' for stage, median in measured['stages'].items()))
+    print(', '.join(f'{part} {load:.2f}' for part, load in measured['loads'].items()))
+    loads, rate = measured['loads'], measured['rate']
+    busiest = max(('executor', 'pool', 'Fast DDS'), key=lambda part: loads.get(part, 0.0))
+    print(f'\n{rate:.0f} frames per second. The busiest part of the node is {busiest}: '
+          f'{1000 * loads[busiest] / rate:.2f} ms of CPU for each frame. All processes together '
+          f'use {sum(loads.values()):.2f} of {os.cpu_count()} CPUs.')
 
 
-def play_graph(row: Row, path: str, backend: str, seconds: str, workers: str,
-               profile: str = '') -> None:
-    """Start a node and a camera, listen, and print what came."""
+def run_graph(model: PublishedModel, path: str, backend: str, seconds: str, workers: str,
+              profile: str = '') -> None:
+    """Start a node and a camera, receive the detections, and print the measurements."""
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
     rclpy.init()
@@ -230,34 +254,38 @@ def play_graph(row: Row, path: str, backend: str, seconds: str, workers: str,
     executor = SingleThreadedExecutor()
     executor.add_node(listener.node)
 
-    def spin(seconds: float, condition: Any = lambda: False) -> bool:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not condition():
+    def spin(seconds: float, condition: Callable[[], object] = lambda: False) -> bool:
+        over = time.monotonic() + seconds
+        while time.monotonic() < over and not condition():
             executor.spin_once(timeout_sec=0.1)
         return bool(condition())
 
-    node = ('node', row.key, profile, '--ros-args', '-p', f'model:={path}',
-            '-p', f'backend:={backend}', '-p', f'workers:={workers}', '-p', 'deadline:=5.0')
-    with ExitStack() as running:
-        detector = running.enter_context(process(__file__, *node))
-        spin(START, lambda: listener.node.count_publishers('fcos/detections'))
-        spin(1.0)  # for the node to find the listener, too
-        eye = running.enter_context(process(__file__, 'camera', row.key, HEADROOM * row.published))
-        if not spin(START, lambda: listener.stamps):
-            raise SystemExit(f'{row.key}: no detections came in {START:g} s')
+    parameters = (f'model:={path}', f'backend:={backend}', f'workers:={workers}',
+                  f'inference_timeout:={INFERENCE_TIMEOUT}')
+    arguments = [part for parameter in parameters for part in ('-p', parameter)]
+    with ExitStack() as stack:
+        node = stack.enter_context(
+            running(__file__, 'node', model.key, profile, '--ros-args', *arguments))
+        spin(START_TIMEOUT, lambda: listener.node.count_publishers('fcos/detections'))
+        spin(1.0)  # until the node has discovered the listener
+        camera = stack.enter_context(
+            running(__file__, 'camera', model.key, HEADROOM * model.fps))
+        if not spin(START_TIMEOUT, lambda: listener.stamps):
+            raise SystemExit(f'{model.key}: there are no detections after {START_TIMEOUT:g} s')
         spin(WARM_UP)
-        who = {'camera': eye.pid, 'node': detector.pid, 'listener': os.getpid()}
+        processes = {'camera': camera.pid, 'node': node.pid, 'listener': os.getpid()}
         reports = len(listener.received)
-        before, known, start = _loads(who), len(listener.stamps), time.perf_counter()
+        before, known, start = _loads(processes), len(listener.stamps), time.perf_counter()
         spin(float(seconds))
+        spin(START_TIMEOUT, lambda: len(listener.received) >= reports + 2)
         spent, count = time.perf_counter() - start, len(listener.stamps) - known
         sent = _number(listener.stamps[-1]) - _number(listener.stamps[known])
-        after = _loads(who)
+        after = _loads(processes)
         (first, old), (last, new) = (listener.received[index] for index in (reports, -1))
-        end(eye)
-        accounted = spin(5.0, listener.settled)
-        end(detector)
-        report = detector.stdout.read().decode() if profile and detector.stdout else ''
+        end(camera)
+        accounted = spin(SETTLE_TIMEOUT, listener.is_settled)
+        end(node)
+        report = node.stdout.read().decode() if profile and node.stdout else ''
     print(json.dumps({
         'sent': sent / spent,
         'received': (new - old) / (last - first),
@@ -268,7 +296,12 @@ def play_graph(row: Row, path: str, backend: str, seconds: str, workers: str,
 
 
 class Listener:
-    """Counts detections without reading more of them than the stamp, and keeps the account."""
+    """
+    Keeps the stamps of all detections, and the reported counts.
+
+    :ivar stages: the median time of each stage in milliseconds, as text.
+    :ivar received: time and number of received images of each report.
+    """
 
     def __init__(self) -> None:
         from diagnostic_msgs.msg import DiagnosticArray
@@ -278,33 +311,33 @@ class Listener:
         self.stamps: list[tuple[int, int]] = []
         self.stages: dict[str, str] = {}
         self.received: list[tuple[float, int]] = []
-        self._frames: dict[str, str] = {}
+        self._counts: dict[str, str] = {}
         self.node.create_subscription(
-            Detection2DArray, 'fcos/detections', self._count, 100, raw=True)
+            Detection2DArray, 'fcos/detections', self._keep_stamp, 100, raw=True)
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._read, 10)
 
-    def settled(self) -> bool:
-        """Tell whether every frame that came in has been published or superseded."""
+    def is_settled(self) -> bool:
+        """Return whether each received image was published or superseded."""
         received, published, superseded = (
-            int(self._frames.get(what, -1)) for what in ('received', 'published', 'superseded'))
+            int(self._counts.get(fate, -1)) for fate in ('received', 'published', 'superseded'))
         return received == published + superseded and published == len(self.stamps)
 
-    def _count(self, serialised: bytes) -> None:
-        # A header of four bytes, then the message's first field: the stamp of its header.
+    def _keep_stamp(self, serialised: bytes) -> None:
+        # The stamp is the first field of the message, behind a header of 4 bytes.
         self.stamps.append(struct.unpack_from('<iI', serialised, 4))
 
     def _read(self, message: Any) -> None:
         frames, latency, _ = (
             {entry.key: entry.value for entry in status.values} for status in message.status)
-        self._frames = frames
-        moment = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
-        self.received.append((moment, int(frames['received'])))
-        self.stages = {key.split(' ')[0]: spread.split(' / ')[0]
-                       for key, spread in latency.items()}
+        self._counts = frames
+        seconds = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
+        self.received.append((seconds, int(frames['received'])))
+        self.stages = {key.split(' ')[0]: percentiles.split(' / ')[0]
+                       for key, percentiles in latency.items()}
 
 
-def play_node(row: Row, profile: str, *arguments: str) -> None:
-    """Run the node, under a profile of its threads if so wished."""
+def run_node(model: PublishedModel, profile: str, *arguments: str) -> None:
+    """Run the node; with `profile`, print a profile of its threads at the end."""
     from fcos_ros.node import fcos_node
     if not profile:
         fcos_node.main(['fcos_node', *arguments])
@@ -312,76 +345,78 @@ def play_node(row: Row, profile: str, *arguments: str) -> None:
     threads: list[cProfile.Profile] = []
     work = Pool._work
 
-    def profiled(pool: Pool[Any], worker: Worker) -> None:
+    def profiled(pool: Pool, worker: Worker) -> None:
         threads.append(cProfile.Profile())
         threads[-1].runcall(work, pool, worker)
 
     Pool._work = profiled  # type: ignore[method-assign]
-    measured = cProfile.Profile()
-    measured.runcall(fcos_node.main, ['fcos_node', *arguments])
-    for title, profiles in (('executor', [measured]), ('workers', threads)):
-        print(f'Thread of the {title}:')
+    executor = cProfile.Profile()
+    executor.runcall(fcos_node.main, ['fcos_node', *arguments])
+    for title, profiles in (('executor', [executor]), ('workers', threads)):
+        print(f'Threads of the {title}:')
         pstats.Stats(*profiles).strip_dirs().sort_stats('tottime').print_stats(24)
 
 
-def play_camera(row: Row, rate: str) -> None:
+def run_camera(model: PublishedModel, rate: str) -> None:
     """Publish NV12 images of the model's size at a rate."""
     import rclpy
     from rclpy.node import Node
     from rclpy.signals import SignalHandlerOptions
     from sensor_msgs.msg import Image
 
-    from fcos_ros.node.qos import newest
+    from fcos_ros.node.qos import latest_qos
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = Node('camera')
-    publisher = node.create_publisher(Image, 'image', newest())
-    width, height = row.size
+    publisher = node.create_publisher(Image, 'image', latest_qos())
+    width, height = model.size
     message = Image(width=width, height=height, encoding='nv12', step=width)
     message.data.frombytes(np.random.default_rng(0).bytes(width * height * 3 // 2))
     due, number, period = time.perf_counter(), 0, 1 / float(rate)
     with suppress(KeyboardInterrupt):
         while True:
             number += 1
-            message.header.stamp.sec, message.header.stamp.nanosec = divmod(number, NUMBERS)
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(
+                number, IMAGES_PER_SECOND)
             publisher.publish(message)
-            # Whoever is late by more than a frame does not make up for it.
+            # An image that is late by more than a period delays all later ones.
             due = max(due + period, time.perf_counter() - period)
             time.sleep(max(0.0, due - time.perf_counter()))
 
 
 def _number(stamp: tuple[int, int]) -> int:
-    """Tell which image of the camera it is."""
-    return stamp[0] * NUMBERS + stamp[1]
+    """Return the number of an image."""
+    return stamp[0] * IMAGES_PER_SECOND + stamp[1]
 
 
 def _loads(processes: Mapping[str, int]) -> Counter[str]:
-    """Add up the seconds of CPU of each part: of the node by thread, of the rest by process."""
-    spent = Counter({name: _seconds(Path(f'/proc/{process}/stat'))
+    """Return the CPU time of each part in seconds: threads of the node, and other processes."""
+    spent = Counter({name: _cpu_seconds(Path(f'/proc/{process}/stat'))
                      for name, process in processes.items()})
-    spent['children'] = sum(_seconds(Path(f'/proc/{child}/stat'))
+    spent['children'] = sum(_cpu_seconds(Path(f'/proc/{child}/stat'))
                             for child in children(processes['node']))
     for task in Path(f'/proc/{processes["node"]}/task').iterdir():
         with suppress(OSError):
-            spent[_thread(processes['node'], task)] += _seconds(task / 'stat')
+            spent[_part(processes['node'], task)] += _cpu_seconds(task / 'stat')
     spent['pool'] = spent.pop('node') - spent['executor'] - spent['Fast DDS']
     return spent
 
 
-def _thread(process: int, task: Path) -> str:
+def _part(process: int, task: Path) -> str:
+    """Return the part of the node that a thread belongs to."""
     if int(task.name) == process:
         return 'executor'
     return 'Fast DDS' if (task / 'comm').read_text().startswith('dds.') else 'pool'
 
 
-def _seconds(stat: Path) -> float:
+def _cpu_seconds(stat: Path) -> float:
     words = stat.read_text().rpartition(')')[2].split()
     return (int(words[11]) + int(words[12])) / os.sysconf('SC_CLK_TCK')
 
 
-ROLES = {'pool': play_pool, 'graph': play_graph, 'node': play_node, 'camera': play_camera}
+ROLES = {'pool': run_pool, 'graph': run_graph, 'node': run_node, 'camera': run_camera}
 
 if __name__ == '__main__':
     if sys.argv[1:2] and sys.argv[1] in ROLES:
-        ROLES[sys.argv[1]](ROWS[sys.argv[2]], *sys.argv[3:])
+        ROLES[sys.argv[1]](MODELS[sys.argv[2]], *sys.argv[3:])
     else:
         raise SystemExit(main())

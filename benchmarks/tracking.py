@@ -1,10 +1,11 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-How long an update of the tracker takes, beside the textbook's steps, one object after the other.
+Measure the time of an update of the tracker.
 
-Prints a Markdown table; run `python benchmarks/tracking.py`. Objects move at random. Far apart,
-each prediction overlaps one detection only; in a crowd many do, and the assignment has work.
+Run `python benchmarks/tracking.py`; it prints a Markdown table. The baseline takes the textbook's
+steps for one object after the other. Objects move at random. If they are far apart, each predicted
+box overlaps one detection only. In a crowd it overlaps many, and the assignment takes longer.
 """
 
 from __future__ import annotations
@@ -21,16 +22,26 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.timing import ROUNDS, interleaved_medians
 
-from fcos_ros.core.decode import Criteria
+from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.tracking import Tracker, TrackerSettings
 
 COUNTS = (1, 10, 50, 100)
+"""Numbers of objects."""
+
 SPACING = {'far apart': 120.0, 'in a crowd': 25.0}
+"""Pixels between the centres of two objects."""
+
 SIDE = 60.0
+"""Width and height of each object in pixels."""
+
 STEP = 1 / 30
+"""Seconds between two images."""
+
 WARM_UP = 5
-SETTINGS = TrackerSettings(max_lost=30.0)
+"""Images before the measurement."""
+
+SETTINGS = TrackerSettings(timeout=30.0)
 
 Array = NDArray[Any]
 
@@ -48,7 +59,7 @@ def main() -> None:
 
 
 def measured(count: int, spacing: float) -> list[float]:
-    """Time both sides on the same detections."""
+    """Time both ways on the same detections."""
     plain, ours, criteria = PlainTracker(), Tracker(SETTINGS), Criteria()
     images = scene(count, spacing, WARM_UP + ROUNDS)
     theirs, own = iter(images), iter(images)
@@ -60,7 +71,7 @@ def measured(count: int, spacing: float) -> list[float]:
 
 
 def scene(count: int, spacing: float, images: int) -> list[tuple[Detections, float]]:
-    """Make the detections of one image after the other, and their stamps."""
+    """Make the detections of consecutive images, and their stamps."""
     rng = np.random.default_rng(count)
     row = math.ceil(math.sqrt(count))
     centres = np.stack(np.divmod(np.arange(count), row), axis=1) * spacing
@@ -68,17 +79,17 @@ def scene(count: int, spacing: float, images: int) -> list[tuple[Detections, flo
     scores, class_ids = np.full(count, 0.9, np.float32), np.zeros(count, np.int32)
     found = []
     for seconds in np.arange(images) * STEP:
-        seen = centres + velocities * seconds + rng.normal(0, 0.5, (count, 2))
-        boxes = np.hstack([seen - SIDE / 2, seen + SIDE / 2]).astype(np.float32)
+        noisy = centres + velocities * seconds + rng.normal(0, 0.5, (count, 2))
+        boxes = np.hstack([noisy - SIDE / 2, noisy + SIDE / 2]).astype(np.float32)
         found.append((Detections(boxes, scores, class_ids), float(seconds)))
     return found
 
 
 class PlainTracker:
     """
-    A list of Kalman filters of eight numbers, and the Hungarian method in loops.
+    A list of Kalman filters with eight states, and the Hungarian method in loops.
 
-    The core of the task only: no numbers, nothing lost, all detections certain, one class.
+    It has only the core: no track numbers, no lost objects, high scores, one class.
     """
 
     def __init__(self) -> None:
@@ -100,9 +111,10 @@ class PlainTracker:
 
 
 def _corrected(state: Array, error: Array, box: Array) -> tuple[Array, Array]:
-    seen = np.eye(4, 8)
-    gain = error @ seen.T @ np.linalg.inv(seen @ error @ seen.T + 9 * np.eye(4))
-    return state + gain @ (box - state[:4]), error - gain @ seen @ error
+    observation = np.eye(4, 8)
+    covariance = observation @ error @ observation.T + 9 * np.eye(4)
+    gain = error @ observation.T @ np.linalg.inv(covariance)
+    return state + gain @ (box - state[:4]), error - gain @ observation @ error
 
 
 def _iou(a: Array, b: Array) -> float:
@@ -113,7 +125,7 @@ def _iou(a: Array, b: Array) -> float:
 
 
 def hungarian(costs: list[list[float]]) -> list[tuple[int, int]]:
-    """Pair rows with columns at the least cost, in O(N^3); as many of one as of the other."""
+    """Pair rows with columns of a square matrix at minimum cost, in O(N^3)."""
     count = len(costs)
     row_prices, column_prices = [0.0] * (count + 1), [0.0] * (count + 1)
     owners, before = [0] * (count + 1), [0] * (count + 1)

@@ -1,15 +1,16 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What an image costs on its way from a camera's process to the node's: time, CPU, and losses.
+Measure latency, CPU time and losses of images between two processes.
 
-Run `python benchmarks/transport.py`; prints a Markdown table. A camera publishes each kind of
-image at 30 Hz, another process subscribes as the node does, newest only, and reads all pixels.
-Latency is from before the message is filled to the end of the subscriber's callback; CPU is that
-of the subscriber's process, all threads, for each image that came.
+Run `python benchmarks/transport.py`; it prints a Markdown table. A camera publishes each kind of
+image at 30 Hz. Another process subscribes with a queue of one image, as the node does, and reads
+every page of the pixels. The latency begins before the message is filled, and ends at the end of
+the subscriber's callback. The CPU time is that of the subscriber's process, for each image.
 
-`default` is ROS 2 as it comes, `profile` is `config/fastdds_images.xml` in both processes, and
-`profile, memory` also what the node does to the allocator: what `fcos.launch.py` starts.
+`default` is ROS 2 without settings. `profile` is `config/fastdds_images.xml` in both processes.
+`profile, memory` is `profile`, and the subscriber keeps the memory of images, as the node does
+when `fcos.launch.py` starts it.
 """
 
 from __future__ import annotations
@@ -33,23 +34,27 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fcos_ros.demo.domain import Domain
-from fcos_ros.node.allocator import SWITCH, keep_memory
-from fcos_ros.node.fast_dds import surroundings
+from fcos_ros.node.memory import SWITCH, keep_memory
+from fcos_ros.settings.fast_dds import fast_dds_environment
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PROFILE = CHECKOUT / 'config' / 'fastdds_images.xml'
 
 RATE = 30.0
+"""Images per second."""
+
 WARM_UP = 10
-"""Images before those that count: pages and sockets settle."""
-SETTLE = 0.3
-"""Seconds for the last images to come."""
-START = 30.0
-"""Seconds that processes get to find each other."""
+"""Images before the measurement."""
+
+SETTLE_TIME = 0.3
+"""Seconds for the last images to arrive."""
+
+DISCOVERY_TIMEOUT = 30.0
+"""Seconds for the processes to discover each other."""
 
 
 class Kind(NamedTuple):
-    """An image as cameras publish it."""
+    """A kind of image that cameras publish."""
 
     topic: str
     title: str
@@ -67,25 +72,25 @@ KINDS = {kind.topic: kind for kind in (
     Kind('hbmem', '1080p nv12 in HbmMsg1080P', 'HbmMsg1080P', 1920, 1080, 'nv12'))}
 
 SETUPS = {'default': (False, '0'), 'profile': (True, '0'), 'profile, memory': (True, '1')}
-"""Whether there is the profile, and the switch of the allocator."""
+"""Whether the profile is set, and the value of the environment variable `SWITCH`."""
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument('--images', type=int, default=40, help='that count, of each kind')
+    parser.add_argument('--images', type=int, default=40, help='number of images of each kind')
     parser.add_argument('--kinds', nargs='+', choices=KINDS, default=list(KINDS))
     options = parser.parse_args()
-    found = {(setup, reliability): _ask(setup, reliability, options)
-             for reliability in ('reliable', 'best_effort') for setup in SETUPS}
-    print(f'{options.images} images of each kind at {RATE:g} Hz: median latency in ms / CPU of '
-          'the subscriber in ms an image / images received\n')
+    results = {(setup, reliability): _measure(setup, reliability, options)
+               for reliability in ('reliable', 'best_effort') for setup in SETUPS}
+    print(f'{options.images} images of each kind at {RATE:g} Hz: median latency in ms / CPU time '
+          'of the subscriber for an image in ms / images received\n')
     print('| image | reliability |', ' | '.join(SETUPS), '|')
     print('| --- | --- |', ' | '.join('---:' for _ in SETUPS), '|')
     for topic in options.kinds:
         for reliability in ('reliable', 'best_effort'):
-            cells = ' | '.join(_cell(found[setup, reliability][topic]) for setup in SETUPS)
-            print(f'| {KINDS[topic].title}, {found["default", reliability][topic]["size"]} '
+            cells = ' | '.join(_cell(results[setup, reliability][topic]) for setup in SETUPS)
+            print(f'| {KINDS[topic].title}, {results["default", reliability][topic]["size"]} '
                   f'| {reliability.replace("_", " ")} | {cells} |')
 
 
@@ -96,8 +101,8 @@ def _cell(result: dict[str, Any]) -> str:
             f'{result["received"]} of {result["sent"]}')
 
 
-def _ask(setup: str, reliability: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Have a process of its own subscribe, and read the JSON that it prints last."""
+def _measure(setup: str, reliability: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Run the subscriber in a process, and return the JSON that it prints last."""
     domain = Domain()
     inherited = {name: value for name, value in os.environ.items() if 'PROFILES_FILE' not in name}
     environment = {
@@ -107,21 +112,21 @@ def _ask(setup: str, reliability: str, options: argparse.Namespace) -> dict[str,
     profile, switch = SETUPS[setup]
     environment[SWITCH] = switch
     if profile:
-        environment.update(surroundings(environment, PROFILE))
+        environment.update(fast_dds_environment(environment, PROFILE))
     if os.environ.get('ROS_DISTRO') == 'humble':
         environment['ROS_LOCALHOST_ONLY'] = '1'
     done = subprocess.run(
         [sys.executable, __file__, 'subscriber', reliability, str(options.images),
          *options.kinds], check=True, env=environment, stdout=subprocess.PIPE, text=True)
     domain.release()
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 # The subscriber
 
-def play_subscriber(reliability: str, images: str, *kinds: str) -> None:
-    """Subscribe to one kind of image after the other, and print how they came."""
+def run_subscriber(reliability: str, images: str, *kinds: str) -> None:
+    """Receive one kind of image after the other, and print the measurements."""
     keep_memory(os.environ)
     import rclpy
     from rclpy.executors import ExternalShutdownException
@@ -134,7 +139,7 @@ def play_subscriber(reliability: str, images: str, *kinds: str) -> None:
             _message_type(KINDS[kind]), kind, _receiver(arrivals[kind]), _qos(reliability))
     results: dict[str, Any] = {}
 
-    def conduct() -> None:
+    def direct_camera() -> None:
         with subprocess.Popen(
                 [sys.executable, __file__, 'camera', reliability, images], text=True,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE) as camera:
@@ -144,21 +149,21 @@ def play_subscriber(reliability: str, images: str, *kinds: str) -> None:
                 before = time.process_time()
                 print(kind, file=camera.stdin, flush=True)
                 size, published = camera.stdout.readline().split()
-                time.sleep(SETTLE)
+                time.sleep(SETTLE_TIME)
                 spent = time.process_time() - before
-                results[kind] = _judge(arrivals[kind], spent, int(size), int(published))
+                results[kind] = _summary(arrivals[kind], spent, int(size), int(published))
             camera.stdin.close()
         rclpy.try_shutdown()
 
-    Thread(target=conduct).start()
+    Thread(target=direct_camera).start()
     with suppress(ExternalShutdownException):
         rclpy.spin(node)
     print(json.dumps(results))
 
 
-def _judge(arrivals: list[tuple[int, float]], spent: float, size: int,
-           published: int) -> dict[str, Any]:
-    """Sum up one kind; the CPU time is shared among all images, those of the warm-up, too."""
+def _summary(arrivals: list[tuple[int, float]], spent: float, size: int,
+             published: int) -> dict[str, Any]:
+    """Summarise one kind of image; the CPU time is divided by all images, with the warm-up."""
     latencies = [1000 * latency for number, latency in arrivals if number >= WARM_UP]
     return {'latency': statistics.median(latencies) if latencies else None,
             'cpu': 1000 * spent / max(len(arrivals), 1), 'received': len(latencies),
@@ -170,7 +175,7 @@ def _receiver(arrivals: list[tuple[int, float]]) -> Callable[[Any], None]:
         pixels = np.frombuffer(message.data, np.uint8)
         pixels[::4096].sum()  # one byte of each page
         stamp = message.time_stamp if hasattr(message, 'time_stamp') else message.header.stamp
-        # Seconds and nanoseconds since the machine's start, and the number in what remains.
+        # The stamp is on the monotonic clock; its last three digits are the image's number.
         begun = stamp.sec + 1e-9 * stamp.nanosec
         arrivals.append((stamp.nanosec % 1000, time.monotonic() - begun))
     return receive
@@ -178,8 +183,8 @@ def _receiver(arrivals: list[tuple[int, float]]) -> Callable[[Any], None]:
 
 # The camera
 
-def play_camera(reliability: str, images: str) -> None:
-    """Publish the kind that is named on standard input, whenever one is."""
+def run_camera(reliability: str, images: str) -> None:
+    """Publish images of each kind that is named on standard input."""
     import rclpy
     from rclpy.node import Node
     rclpy.init()
@@ -188,17 +193,17 @@ def play_camera(reliability: str, images: str) -> None:
         kind = KINDS[line.strip()]
         pixels = _pixels(kind)
         publisher = node.create_publisher(_message_type(kind), kind.topic, _qos(reliability))
-        deadline = time.monotonic() + START
+        deadline = time.monotonic() + DISCOVERY_TIMEOUT
         while not publisher.get_subscription_count() and time.monotonic() < deadline:
             time.sleep(0.01)
-        time.sleep(SETTLE)
+        time.sleep(SETTLE_TIME)
         count = WARM_UP + int(images)
         start = time.monotonic()
         for number in range(count):
             time.sleep(max(0.0, start + number / RATE - time.monotonic()))
             begun = time.monotonic_ns() // 1000 * 1000 + number
             publisher.publish(_message(kind, pixels, begun))
-        time.sleep(SETTLE)
+        time.sleep(SETTLE_TIME)
         node.destroy_publisher(publisher)
         print(len(pixels), count, flush=True)
     rclpy.try_shutdown()
@@ -210,7 +215,7 @@ def _pixels(kind: Kind) -> np.ndarray[Any, Any]:
         return rng.integers(0, 256, kind.width * kind.height * 3 // 2, np.uint8)
     if kind.encoding == 'bgr8':
         return rng.integers(0, 256, kind.width * kind.height * 3, np.uint8)
-    # Noise would not compress: what a camera sees is smooth.
+    # A JPEG file of noise would be too large; images of cameras are smooth.
     coarse = rng.integers(0, 256, (kind.height // 20, kind.width // 20, 3), np.uint8)
     return cv2.imencode('.jpg', cv2.resize(coarse, (kind.width, kind.height)))[1].ravel()
 
@@ -248,7 +253,7 @@ def _qos(reliability: str) -> Any:
                       reliability=ReliabilityPolicy[reliability.upper()])
 
 
-ROLES: dict[str, Callable[..., None]] = {'subscriber': play_subscriber, 'camera': play_camera}
+ROLES: dict[str, Callable[..., None]] = {'subscriber': run_subscriber, 'camera': run_camera}
 
 
 if __name__ == '__main__':

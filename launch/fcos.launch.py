@@ -1,10 +1,10 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The detector: `ros2 launch fcos_ros fcos.launch.py --show-args` lists every knob.
+Start the detector; `ros2 launch fcos_ros fcos.launch.py --show-args` lists all arguments.
 
-An argument left empty keeps what the parameter file says. Several cameras are set up in such a
-file, as are the parameters that one of them has for itself.
+An empty argument keeps the value of the parameter file. Values for single cameras can be set only
+in the parameter file.
 """
 
 from __future__ import annotations
@@ -25,55 +25,57 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
-from fcos_ros.node.fast_dds import surroundings
-from fcos_ros.node.launch_arguments import parameter_file, value
-from fcos_ros.node.settings import Option, Settings
+from fcos_ros.settings.fast_dds import fast_dds_environment
+from fcos_ros.settings.launch_arguments import find_parameter_file, parse_value
+from fcos_ros.settings.schema import Option, Settings
 
 CONFIG = Path(__file__).parent.parent / 'config'
 
+USE_SIM_TIME = Option(False, 'Use the time of the topic /clock.')
+
 ROS_TYPES: dict[type, Any] = {tuple: List[str]}  # noqa: UP006
-"""Types that ROS 2 calls otherwise; its launch library knows `List[str]`, not `list[str]`."""
+"""Types of settings that differ in launch_ros, which knows `List[str]` but not `list[str]`."""
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Start the detector, and rviz2 where asked for."""
+    """Start the detector, and rviz2 with `rviz:=true`."""
     return LaunchDescription([
         DeclareLaunchArgument(
             'image', default_value='image',
-            description='Topic of the camera.'),
+            description='Image topic of the camera.'),
         DeclareLaunchArgument(
             'namespace', default_value='',
             description='Namespace of the node and of relative topics.'),
         DeclareLaunchArgument(
             'name', default_value='fcos',
-            description='Name of the node; the outputs are below it, such as fcos/detections.'),
+            description='Name of the node, and prefix of its topics, such as fcos/detections.'),
         DeclareLaunchArgument(
             'params_file', default_value=str(CONFIG / 'fcos.yaml'),
-            description='Parameter file: a path, or the name of one in the config folder of the '
-            'package, such as fcos_x3.yaml; substitutions such as $(env HOME) are allowed.'),
+            description='Parameter file: a path, or the name of a file in the config folder of '
+            'the package, such as fcos_x3.yaml. Substitutions such as $(env HOME) are accepted.'),
         *(_argument(name, option) for name, option in Settings.options().items()),
         DeclareLaunchArgument(
             'use_sim_time', default_value='', choices=['', 'true', 'false'],
-            description='Take the time from /clock.'),
+            description=USE_SIM_TIME.description),
         DeclareLaunchArgument(
             'log_level', default_value='info',
             choices=['debug', 'info', 'warn', 'error', 'fatal'],
-            description='Least severity that is logged.'),
+            description='Minimum severity of log messages.'),
         DeclareLaunchArgument(
             'respawn', default_value='false', choices=['true', 'false'],
-            description='Start the node again, after two seconds, whenever its process ends.'),
+            description='Restart the node 2 s after its process has ended.'),
         DeclareLaunchArgument(
             'shm_profile', default_value='true', choices=['true', 'false'],
-            description='Give Fast DDS shared memory for large images, in all that is started '
-            'from here on, unless the environment names a profile already.'),
+            description='Give Fast DDS shared memory for large images, in all processes that are '
+            'started from here on. A profile in the environment has priority.'),
         DeclareLaunchArgument(
             'keep_memory', default_value='true', choices=['true', 'false'],
-            description='Let the node use the memory of one large image for the next.'),
+            description='Keep the memory of a large image, and reuse it for the next one.'),
         DeclareLaunchArgument(
             'rviz', default_value='false', choices=['true', 'false'],
-            description='Open rviz2 with the annotated and the camera image. Several cameras have '
-            'topics of their own, such as fcos/front/annotated_image: choose them there.'),
-        OpaqueFunction(function=_transport),
+            description='Open rviz2 with the annotated image and the image of the camera. With '
+            'several cameras, choose their topics in rviz2, such as fcos/front/annotated_image.'),
+        OpaqueFunction(function=_set_shm_profile),
         OpaqueFunction(function=_detector),
         OpaqueFunction(function=_viewer, condition=IfCondition(LaunchConfiguration('rviz'))),
     ])
@@ -86,15 +88,15 @@ def _argument(name: str, option: Option) -> DeclareLaunchArgument:
         choices=['', *choices] if choices else None)
 
 
-def _transport(context: LaunchContext) -> list[Any]:
+def _set_shm_profile(context: LaunchContext) -> list[Any]:
     if not _is_true(context, 'shm_profile'):
         return []
-    wanted = surroundings(context.environment, CONFIG / 'fastdds_images.xml')
-    return [SetEnvironmentVariable(name, value) for name, value in wanted.items()]
+    variables = fast_dds_environment(context.environment, CONFIG / 'fastdds_images.xml')
+    return [SetEnvironmentVariable(name, value) for name, value in variables.items()]
 
 
 def _detector(context: LaunchContext) -> list[Node]:
-    file = parameter_file(LaunchConfiguration('params_file').perform(context), CONFIG)
+    file = find_parameter_file(LaunchConfiguration('params_file').perform(context), CONFIG)
     return [Node(
         package='fcos_ros', executable='fcos_node',
         name=LaunchConfiguration('name'), namespace=LaunchConfiguration('namespace'),
@@ -107,13 +109,17 @@ def _detector(context: LaunchContext) -> list[Node]:
 
 
 def _overrides(context: LaunchContext) -> dict[str, ParameterValue]:
-    """Take the arguments that were given; their types make `0` a float where one is meant."""
-    kinds = {name: type(option.default) for name, option in Settings.options().items()}
-    kinds['use_sim_time'] = bool
-    given = {name: LaunchConfiguration(name).perform(context) for name in kinds}
-    return {name: ParameterValue(value(name, text, kinds[name]),
-                                 value_type=ROS_TYPES.get(kinds[name], kinds[name]))
+    """Return the given arguments in the types of their parameters: `0` becomes 0.0 for a float."""
+    options = {**Settings.options(), 'use_sim_time': USE_SIM_TIME}
+    given = {name: LaunchConfiguration(name).perform(context) for name in options}
+    return {name: ParameterValue(parse_value(name, text, options[name]),
+                                 value_type=_ros_type(options[name]))
             for name, text in given.items() if text}
+
+
+def _ros_type(option: Option) -> Any:
+    kind = type(option.default)
+    return ROS_TYPES.get(kind, kind)
 
 
 def _is_true(context: LaunchContext, name: str) -> bool:
@@ -125,12 +131,12 @@ def _viewer(context: LaunchContext) -> list[Any]:
         get_package_prefix('rviz2')
     except PackageNotFoundError:
         return [LogInfo(msg=(
-            'rviz2 is not installed or not sourced, so rviz:=true opens nothing; the detector '
-            'runs all the same. Install the package ros-$ROS_DISTRO-rviz2.'))]
+            'rviz2 is not installed or not sourced, so rviz:=true has no effect; the detector '
+            'runs. Install the package ros-$ROS_DISTRO-rviz2.'))]
     return [Node(
         package='rviz2', executable='rviz2', namespace=LaunchConfiguration('namespace'),
         arguments=['-d', str(CONFIG / 'fcos.rviz')],
-        # The configuration names the topics of a node `fcos` without a namespace.
+        # The configuration has the topics of a node `fcos` without a namespace.
         remappings=[('/image', LaunchConfiguration('image')),
                     ('/fcos/annotated_image', [LaunchConfiguration('name'), '/annotated_image'])],
         output='screen')]

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A clock for tests of what depends on the time."""
+"""A clock that a test advances."""
 
 from __future__ import annotations
 

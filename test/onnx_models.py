@@ -1,10 +1,10 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Small ONNX models with the outputs of an FCOS, made by hand, whose detections are known.
+Small FCOS networks in ONNX files, whose detections are known.
 
-Class 0 is brightness: a white square that fills one cell of stride 8 is found as a box of twice
-the cell's size around the cell's centre, and nothing else is found.
+Class 0 is brightness: a white square that fills one cell of stride 8 is detected, and nothing
+else. The box has the same centre as the cell.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def write_fcos(
     metadata: Mapping[str, str] | None = None, sides: tuple[object, object] | None = None,
 ) -> Path:
     """
-    Write an FCOS that finds white squares.
+    Write an FCOS network that detects white squares.
 
-    :param outputs: how many of the 15 outputs to declare.
-    :param half_box: each of l, t, r, b, as written to the outputs.
-    :param sides: declared height and width of the input, where not `size`.
+    :param outputs: number of outputs to declare, at most 15.
+    :param half_box: the value of all box distances l, t, r and b.
+    :param sides: declared height and width of the input; `size` if None.
     """
     height, width = sides or (size, size)
     shape = [1, height, width, 3] if layout == 'NHWC' else [1, 3, height, width]
@@ -68,7 +68,7 @@ def write_fcos(
 
 
 def white_square(size: int, column: int, row: int) -> np.ndarray:
-    """Paint one white cell of stride 8 on a black (size, size, 3) image."""
+    """Return a black image (size, size, 3) with one white cell of stride 8."""
     image = np.zeros((size, size, 3), np.uint8)
     image[8 * row:8 * row + 8, 8 * column:8 * column + 8] = 255
     return image
@@ -79,5 +79,5 @@ def _output(part: str, stride: int, name: str, layout: str) -> list[onnx.NodePro
                             kernel_shape=[stride, stride], strides=[stride, stride])
     raw = f'{name}_nchw' if layout == 'NHWC' else name
     conv = helper.make_node('Conv', [f'{name}_pool', f'{part}_weight', f'{part}_bias'], [raw])
-    turn = helper.make_node('Transpose', [raw], [name], perm=[0, 2, 3, 1])
-    return [pool, conv, turn] if layout == 'NHWC' else [pool, conv]
+    transposed = helper.make_node('Transpose', [raw], [name], perm=[0, 2, 3, 1])
+    return [pool, conv, transposed] if layout == 'NHWC' else [pool, conv]

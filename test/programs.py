@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes of ours as processes, the way a user starts them."""
+"""Start nodes as processes, as a user does."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def start_node(*program: str, parameters: tuple[str, ...] = (),
 
 
 def read_output(process: subprocess.Popen[str]) -> str:
-    """Wait for the end of a process, and return its output, which must have no traceback."""
+    """Wait for the end of a process, and return its output; assert that it has no traceback."""
     output, _ = process.communicate(timeout=TIMEOUT)
     assert 'Traceback' not in output, output
     return output
 
 
-def require_clean_end(process: subprocess.Popen[str], how: signal.Signals, kind: Any,
-                      topic: str) -> None:
-    """Signal a process twice, as `ros2 launch` does, when it publishes; it must end with 0."""
-    wait_for_message(kind, topic)
-    process.send_signal(how)
-    process.send_signal(how)
+def require_clean_end(process: subprocess.Popen[str], signal_number: signal.Signals,
+                      message_type: Any, topic: str) -> None:
+    """Send a signal twice to a process that publishes; assert that it ends with exit code 0."""
+    wait_for_message(message_type, topic)
+    process.send_signal(signal_number)
+    process.send_signal(signal_number)
     read_output(process)
     assert process.returncode == 0
 
 
-def wait_for_message(kind: Any, topic: str) -> None:
+def wait_for_message(message_type: Any, topic: str) -> None:
     """Wait until a message is published on a topic."""
     context = rclpy.Context()
     rclpy.init(context=context)
@@ -51,7 +51,7 @@ def wait_for_message(kind: Any, topic: str) -> None:
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     messages: list[Any] = []
-    node.create_subscription(kind, topic, messages.append, 1)
+    node.create_subscription(message_type, topic, messages.append, 1)
     wait_until(lambda: executor.spin_once(timeout_sec=0.1) or messages)
     executor.shutdown()
     node.destroy_node()

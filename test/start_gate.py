@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Child processes that start only when a test lets them."""
+"""Hold back the start of child processes until a test opens a gate."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ while not os.path.exists(f'{FOLDER}/open') and os.getppid() == parent:
     time.sleep(0.01)
 os.remove(marker)
 """
-"""Run by Python before anything else. It also ends when the parent has died."""
+"""Code that Python runs at its start. It also ends when the parent has died."""
 
 
 class StartGate:
     """
-    Holds back every Python process that is started while it is closed.
+    Hold back every Python process that is started while the gate is closed.
 
     It is closed at first.
 
@@ -36,11 +36,11 @@ class StartGate:
         monkeypatch.setenv('PYTHONPATH', path)
 
     def held(self) -> int:
-        """Return how many processes are held back."""
+        """Return the number of processes that are held back."""
         return len(list(self._folder.glob('held-*')))
 
     def open(self) -> None:
-        """Release the held processes, and hold back none from now on."""
+        """Release the held processes, and let new processes start at once."""
         (self._folder / 'open').touch()
 
     def close(self) -> None:

@@ -1,9 +1,9 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Waiting for events.
+Wait for events.
 
-No test asserts how long something takes. A test waits for an event, and fails only when the event
+No test asserts how long something takes. A test waits for an event, and fails only if the event
 does not come at all.
 """
 
@@ -18,10 +18,10 @@ import time
 from typing import Any, TypeVar
 
 TIMEOUT = 60.0
-"""Seconds to wait for an event; also the product's timeouts where nothing is meant to hang."""
+"""Seconds to wait for an event; also the timeout of the product in tests where nothing hangs."""
 
 HANG_TIMEOUT = 5.0
-"""Seconds until the product gives up what a test makes hang; a healthy frame takes 0.02 s."""
+"""Timeout of the product, in seconds, in tests where something hangs; a frame takes 0.02 s."""
 
 Found = TypeVar('Found')
 

@@ -1,10 +1,10 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What this machine has, and which environments that allows.
+Detect the properties of this machine, and choose the virtual environments to create.
 
-A sourced ROS 2 is used as it is; else ROS 2 comes as wheels, which exist for few machines. What
-is missing is said with the command that mends it.
+A sourced ROS 2 is used as it is. Otherwise ROS 2 is installed from wheels, which exist for few
+platforms. An error names the missing packages and the command that installs them.
 """
 
 from __future__ import annotations
@@ -20,36 +20,38 @@ import shutil
 import subprocess
 
 SUPPORTED = ((3, 10), (3, 11), (3, 12), (3, 13))
-"""Pythons that the pinned packages exist for."""
+"""The versions of Python for which the pinned packages exist."""
 
 FLOOR, NEWEST = 'floor', 'newest'
-"""The two sets of libraries: see `requirements/floor.txt` and `requirements/newest.txt`."""
+"""The oldest and the newest supported libraries; each is the name of a file in `requirements`."""
 
 GLIBC = (2, 28)
-"""The oldest C library that the ROS 2 wheels run with."""
+"""The minimum version of the C library for the ROS 2 wheels."""
 
-SOURCED_NEEDS = {
+ROS_MODULES = {
     'cv2': 'python3-opencv',
     'diagnostic_msgs': 'ros-{distro}-diagnostic-msgs',
     'numpy': 'python3-numpy',
     'sensor_msgs': 'ros-{distro}-sensor-msgs',
     'vision_msgs': 'ros-{distro}-vision-msgs',
 }
-"""Modules that a sourced ROS 2 has to bring, with the Debian packages that hold them."""
+"""Python modules that a sourced ROS 2 must provide, and their Debian packages."""
 
 
 class SetupError(Exception):
-    """Set-up cannot go on; the text says why and what to do."""
+    """Set-up failed. The message gives the reason and the remedy."""
 
 
 @dataclass(frozen=True)
 class Python:
     """
-    An interpreter and what it can import.
+    A Python interpreter and its installed modules.
 
-    :ivar rclpy: `import rclpy` works.
-    :ivar modules: those of `SOURCED_NEEDS` that are there.
-    :ivar distributions: names of all that is installed, in lower case with hyphens.
+    :ivar venv: whether it can create virtual environments.
+    :ivar headers: whether its C headers are installed.
+    :ivar rclpy: whether `import rclpy` works.
+    :ivar modules: the installed modules among `ROS_MODULES`.
+    :ivar distributions: names of the installed distributions, in lower case with hyphens.
     """
 
     executable: str
@@ -65,19 +67,19 @@ class Python:
 
     @property
     def libraries(self) -> str:
-        """The set of libraries that this Python is tested with."""
+        """The set of libraries with which this Python is tested: `FLOOR` or `NEWEST`."""
         return FLOOR if self.version == SUPPORTED[0] else NEWEST
 
 
 @dataclass(frozen=True)
-class Machine:
+class Host:
     """
-    What set-up depends on.
+    The properties of a machine on which set-up depends.
 
-    :ivar pythons: the interpreters found, the one asked for first.
-    :ivar compilers: names of the C and C++ compilers that can be run.
+    :ivar pythons: the interpreters found, the preferred one first.
+    :ivar compilers: commands of the installed C and C++ compilers.
     :ivar libc: name and version of the C library; empty if it is not glibc.
-    :ivar distro: the sourced ROS 2, such as `humble`.
+    :ivar distro: the sourced ROS 2 distribution, such as `humble`; None for none.
     """
 
     pythons: tuple[Python, ...]
@@ -88,8 +90,12 @@ class Machine:
     distro: str | None = None
 
     @classmethod
-    def look(cls, python: str) -> Machine:
-        """Look around; `python` is the command of the interpreter to prefer."""
+    def detect(cls, python: str) -> Host:
+        """
+        Detect the properties of this machine.
+
+        :param python: command of the preferred interpreter.
+        """
         names = [os.environ.get('CC', 'gcc'), os.environ.get('CXX', 'g++')]
         distro = os.environ.get('ROS_DISTRO') or None
         with ThreadPoolExecutor() as pool:
@@ -102,10 +108,10 @@ class Machine:
 @dataclass(frozen=True)
 class Environment:
     """
-    A virtual environment to make.
+    A virtual environment to create.
 
-    :ivar name: its folder.
-    :ivar sourced: ROS 2, numpy and OpenCV are those of the sourced ROS 2.
+    :ivar name: the name of its folder.
+    :ivar sourced: whether it uses ROS 2, numpy and OpenCV of a sourced ROS 2.
     """
 
     name: str
@@ -113,23 +119,25 @@ class Environment:
     sourced: bool = False
 
 
-def environments(machine: Machine, both: bool) -> tuple[Environment, ...]:
+def environments(host: Host, both: bool) -> tuple[Environment, ...]:
     """
-    Choose what to make: `.venv`, and with `both` one more with the other set of libraries.
+    Choose the environments to create.
 
-    :raises SetupError: this machine lacks something.
+    :param both: add an environment with the other set of libraries to `.venv`, if this machine
+        has a Python for it.
+    :raises SetupError: the machine is not supported, or packages are missing.
     """
-    if machine.distro:
-        return (Environment('.venv', _sourced_python(machine), sourced=True),)
-    _require_platform(machine)
-    pythons = [python for python in machine.pythons if python.version in SUPPORTED]
+    if host.distro:
+        return (Environment('.venv', _sourced_python(host), sourced=True),)
+    _require_platform(host)
+    pythons = [python for python in host.pythons if python.version in SUPPORTED]
     if not pythons:
-        raise SetupError(_no_python(machine))
+        raise SetupError(_no_python(host))
     main = pythons[0]
-    _require(_missing(machine, main))
+    _require(_missing(host, main))
     others = sorted(
         (python for python in pythons
-         if python.libraries != main.libraries and not _missing(machine, python)),
+         if python.libraries != main.libraries and not _missing(host, python)),
         key=lambda python: python.version)
     chosen = [Environment('.venv', main)]
     if both and others:
@@ -140,22 +148,22 @@ def environments(machine: Machine, both: bool) -> tuple[Environment, ...]:
 
 def probe(command: str, sourced: bool = False) -> Python | None:
     """
-    Ask an interpreter about itself; a virtual environment answers for what it was made from.
+    Return the properties of an interpreter; for a virtual environment, those of its base.
 
-    :param sourced: also ask for what a sourced ROS 2 brings; takes longer.
-    :returns: None if the command does not run.
+    :param sourced: also look for the modules of a sourced ROS 2, which takes longer.
+    :returns: None if the command fails.
     """
-    script = _PROBE.format(modules=sorted(SOURCED_NEEDS), sourced=sourced)
+    script = _PROBE.format(modules=sorted(ROS_MODULES), sourced=sourced)
     try:
-        answer = subprocess.run(
+        done = subprocess.run(
             [command, '-c', script], capture_output=True, check=True, text=True, timeout=60)
-        said = json.loads(answer.stdout)
+        found = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    if said['nested'] and said['executable'] != command:
-        return probe(said['executable'], sourced)
-    return Python(said['executable'], tuple(said['version']), said['venv'], said['headers'],
-                  said['rclpy'], frozenset(said['modules']), frozenset(said['distributions']))
+    if found['nested'] and found['executable'] != command:
+        return probe(found['executable'], sourced)
+    return Python(found['executable'], tuple(found['version']), found['venv'], found['headers'],
+                  found['rclpy'], frozenset(found['modules']), frozenset(found['distributions']))
 
 
 _PROBE = """
@@ -188,69 +196,69 @@ print(json.dumps(dict(
 
 
 def _candidates(python: str) -> list[str]:
-    """Commands that may be a usable Python: the one asked for first, then the newest."""
+    """Return commands that may be a usable Python: the preferred one, then the newest first."""
     names = [f'python{major}.{minor}' for major, minor in reversed(SUPPORTED)]
     pyenv = os.environ.get('PYENV_ROOT')
-    # A shim of pyenv is on the PATH though its Python may be switched off: look behind it.
-    behind = [str(path) for name in names if pyenv
-              for path in sorted(Path(pyenv).glob(f'versions/*/bin/{name}'), reverse=True)]
-    return [python, '/usr/bin/python3', *names, *behind]
+    # The shim of a Python that pyenv has not activated fails, so the Pythons are found directly.
+    installed = [str(path) for name in names if pyenv
+                 for path in sorted(Path(pyenv).glob(f'versions/*/bin/{name}'), reverse=True)]
+    return [python, '/usr/bin/python3', *names, *installed]
 
 
-def _sourced_python(machine: Machine) -> Python:
-    distro = machine.distro
-    usable = [python for python in machine.pythons if python.rclpy]
+def _sourced_python(host: Host) -> Python:
+    distro = host.distro
+    usable = [python for python in host.pythons if python.rclpy]
     if not usable:
         raise SetupError(
             f'ROS 2 {distro} is sourced (ROS_DISTRO={distro}), but none of these can import its '
-            f'rclpy: {_listed(machine.pythons)}.\n'
-            'Name the Python that it was built for:\n  make PYTHON=/usr/bin/python3 ...\n'
-            'or, for the ROS 2 wheels, open a shell in which no ROS 2 is sourced.')
+            f'rclpy: {_listed(host.pythons)}.\n'
+            'Choose the Python for which it was built:\n  make PYTHON=/usr/bin/python3 ...\n'
+            'or use the ROS 2 wheels in a shell without a sourced ROS 2.')
     python = usable[0]
-    lacking = sorted(set(SOURCED_NEEDS) - python.modules)
-    packages = [SOURCED_NEEDS[name].format(distro=distro) for name in lacking]
+    missing = sorted(set(ROS_MODULES) - python.modules)
+    packages = [ROS_MODULES[name].format(distro=distro) for name in missing]
     if not python.venv:
-        lacking.append('venv')
+        missing.append('venv')
         packages.append('python3-venv')
-    _require(dict(zip(lacking, packages)), f'ROS 2 {distro} is sourced and lacks')
+    _require(dict(zip(missing, packages)), f'The sourced ROS 2 {distro} lacks')
     return python
 
 
-def _require_platform(machine: Machine) -> None:
-    name, version = machine.libc
-    fits = name == 'glibc' and tuple(int(part) for part in version.split('.')[:2]) >= GLIBC
-    if machine.system == 'Linux' and machine.processor == 'x86_64' and fits:
+def _require_platform(host: Host) -> None:
+    name, version = host.libc
+    supported = name == 'glibc' and tuple(int(part) for part in version.split('.')[:2]) >= GLIBC
+    if host.system == 'Linux' and host.processor == 'x86_64' and supported:
         return
     libc = f'{name} {version}' if name else 'a C library that is not glibc'
     raise SetupError(
-        'The ROS 2 wheels exist for Linux on x86_64 with glibc 2.28 or newer; this is '
-        f'{machine.system} on {machine.processor} with {libc}.\n'
+        f'This machine is {host.system} on {host.processor} with {libc}; accepted for the '
+        'ROS 2 wheels: Linux on x86_64 with glibc 2.28 or newer.\n'
         'Install ROS 2 Humble or Jazzy, source it, and run the same command again:\n'
         '  sudo apt install ros-humble-ros-base ros-humble-vision-msgs && '
         '. /opt/ros/humble/setup.sh')
 
 
-def _no_python(machine: Machine) -> str:
-    return (f'Python 3.10 to 3.13 is needed; found: {_listed(machine.pythons) or "none"}.\n'
+def _no_python(host: Host) -> str:
+    return (f'Python found: {_listed(host.pythons) or "none"}; accepted: 3.10 to 3.13.\n'
             'Install one, and run the same command again:\n'
             '  sudo apt install python3.11 python3.11-venv python3.11-dev\n'
-            'One that is elsewhere can be named: make PYTHON=/path/to/python3.11 ...')
+            'or give the path of a Python: make PYTHON=/path/to/python3.11 ...')
 
 
-def _missing(machine: Machine, python: Python) -> dict[str, str]:
-    """Name what is missing to make an environment, with the Debian packages that bring it."""
+def _missing(host: Host, python: Python) -> dict[str, str]:
+    """Return what is missing for an environment, and the Debian package of each."""
     version = f'python{python.version[0]}.{python.version[1]}'
     needs = {
-        'a C and a C++ compiler': (len(machine.compilers) == 2, 'g++'),
+        'a C and a C++ compiler': (len(host.compilers) == 2, 'g++'),
         f"Python's venv module ({python})": (python.venv, f'{version}-venv'),
         f"Python's headers ({python})": (python.headers, f'{version}-dev'),
     }
-    return {what: package for what, (there, package) in needs.items() if not there}
+    return {need: package for need, (present, package) in needs.items() if not present}
 
 
 def _require(missing: dict[str, str], intro: str = 'Missing:') -> None:
     if missing:
-        raise SetupError(f'{intro} {", ".join(missing)}.\nMend it with:\n'
+        raise SetupError(f'{intro} {", ".join(missing)}.\nInstall it with:\n'
                          f'  sudo apt install {" ".join(missing.values())}')
 
 

@@ -1,13 +1,14 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A ROS message package as one wheel, from `package.xml` and `msg/*.msg`.
+Build the wheel of a ROS message package from `package.xml` and `msg/*.msg`.
 
-For message packages that no registry has. The generators of the installed ROS wheels write the C
-and Python sources; a compiler makes one extension module of them, which holds the type supports
-for Fast DDS and for introspection (Jazzy needs the second one). No CMake, no C++ messages.
+This is for message packages that are not on PyPI. The generators of the installed ROS wheels write
+the C and Python sources. A compiler builds one extension module from them. It contains the type
+supports for Fast DDS and for introspection, which Jazzy needs. CMake is not needed, and C++
+messages are not built.
 
-Run with the Python that shall use the wheel: `python -m tools.message_wheel FOLDER OUTPUT`.
+Run it with the Python that will use the wheel: `python -m tools.message_wheel FOLDER OUTPUT`.
 """
 
 from __future__ import annotations
@@ -34,18 +35,18 @@ import xml.etree.ElementTree as ElementTree
 from zipfile import ZIP_DEFLATED, ZipFile
 
 TYPE_SUPPORTS = ('fastrtps', 'introspection')
-"""The type supports that a message answers for, as in `rosidl_typesupport_<name>_c`."""
+"""The type supports of a message, as in `rosidl_typesupport_<name>_c`."""
 
 GENERATORS = {
     'rosidl_generator_c': 'generate_c',
     'rosidl_typesupport_fastrtps_c': 'generate_typesupport_fastrtps_c',
     'rosidl_typesupport_introspection_c': 'generate_c',
 }
-"""Modules that write C or C++ sources from the definitions, with the function that does it."""
+"""Modules that generate C or C++ sources from definitions, and the function to call in each."""
 
 
 class TypeHashError(ValueError):
-    """A definition differs from upstream's."""
+    """A message definition differs from the upstream definition."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Package:
 
     @property
     def messages(self) -> list[Path]:
-        """All definitions, by name."""
+        """The message definitions, sorted by name."""
         return sorted(self.folder.glob('msg/*.msg'))
 
     @property
@@ -81,12 +82,13 @@ class Package:
         return f'ros_{self.name}-{self.version}-{_tag()}.whl'
 
 
-class Workshop:
+class WheelBuilder:
     """
-    Makes the wheel of one package in a scratch folder.
+    Builds the wheel of one package in a temporary folder.
 
-    :ivar prefix: where the ROS wheels put `share`, `include` and `lib`.
-    :ivar depends: message packages that are used, directly or not, each after what it uses.
+    :ivar prefix: the folder with `share`, `include` and `lib` of the ROS wheels.
+    :ivar depends: direct and indirect dependencies that are message packages. Each comes after
+        its own dependencies.
     """
 
     def __init__(self, package: Package, scratch: Path, prefix: Path = Path(sys.prefix)) -> None:
@@ -95,8 +97,8 @@ class Workshop:
         self.prefix = prefix
         self.depends = message_packages(package.depends, prefix)
 
-    def make(self, output: Path) -> Path:
-        """Make the wheel in the folder `output` and return its path."""
+    def build(self, output: Path) -> Path:
+        """Build the wheel in the folder `output` and return its path."""
         with open(os.devnull, 'w') as nowhere, redirect_stdout(nowhere):
             self._generate()
         self._link(self._compile())
@@ -106,7 +108,7 @@ class Workshop:
         return wheel
 
     def _generate(self) -> None:
-        """Write all sources: definitions, type hashes, C, type supports, Python bindings."""
+        """Generate all sources: definitions, type hashes, C, type supports, Python bindings."""
         convert = importlib.import_module('rosidl_adapter').convert_to_idl
         for message in self.package.messages:
             convert(self.package.folder, self.package.name, Path('msg', message.name), self._idl)
@@ -122,19 +124,23 @@ class Workshop:
         python.generate_py(self._arguments('rosidl_generator_py'), ['rosidl_typesupport_c'])
 
     def _compare_with_upstream(self) -> None:
-        """Refuse types that would not talk to the upstream ones of the same name."""
+        """
+        Check the type hashes, because nodes with different hashes cannot communicate.
+
+        :raises TypeHashError: a hash differs from that of the upstream definition.
+        """
         upstream = json.loads((self.package.folder.parent / 'type_hashes.json').read_text())
         for message in self.package.messages:
             name = f'{self.package.name}/msg/{message.stem}'
             known = json.loads((self._hashes / f'{message.stem}.json').read_text())['type_hashes']
             found = next(it['hash_string'] for it in known if it['type_name'] == name)
             if found != upstream.get(name):
-                raise TypeHashError(f'{message}: the type hash is {found}, upstream it is '
-                                    f'{upstream.get(name)}: names, types and order of the fields '
-                                    'must be those of upstream')
+                raise TypeHashError(f'the type hash of {message} is {found}; accepted: '
+                                    f'{upstream.get(name)}, as upstream; use the names, types '
+                                    'and order of the upstream fields')
 
     def _run_generator(self, generator: str, function: str) -> None:
-        """Run one generator, and fill in the header that CMake would have configured."""
+        """Run one generator, and write the header that CMake would configure."""
         getattr(importlib.import_module(generator), function)(self._arguments(
             generator,
             ros_interface_files=[str(path) for path in self.package.messages],
@@ -148,7 +154,7 @@ class Workshop:
         (self._output(generator) / 'msg' / header).write_text(text)
 
     def _arguments(self, generator: str, **more: Any) -> str:
-        """Write the JSON file that a generator takes its arguments from."""
+        """Write the arguments of a generator to a JSON file, and return its path."""
         output = self._output(generator)
         (output / 'msg' / 'detail').mkdir(parents=True, exist_ok=True)
         used = [(name, self.prefix / 'share' / name / 'msg') for name in self.depends]
@@ -166,7 +172,7 @@ class Workshop:
         return str(file)
 
     def _compile(self) -> list[Path]:
-        """Compile the sources on all cores, C++ first because it takes longest."""
+        """Compile the sources on all cores; C++ first, because it takes longest."""
         units = sorted(self._units(), key=lambda unit: unit.suffix != '.cpp')
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return list(pool.map(self._compile_unit, units))
@@ -178,11 +184,11 @@ class Workshop:
         return result
 
     def _units(self) -> list[Path]:
-        """Gather the sources of a kind in one file each: a tenth of the time of single files."""
+        """Combine sources of the same kind in one file, which compiles ten times as fast."""
         kinds: dict[str, list[Path]] = defaultdict(list)
         for source in sorted(self.scratch.glob('rosidl_*/**/*.c*')):
             kind = re.sub(r'.*(__\w+|_s|\.ep\.\w+)$', r'\1', source.stem)
-            # Descriptions define the same file-static names: they stay alone.
+            # Descriptions cannot be combined: they define the same file-static names.
             key = source.stem if kind == '__description' else kind
             kinds[f'{source.relative_to(self.scratch).parts[0]}-{key}{source.suffix}'] += [source]
         for name, sources in kinds.items():
@@ -191,7 +197,7 @@ class Workshop:
         return [self.scratch / name for name in kinds]
 
     def _includes(self) -> list[str]:
-        """Flags for our headers, and for those of ROS, Python and numpy."""
+        """Return the compiler flags for our headers and those of ROS, Python and numpy."""
         numpy = importlib.import_module('numpy')
         ours = [self.scratch / name for name in (*GENERATORS, 'rosidl_generator_py')]
         include = self.prefix / 'include'
@@ -201,7 +207,7 @@ class Workshop:
         return [*(f'-I{path}' for path in ours), *system]
 
     def _link(self, objects: Iterable[Path]) -> None:
-        """Link the extension module; at run time it finds ROS from where it is installed."""
+        """Link the extension module; its relative rpath leads to the libraries of ROS."""
         kinds = ('generator_c', 'generator_py', 'typesupport_c',
                  *(f'typesupport_{name}_c' for name in TYPE_SUPPORTS))
         names = [f'{package}__rosidl_{kind}' for package in self.depends for kind in kinds]
@@ -214,14 +220,14 @@ class Workshop:
               '-Wl,--as-needed', '-Wl,-rpath,$ORIGIN/../../..'])
 
     def _modules(self) -> dict[str, bytes]:
-        """What is imported, by its path in the wheel."""
+        """Return the Python files and the extension module, by their path in the wheel."""
         (self._python / '__init__.py').touch()
         files = (file for kind in ('*.py', '*.so') for file in sorted(self._python.rglob(kind)))
         return {f'{self.package.name}/{file.relative_to(self._python)}': file.read_bytes()
                 for file in files}
 
     def _share(self) -> dict[str, bytes]:
-        """The definitions and the ament index, by their path in the wheel."""
+        """Return the definitions and the ament index, by their path in the wheel."""
         name = self.package.name
         data = f'ros_{name}-{self.package.version}.data/data/share'
         index = f'{data}/ament_index/resource_index'
@@ -258,7 +264,7 @@ class Workshop:
 
 
 def message_packages(names: Iterable[str], prefix: Path) -> list[str]:
-    """Installed message packages among `names` and all they use, each after what it uses."""
+    """Return the message packages among `names` and their dependencies, dependencies first."""
     found: list[str] = []
     for name in sorted(names):
         share = prefix / 'share' / name
@@ -270,24 +276,24 @@ def message_packages(names: Iterable[str], prefix: Path) -> list[str]:
 
 
 def main() -> None:
-    """Make the wheel that the command line asks for."""
-    parser = argparse.ArgumentParser(description='make the wheel of a ROS message package')
+    """Build the wheel."""
+    parser = argparse.ArgumentParser(description='build the wheel of a ROS message package')
     parser.add_argument('folder', type=Path, help='folder with package.xml and msg/*.msg')
-    parser.add_argument('output', type=Path, help='folder that receives the wheel')
+    parser.add_argument('output', type=Path, help='folder for the wheel')
     arguments = parser.parse_args()
     with TemporaryDirectory(prefix='message_wheel-') as scratch:
-        Workshop(Package.read(arguments.folder), Path(scratch)).make(arguments.output)
+        WheelBuilder(Package.read(arguments.folder), Path(scratch)).build(arguments.output)
 
 
 def _tag() -> str:
-    """Python, ABI and platform, as wheels name them."""
+    """Return the tag of the wheel: Python, ABI and platform."""
     python = f'cp{sys.version_info.major}{sys.version_info.minor}'
     platform = re.sub(r'[-.]', '_', sysconfig.get_platform())
     return f'{python}-{python}-{platform}'
 
 
 def _compiler(suffix: str) -> list[str]:
-    """Return the command that compiles a `.c` or `.cpp` file; `CC` and `CXX` are heeded."""
+    """Return the compiler for `.c` or `.cpp` files; `CC` and `CXX` have priority."""
     if suffix == '.cpp':
         return [os.environ.get('CXX', 'g++'), '-std=gnu++17']
     return [os.environ.get('CC', 'gcc'), '-std=gnu11']
@@ -298,7 +304,7 @@ def _run(command: Iterable[str | Path]) -> None:
 
 
 def _dispatch(package: str, messages: Iterable[str]) -> str:
-    """Return C++ that hands out, for each message, the type support that is asked for."""
+    """Return C++ code that returns the requested type support of each message."""
     head = ['#include <cstring>',
             '#include "rosidl_runtime_c/message_type_support_struct.h"',
             '#include "rosidl_typesupport_c/identifier.h"', 'extern "C" {']
@@ -311,7 +317,7 @@ def _dispatch_one(package: str, name: str) -> str:
     getter = 'get_message_type_support_handle__' + full
     declared = '\n'.join(
         f'const {support} * rosidl_typesupport_{kind}_c__{getter}();' for kind in TYPE_SUPPORTS)
-    answers = '\n'.join(
+    branches = '\n'.join(
         f'  if (!std::strcmp(id, "rosidl_typesupport_{kind}_c"))'
         f' return rosidl_typesupport_{kind}_c__{getter}();' for kind in TYPE_SUPPORTS)
     return f"""
@@ -319,7 +325,7 @@ def _dispatch_one(package: str, name: str) -> str:
 {declared}
 static const {support} * find_{full}(const {support} * own, const char * id) {{
   if (!std::strcmp(id, own->typesupport_identifier)) return own;
-{answers}
+{branches}
   return nullptr;
 }}
 static {support} support_{full} = {{
@@ -332,23 +338,23 @@ const {support} * rosidl_typesupport_c__{getter}() {{
 
 
 def _snake_case(name: str) -> str:
-    """Name a message as rosidl names its files: HbmMsg480P -> hbm_msg480_p."""
+    """Return the name of the files that rosidl generates for a message, such as hbm_msg480_p."""
     name = re.sub(r'(.)([A-Z][a-z]+)', r'\1_\2', name)
     return re.sub(r'([a-z0-9])([A-Z])', r'\1_\2', name).lower()
 
 
 def _dist_info(package: Package) -> dict[str, bytes]:
-    """Return the metadata of the wheel, by its path there."""
+    """Return the metadata files by their path in the wheel."""
     folder = f'ros_{package.name}-{package.version}.dist-info'
     metadata = f'Metadata-Version: 2.1\nName: ros-{package.name}\nVersion: {package.version}\n'
     wheel = f'Wheel-Version: 1.0\nGenerator: fcos_ros\nRoot-Is-Purelib: false\nTag: {_tag()}\n'
-    # RECORD comes last: it lists the others.
+    # RECORD comes last, because it lists the other files.
     return {f'{folder}/METADATA': metadata.encode(), f'{folder}/WHEEL': wheel.encode(),
             f'{folder}/RECORD': b''}
 
 
 def _write_wheel(wheel: Path, info: Mapping[str, bytes], files: Mapping[str, bytes]) -> None:
-    """Write the archive, complete or not at all: a cache may be read meanwhile."""
+    """Write the archive; it is renamed when complete, as other processes may read the cache."""
     *_, record = info
     contents = {path: data for path, data in (*files.items(), *info.items()) if path != record}
     lines = [f'{path},sha256={_digest(data)},{len(data)}' for path, data in contents.items()]

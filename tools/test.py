@@ -3,9 +3,9 @@
 """
 Run the tests in every environment at once: `python3 -m tools.test [PYTEST ARGUMENTS]`.
 
-Much of the time tests wait for a ROS graph, so runs side by side take little longer than one.
-Without arguments the tests of node and board are a run of their own. The first run is shown as it
-goes, the others when they have ended. Standard library only.
+Several runs at once take little longer than one, because tests often wait for a ROS graph. Without
+arguments, the tests of node and board are a separate run. The output of the first run is shown at
+once, that of the others at their end. Standard library only.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ import sys
 
 from tools.setup import CACHE, ENVIRONMENTS, ROOT
 
-HALVES = {'of node and board': ('test/node', 'test/board'),
-          'of all else': ('--ignore=test/node', '--ignore=test/board')}
-"""What takes about equally long."""
+PARTS = {'of node and board': ('test/node', 'test/board'),
+         'of all else': ('--ignore=test/node', '--ignore=test/board')}
+"""Two parts of the tests that take about the same time; values are arguments of pytest."""
 
 
 @dataclass(frozen=True)
-class Run:
+class TestRun:
     """
-    Some tests in one environment.
+    A run of some tests in one environment.
 
-    :ivar environment: the name of its folder.
-    :ivar part: of the tests, in words.
+    :ivar environment: the name of the environment's folder.
+    :ivar part: the name of the part in `PARTS`; empty for all tests.
+    :ivar arguments: arguments of pytest.
     """
 
     environment: str
@@ -41,11 +42,15 @@ class Run:
 
     @property
     def log(self) -> Path:
-        """Where it prints to, unless it is shown."""
+        """The file for the output of a run that is not shown."""
         return CACHE / f'{str(self).replace(" ", "_")}.log'
 
     def start(self, shown: bool) -> subprocess.Popen[bytes]:
-        """Begin; what it prints goes into the log unless it is shown."""
+        """
+        Start the run.
+
+        :param shown: print the output to the terminal instead of the log.
+        """
         command = [str(ROOT / self.environment / 'bin' / 'python'), '-m', 'pytest',
                    *self.arguments]
         if shown:
@@ -56,7 +61,7 @@ class Run:
 
 
 def main(arguments: list[str]) -> int:
-    """Return 0 when all tests passed in all environments."""
+    """Run the tests; return 0 if all passed in all environments."""
     first, *others = _runs(tuple(arguments))
     running = [(run, run.start(shown=False)) for run in others]
     print(f'== {first}', flush=True)
@@ -69,11 +74,11 @@ def main(arguments: list[str]) -> int:
     return max(map(abs, codes.values()))
 
 
-def _runs(arguments: tuple[str, ...]) -> Iterator[Run]:
-    parts = {'': arguments} if arguments else HALVES
+def _runs(arguments: tuple[str, ...]) -> Iterator[TestRun]:
+    parts = {'': arguments} if arguments else PARTS
     for environment in ENVIRONMENTS.read_text().split():
         for part, chosen in parts.items():
-            yield Run(environment, part, chosen)
+            yield TestRun(environment, part, chosen)
 
 
 if __name__ == '__main__':

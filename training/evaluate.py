@@ -1,10 +1,10 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Measures a network file on scenes it has never seen: `python -m training.evaluate`.
+Evaluate a network file on scenes that were not used for training: `python -m training.evaluate`.
 
-It goes the way of the product: frame, preprocessing, onnxruntime, decoding. What comes out is
-written beside the file, as JSON.
+The images pass through the pipeline of the package: preprocessing, onnxruntime, decoding. The
+result is written beside the file, as JSON.
 """
 
 from __future__ import annotations
@@ -25,46 +25,46 @@ from tqdm import tqdm
 
 from fcos_ros.backends import load
 from fcos_ros.core.detections import Detections
-from fcos_ros.core.evaluation import Evaluation, evaluate, rates
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
 from fcos_ros.demo.scenes import CLASS_NAMES, render
+from fcos_ros.evaluation.average_precision import Evaluation, evaluate, precision_recall
 from fcos_ros.runtime.detector import Detector, Result
 
 HELD_OUT_SEEDS = range(500)
-LOWEST_SCORE = 0.05
-"""Average precision needs the doubtful detections as well."""
+MIN_SCORE = 0.05
+"""Minimum score of a detection; average precision also needs those with low scores."""
 
 
 @dataclass(frozen=True)
-class Scenes:
-    """Frames and what is in them."""
+class SceneSet:
+    """Frames of several scenes and their ground truth."""
 
     frames: Sequence[Frame]
-    truth: Sequence[Detections]
+    ground_truth: Sequence[Detections]
 
     @classmethod
-    def render(cls, seeds: Sequence[int]) -> Scenes:
-        """Render the scenes of some seeds."""
-        frames, truth = [], []
+    def render(cls, seeds: Sequence[int]) -> SceneSet:
+        """Render the scenes of these seeds."""
+        frames, ground_truth = [], []
         for seed in tqdm(seeds, 'render', unit=' scenes', leave=False):
             scene = render(seed)
             height, width = scene.image.shape[:2]
             frames.append(Frame.wrap(scene.image.ravel(), Size(width, height), 'bgr8'))
-            truth.append(Detections(
+            ground_truth.append(Detections(
                 scene.boxes, np.ones(len(scene.boxes), np.float32), scene.class_ids))
-        return cls(frames, truth)
+        return cls(frames, ground_truth)
 
     def score(self, results: Sequence[Result]) -> Evaluation:
-        """Compare what was found in each frame with the truth."""
-        return evaluate([result.detections for result in results], self.truth)
+        """Compare the detections in each frame with the ground truth."""
+        return evaluate([result.detections for result in results], self.ground_truth)
 
 
-def detections_of(path: Path, scenes: Scenes) -> list[Result]:
-    """Run a network file on all scenes, with one thread."""
+def detect_all(path: Path, scenes: SceneSet) -> list[Result]:
+    """Run a network file on all scenes with one thread."""
     backend = load(path)
     detector = Detector(backend)
-    criteria = replace(backend.info.criteria, score_threshold=LOWEST_SCORE)
+    criteria = replace(backend.info.criteria, score_threshold=MIN_SCORE)
     results = [detector.detect(frame, criteria) for frame in scenes.frames]
     backend.close()
     return results
@@ -72,24 +72,24 @@ def detections_of(path: Path, scenes: Scenes) -> list[Result]:
 
 def evaluate_file(path: Path, training: Mapping[str, Any] | None = None) -> None:
     """
-    Write the evaluation of a network file beside it.
+    Evaluate a network file and write the result beside it.
 
-    :param training: how it was made; when not given, what the last evaluation said.
+    :param training: how the network was trained; if None, it is copied from the last result.
     """
     record = path.with_suffix('.json')
     if training is None and record.exists():
         training = json.loads(record.read_text())['training']
-    scenes = Scenes.render(HELD_OUT_SEEDS)
-    results = detections_of(path, scenes)
+    scenes = SceneSet.render(HELD_OUT_SEEDS)
+    results = detect_all(path, scenes)
     found = [result.detections for result in results]
     score = scenes.score(results)
     backend = load(path)
     threshold = backend.info.criteria.score_threshold
     backend.close()
-    counted = rates(found, scenes.truth, threshold)
+    counted = precision_recall(found, scenes.ground_truth, threshold)
     report = {
         'scenes': f'seeds {HELD_OUT_SEEDS[0]} to {HELD_OUT_SEEDS[-1]}, 640x480',
-        'objects': sum(map(len, scenes.truth)),
+        'objects': sum(map(len, scenes.ground_truth)),
         'ap': score.ap, 'ap50': score.ap50, 'ap75': score.ap75,
         'ap_by_class': {CLASS_NAMES[key]: value for key, value in score.by_class.items()},
         'at_score': threshold, 'precision': counted.precision, 'recall': counted.recall,
@@ -105,10 +105,11 @@ def evaluate_file(path: Path, training: Mapping[str, Any] | None = None) -> None
 
 
 def main() -> None:
-    """Evaluate the file that is named, or the committed one."""
+    """Evaluate the given file, by default the committed one."""
     parser = ArgumentParser(description=__doc__.split('\n')[1],
                             formatter_class=ArgumentDefaultsHelpFormatter)
-    parser.add_argument('path', nargs='?', type=Path, default=Path('models/fcos_demo.onnx'))
+    parser.add_argument('path', nargs='?', type=Path, default=Path('models/fcos_demo.onnx'),
+                        help='the network file')
     evaluate_file(parser.parse_args().path)
 
 

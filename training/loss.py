@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the network should have said, and how wrong it was; boxes are in canvas pixels."""
+"""The targets of the network and its losses. Boxes are in canvas pixels."""
 
 from __future__ import annotations
 
@@ -10,109 +10,117 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.network import LIMITS, STRIDES, Outputs
+from training.network import LEVEL_LIMITS, STRIDES, Outputs
 
 BACKGROUND, IGNORED = -1, -2
-RADIUS = 1.5
-"""Only points that near to the centre, in strides, are taught to find an object."""
+CENTER_RADIUS = 1.5
+"""Points that detect an object are nearer to its centre than this, in strides along each axis."""
 
 
-class Points(NamedTuple):
+class AnchorPoints(NamedTuple):
     """
-    The places where the network looks for objects, level after level.
+    The points of an image at which the network detects objects, level after level.
 
-    :ivar places: (N, 2), x and y in pixels.
+    :ivar positions: (N, 2), x and y in pixels.
     :ivar strides: (N,).
-    :ivar limits: (N, 2), what its level is responsible for, see `LIMITS`.
+    :ivar limits: (N, 2), minimum and maximum of the point's level; see `LEVEL_LIMITS`.
     """
 
-    places: Tensor
+    positions: Tensor
     strides: Tensor
     limits: Tensor
 
     @classmethod
-    def of(cls, width: int, height: int) -> Points:
-        """Points of a picture; its sides are multiples of 128."""
-        places, strides, limits = [], [], []
+    def of(cls, width: int, height: int) -> AnchorPoints:
+        """Create the points of an image whose sides are multiples of 128."""
+        positions, strides, limits = [], [], []
         for level, stride in enumerate(STRIDES):
             y, x = torch.meshgrid(torch.arange(height // stride), torch.arange(width // stride),
                                   indexing='ij')
-            places.append((torch.stack([x, y], -1).reshape(-1, 2) + 0.5) * stride)
-            strides.append(torch.full((len(places[-1]),), float(stride)))
-            limits.append(torch.tensor([LIMITS[level:level + 2]]).expand(len(places[-1]), 2))
-        return cls(torch.cat(places), torch.cat(strides), torch.cat(limits))
+            positions.append((torch.stack([x, y], -1).reshape(-1, 2) + 0.5) * stride)
+            strides.append(torch.full((len(positions[-1]),), float(stride)))
+            limit = torch.tensor([LEVEL_LIMITS[level:level + 2]])
+            limits.append(limit.expand(len(positions[-1]), 2))
+        return cls(torch.cat(positions), torch.cat(strides), torch.cat(limits))
 
 
 class Losses(NamedTuple):
-    """Focal loss of the classes, GIoU loss of the boxes, cross entropy of centerness."""
+    """Focal loss of the classes, GIoU loss of the boxes, cross entropy of the centerness."""
 
     classes: Tensor
     boxes: Tensor
     centerness: Tensor
 
     def total(self) -> Tensor:
-        """Weigh them: boxes twice."""
+        """Return the weighted sum; boxes count twice."""
         return self.classes + 2 * self.boxes + self.centerness
 
 
-def losses(outputs: Outputs, points: Points, truths: list[tuple[Tensor, Tensor]]) -> Losses:
+def compute_losses(
+    outputs: Outputs, points: AnchorPoints, ground_truth: list[tuple[Tensor, Tensor]],
+) -> Losses:
     """
-    Compare with the truth.
+    Compare the outputs with the ground truth.
 
-    :param truths: boxes (M, 4) and class ids (M,) of each picture; `IGNORED` objects, which
-        hardly show, are right both found and not found.
+    :param ground_truth: boxes (M, 4) and class ids (M,) of each image. Objects that hardly show
+        have the class `IGNORED`: points on them do not count for the loss of the classes.
     """
     logits, boxes, centers = (_flat(levels) for levels in outputs)
-    answers = [_targets(points, *truth) for truth in truths]
-    labels = torch.stack([label for label, _ in answers])
-    found = labels >= 0
-    count = found.sum().clamp(min=1)
-    wanted = torch.zeros_like(logits)
-    wanted[found] = functional.one_hot(labels[found], logits.shape[-1]).float()
-    classes = _focal(logits, wanted)[labels != IGNORED].sum() / count
-    sides = torch.stack([side for _, side in answers])[found]
-    sides = sides / points.strides.expand(labels.shape)[found][:, None]
+    targets = [_targets(points, *objects) for objects in ground_truth]
+    labels = torch.stack([label for label, _ in targets])
+    positive = labels >= 0
+    count = positive.sum().clamp(min=1)
+    one_hot = torch.zeros_like(logits)
+    one_hot[positive] = functional.one_hot(labels[positive], logits.shape[-1]).float()
+    classes = _focal_loss(logits, one_hot)[labels != IGNORED].sum() / count
+    sides = torch.stack([side for _, side in targets])[positive]
+    sides = sides / points.strides.expand(labels.shape)[positive][:, None]
     centerness = _centerness(sides)
-    overlap = (_giou_loss(boxes[found], sides) * centerness).sum()
+    giou = (_giou_loss(boxes[positive], sides) * centerness).sum()
     return Losses(
-        classes, overlap / centerness.sum().clamp(min=1.0),
+        classes, giou / centerness.sum().clamp(min=1.0),
         functional.binary_cross_entropy_with_logits(
-            centers[..., 0][found], centerness, reduction='sum') / count)
+            centers[..., 0][positive], centerness, reduction='sum') / count)
 
 
 def _flat(levels: list[Tensor]) -> Tensor:
-    """(B, C, H, W) of each level to (B, N, C)."""
+    """Convert (B, C, H, W) of each level to (B, N, C)."""
     return torch.cat([level.flatten(2).transpose(1, 2) for level in levels], 1)
 
 
-def _targets(points: Points, boxes: Tensor, class_ids: Tensor) -> tuple[Tensor, Tensor]:
-    """Label of each point, (N,), and its distances to the sides of its object, (N, 4)."""
-    labels = torch.full((len(points.places),), BACKGROUND)
+def _targets(points: AnchorPoints, boxes: Tensor, class_ids: Tensor) -> tuple[Tensor, Tensor]:
+    """
+    Assign each point to an object.
+
+    :returns: the label of each point, (N,), and its distances to the sides of its object, (N, 4).
+    """
+    labels = torch.full((len(points.positions),), BACKGROUND)
     if not len(boxes):
         return labels, torch.zeros(len(labels), 4)
-    x, y = points.places[:, :1], points.places[:, 1:]
+    x, y = points.positions[:, :1], points.positions[:, 1:]
     sides = torch.stack([x - boxes[:, 0], y - boxes[:, 1], boxes[:, 2] - x, boxes[:, 3] - y], -1)
     inside = sides.min(-1).values > 0
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    aside = (points.places[:, None] - centre).abs().max(-1).values
-    near = aside < RADIUS * points.strides[:, None]
+    distance = (points.positions[:, None] - centre).abs().max(-1).values
+    near = distance < CENTER_RADIUS * points.strides[:, None]
     farthest = sides.max(-1).values
     level = (farthest >= points.limits[:, :1]) & (farthest < points.limits[:, 1:])
     ignored = class_ids == IGNORED
     labels[(inside & ignored).any(1)] = IGNORED
-    # Where objects overlap, the smaller one is in front, or it would not be seen.
+    # Where objects overlap, the smaller one is in front: otherwise it would be hidden.
     area = (boxes[:, 2:] - boxes[:, :2]).prod(-1).expand(inside.shape)
     area = torch.where(inside & near & level & ~ignored, area, torch.inf)
     smallest, owner = area.min(1)
-    found = torch.isfinite(smallest)
-    labels[found] = class_ids[owner[found]]
+    assigned = torch.isfinite(smallest)
+    labels[assigned] = class_ids[owner[assigned]]
     return labels, sides[torch.arange(len(labels)), owner]
 
 
-def _focal(logits: Tensor, wanted: Tensor) -> Tensor:
-    entropy = functional.binary_cross_entropy_with_logits(logits, wanted, reduction='none')
-    miss = torch.abs(wanted - logits.sigmoid())
-    return (0.25 * wanted + 0.75 * (1 - wanted)) * miss.square() * entropy
+def _focal_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the focal loss (Lin et al., 2017) with alpha 0.25 and gamma 2."""
+    entropy = functional.binary_cross_entropy_with_logits(logits, targets, reduction='none')
+    error = torch.abs(targets - logits.sigmoid())
+    return (0.25 * targets + 0.75 * (1 - targets)) * error.square() * entropy
 
 
 def _centerness(sides: Tensor) -> Tensor:
@@ -121,12 +129,12 @@ def _centerness(sides: Tensor) -> Tensor:
     return torch.sqrt(ratio * along.min(1).values / along.max(1).values)
 
 
-def _giou_loss(found: Tensor, wanted: Tensor) -> Tensor:
-    """1 - GIoU of boxes around the same point, given by their distances to it."""
-    small, large = torch.minimum(found, wanted), torch.maximum(found, wanted)
-    shared, hull = _area(small), _area(large)
-    union = _area(found) + _area(wanted) - shared
-    return 1 - shared / union + (hull - union) / hull
+def _giou_loss(predicted: Tensor, targets: Tensor) -> Tensor:
+    """Return 1 - GIoU of boxes around the same point, given as distances to their sides."""
+    inner, outer = torch.minimum(predicted, targets), torch.maximum(predicted, targets)
+    intersection, hull = _area(inner), _area(outer)
+    union = _area(predicted) + _area(targets) - intersection
+    return 1 - intersection / union + (hull - union) / hull
 
 
 def _area(sides: Tensor) -> Tensor:

@@ -1,10 +1,11 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Trains the demo's network from nothing: `python -m training.train`.
+Train the demo network from random weights: `python -m training.train`.
 
-Scenes are rendered first, and more of them while training goes on. Called again after an
-interruption it goes on where it was. At the end stand the network, its log and its evaluation.
+A third of the scenes is rendered first, the others during the training. After an interruption, the
+same command continues from the last checkpoint. The results are the network, its log and its
+evaluation.
 """
 
 from __future__ import annotations
@@ -25,22 +26,29 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from fcos_ros.demo.scenes import CLASS_NAMES
-from training.data import CROP, Crops, collate, save_scenes
-from training.evaluate import Scenes, detections_of, evaluate_file
+from training.data import CROP_SIZE, Crops, collate, save_scenes
+from training.evaluate import SceneSet, detect_all, evaluate_file
 from training.export import export
-from training.loss import Losses, Points, losses
+from training.loss import AnchorPoints, Losses, compute_losses
 from training.network import Fcos
 
 VALIDATION_SEEDS = range(900_000, 900_050)
-"""Scenes to look at during training; the final evaluation has others."""
+"""The scenes for the curve in the log; the final evaluation uses other scenes."""
 
 LOG_FIELDS = ('seconds', 'steps', 'scenes', 'rate', 'classes', 'boxes', 'centerness', 'ap',
               'ap50')
+"""The columns of the log. The losses are means since the row before."""
 
 
 @dataclass
-class State:
-    """All that an interruption must not lose."""
+class TrainingState:
+    """
+    The content of a checkpoint.
+
+    :ivar average: the running average of the weights, which is exported.
+    :ivar seconds: length of the training so far.
+    :ivar steps: number of training steps so far.
+    """
 
     network: Fcos
     average: Fcos
@@ -50,8 +58,8 @@ class State:
     log: list[dict[str, float]] = field(default_factory=list)
 
     @classmethod
-    def fresh(cls, seed: int) -> State:
-        """Begin with random weights."""
+    def create(cls, seed: int) -> TrainingState:
+        """Create a state with random weights."""
         torch.manual_seed(seed)
         network = Fcos(len(CLASS_NAMES)).to(memory_format=torch.channels_last).train()
         weights = [value for value in network.parameters() if value.ndim > 1]
@@ -61,7 +69,7 @@ class State:
         return cls(network, copy.deepcopy(network).eval(), optimizer)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint; an interruption leaves the one before."""
+        """Write a checkpoint; an interruption leaves the previous one intact."""
         part = path.with_suffix('.part')
         torch.save({
             'network': self.network.state_dict(), 'average': self.average.state_dict(),
@@ -70,7 +78,7 @@ class State:
         part.replace(path)
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint."""
+        """Load a checkpoint."""
         saved = torch.load(path, weights_only=True)
         for name in ('network', 'average', 'optimizer'):
             getattr(self, name).load_state_dict(saved[name])
@@ -78,16 +86,16 @@ class State:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Render, train, export, evaluate."""
-    options = _options(arguments)
+    """Render the scenes, train the network, export and evaluate it."""
+    options = _parse_options(arguments)
     scenes = options.cache / 'scenes'
     scenes.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
     _render(scenes, options)
     renderer = multiprocessing.Process(
-        target=_render_aside, args=(scenes, options.scenes), daemon=True)
+        target=_render_in_background, args=(scenes, options.scenes), daemon=True)
     renderer.start()
-    state = State.fresh(options.seed)
+    state = TrainingState.create(options.seed)
     checkpoint = options.cache / 'checkpoint.pt'
     if checkpoint.exists():
         state.load(checkpoint)
@@ -97,61 +105,62 @@ def main(arguments: list[str] | None = None) -> None:
     _write_log(options.output.with_suffix('.csv'), state.log)
     evaluate_file(options.output, {
         'seed': options.seed, 'hours': round(state.seconds / 3600, 2), 'steps': state.steps,
-        'batch': options.batch, 'crop': str(CROP), 'scenes': len(list(scenes.glob('*.npz'))),
+        'batch': options.batch, 'crop': str(CROP_SIZE), 'scenes': len(list(scenes.glob('*.npz'))),
         'learning_rate': options.rate, 'threads': options.threads,
         'torch': torch.__version__})
 
 
-def _options(arguments: list[str] | None) -> Namespace:
+def _parse_options(arguments: list[str] | None) -> Namespace:
     parser = ArgumentParser(description=__doc__.split('\n')[1],
                             formatter_class=ArgumentDefaultsHelpFormatter)
-    parser.add_argument('--hours', type=float, default=1.0, help='length of the training')
-    parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--scenes', type=int, default=6000, help='how many to render')
-    parser.add_argument('--batch', type=int, default=16, help='crops in a step')
-    parser.add_argument('--rate', type=float, default=2e-3, help='highest learning rate')
-    parser.add_argument('--threads', type=int, default=os.cpu_count())
+    parser.add_argument('--hours', type=float, default=1.0, help='length of the training in hours')
+    parser.add_argument('--seed', type=int, default=1, help='seed of the weights and the crops')
+    parser.add_argument('--scenes', type=int, default=6000, help='number of scenes to render')
+    parser.add_argument('--batch', type=int, default=16, help='crops per step')
+    parser.add_argument('--rate', type=float, default=2e-3, help='maximum learning rate')
+    parser.add_argument('--threads', type=int, default=os.cpu_count(), help='CPU threads')
     parser.add_argument('--cache', type=Path, default=Path('.cache/training'),
-                        help='scenes and checkpoint')
-    parser.add_argument('--output', type=Path, default=Path('models/fcos_demo.onnx'))
+                        help='folder for scenes and checkpoint')
+    parser.add_argument('--output', type=Path, default=Path('models/fcos_demo.onnx'),
+                        help='the network file')
     return parser.parse_args(arguments)
 
 
 def _render(folder: Path, options: Namespace) -> None:
-    """Render the first third of the scenes, with all threads."""
-    wanted = options.scenes // 3
+    """Render the first third of the scenes with all threads."""
+    count = options.scenes // 3
     workers = [multiprocessing.Process(
-        target=save_scenes, args=(folder, wanted, number, options.threads))
+        target=save_scenes, args=(folder, count, number, options.threads))
         for number in range(options.threads)]
     for worker in workers:
         worker.start()
-    with tqdm(total=wanted, desc='render', unit=' scenes') as bar:
+    with tqdm(total=count, desc='render', unit=' scenes') as bar:
         while any(worker.is_alive() for worker in workers):
             bar.update(len(list(folder.glob('*.npz'))) - bar.n)
             time.sleep(1)
 
 
-def _render_aside(folder: Path, count: int) -> None:
+def _render_in_background(folder: Path, count: int) -> None:
     os.nice(19)
     save_scenes(folder, count, 0, 1)
 
 
-def _train(state: State, folder: Path, checkpoint: Path, options: Namespace) -> None:
+def _train(state: TrainingState, folder: Path, checkpoint: Path, options: Namespace) -> None:
     batches = iter(torch.utils.data.DataLoader(
-        # Other crops after an interruption than before it.
+        # The seed depends on the steps, so that an interruption does not repeat the crops.
         Crops(folder, options.seed + state.steps), options.batch, collate_fn=collate,
         num_workers=1, prefetch_factor=4,
-        # A forked process would wait for threads that it does not have.
+        # A forked process would deadlock on torch's threads, which it does not have.
         multiprocessing_context='spawn'))
-    validation = Scenes.render(VALIDATION_SEEDS)
+    validation = SceneSet.render(VALIDATION_SEEDS)
     total = options.hours * 3600
-    points = Points.of(*CROP)
+    points = AnchorPoints.of(*CROP_SIZE)
     sums, count = torch.zeros(3), 0
     with tqdm(total=round(total), initial=round(state.seconds), unit='s') as bar:
         while state.seconds < total:
             start = time.monotonic()
-            rate = _rate(options.rate, state.steps, state.seconds / total)
-            sums += torch.stack(_step(state, batches, points, rate)).detach()
+            rate = _learning_rate(options.rate, state.steps, state.seconds / total)
+            sums += torch.stack(_train_step(state, batches, points, rate)).detach()
             count += 1
             state.seconds += time.monotonic() - start
             bar.update(min(round(state.seconds), bar.total) - bar.n)
@@ -159,49 +168,61 @@ def _train(state: State, folder: Path, checkpoint: Path, options: Namespace) -> 
                 bar.set_postfix(steps=state.steps, loss=float(sums.sum() / count))
                 state.save(checkpoint)
             if state.steps % 250 == 0 or state.seconds >= total:
-                _report(state, validation, checkpoint.with_suffix('.onnx'), rate, sums / count,
+                _validate(state, validation, checkpoint.with_suffix('.onnx'), rate, sums / count,
                         len(list(folder.glob('*.npz'))))
                 bar.write(str(state.log[-1]))
                 state.save(checkpoint)
                 sums, count = torch.zeros(3), 0
 
 
-def _rate(highest: float, steps: int, part: float) -> float:
-    """Learning rate: a short climb, then half a cosine down to a hundredth."""
-    climb = min(1.0, (steps + 1) / 150)
-    return highest * climb * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * min(part, 1.0))))
+def _learning_rate(maximum: float, steps: int, progress: float) -> float:
+    """Return the learning rate: a linear warm-up, then half a cosine down to 1 percent."""
+    warm_up = min(1.0, (steps + 1) / 150)
+    cosine = 0.5 + 0.5 * math.cos(math.pi * min(progress, 1.0))
+    return maximum * warm_up * (0.01 + 0.99 * cosine)
 
 
-def _step(state: State, batches: Iterator, points: Points, rate: float) -> Losses:
-    pictures, truths = next(batches)
-    pictures = pictures.float().contiguous(memory_format=torch.channels_last)
+def _train_step(
+    state: TrainingState, batches: Iterator, points: AnchorPoints, rate: float,
+) -> Losses:
+    images, ground_truth = next(batches)
+    images = images.float().contiguous(memory_format=torch.channels_last)
     for group in state.optimizer.param_groups:
         group['lr'] = rate
-    wrong = losses(state.network(pictures), points, truths)
+    losses = compute_losses(state.network(images), points, ground_truth)
     state.optimizer.zero_grad()
-    wrong.total().backward()
+    losses.total().backward()
     nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
     state.optimizer.step()
     state.steps += 1
-    _follow(state.average, state.network, min(0.998, (1 + state.steps) / (10 + state.steps)))
-    return wrong
+    decay = min(0.998, (1 + state.steps) / (10 + state.steps))
+    _update_average(state.average, state.network, decay)
+    return losses
 
 
 @torch.no_grad()
-def _follow(average: Fcos, network: Fcos, inertia: float) -> None:
-    """Move the running average of the weights, which is what is exported."""
+def _update_average(average: Fcos, network: Fcos, decay: float) -> None:
+    """Update the running average of the weights."""
     for slow, fast in zip(average.state_dict().values(), network.state_dict().values()):
         if slow.dtype.is_floating_point:
-            slow.lerp_(fast, 1 - inertia)
+            slow.lerp_(fast, 1 - decay)
         else:
             slow.copy_(fast)
 
 
-def _report(
-    state: State, validation: Scenes, path: Path, rate: float, mean: Tensor, scenes: int,
+def _validate(
+    state: TrainingState, validation: SceneSet, path: Path, rate: float, mean: Tensor, scenes: int,
 ) -> None:
+    """
+    Evaluate the averaged network on the validation scenes, and append the result to the log.
+
+    :param path: a network file that is overwritten.
+    :param rate: the learning rate.
+    :param mean: means of the three losses.
+    :param scenes: number of scenes rendered so far.
+    """
     export(state.average, path)
-    score = validation.score(detections_of(path, validation))
+    score = validation.score(detect_all(path, validation))
     values = (round(state.seconds), state.steps, scenes, rate, *mean.tolist(), score.ap,
               score.ap50)
     state.log.append({name: round(float(value), 5) for name, value in zip(LOG_FIELDS, values)})

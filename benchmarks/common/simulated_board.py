@@ -1,11 +1,11 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A simulated board, the published models, and processes beside them, for benchmarks of rates."""
+"""A simulated board with the published models, and processes on it, for benchmarks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 import json
 import os
 from pathlib import Path
@@ -16,57 +16,73 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-sys.path.extend(str(Path(__file__).resolve().parents[2] / place)
-                for place in ('', 'test', 'test/board'))
+sys.path.extend(str(Path(__file__).resolve().parents[2] / folder)
+                for folder in ('', 'test', 'test/board'))
 
-from board.libdnn.build import build, compiler
+from child_processes import children
 from decode import synthetic_outputs
+from libdnn.build import build, compiler
 from model_file import PUBLISHED, Answer, write_model
 
 from fcos_ros.core.head import STRIDES
 from fcos_ros.core.resize import Size
 from fcos_ros.demo.domain import Domain
-from fcos_ros.node.fast_dds import surroundings as fast_dds
-from fcos_ros.runtime.board import BOARDS
+from fcos_ros.runtime.boards import BOARDS
+from fcos_ros.settings.fast_dds import fast_dds_environment
+
+__all__ = ['MODELS', 'START_TIMEOUT', 'PublishedModel', 'SimulatedBoard', 'children', 'end',
+           'running']
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BOARD = CHECKOUT / 'test' / 'board'
+PROFILE = CHECKOUT / 'config' / 'fastdds_images.xml'
 
-START = 60.0
-"""Seconds a process gets to come up."""
+START_TIMEOUT = 60.0
+"""Seconds for a process to start."""
+
+END_TIMEOUT = 10.0
+"""Seconds for a process to end after an interrupt, before it is killed."""
+
 OBJECTS = 8
-"""In each image; among noise as in `decode.py`."""
+"""Number of objects in each image; the other outputs are noise, as in `decode.py`."""
 
 
-class Row(NamedTuple):
-    """A published model, the image of its board, and the frames a second published for it."""
+class PublishedModel(NamedTuple):
+    """
+    A model that the vendor publishes.
+
+    :ivar key: its key in `model_file.PUBLISHED`.
+    :ivar image: the system image of its board; see `test/board/simulator/images`.
+    :ivar fps: the frame rate that the vendor publishes.
+    """
 
     key: str
     image: str
-    published: float
+    fps: float
 
     @property
     def size(self) -> Size:
-        """Of the model's canvas."""
+        """The size of its canvas."""
         return Size(*PUBLISHED[self.key].canvas)
 
     @property
-    def workers(self) -> int:
-        """As many as the node takes on such a board."""
+    def default_workers(self) -> int:
+        """The number of workers that the node uses on its board."""
         return next(board.workers for board in BOARDS if board.mark.lower() in self.image)
 
 
-ROWS = {row.key: row for row in (
-    Row('b0', 'x5', 323.0), Row('b2', 'x5', 70.9), Row('b3', 'x5', 38.7),
-    Row('x3', 'x3_jammy', 173.9))}
+MODELS = {model.key: model for model in (
+    PublishedModel('b0', 'x5', 323.0), PublishedModel('b2', 'x5', 70.9),
+    PublishedModel('b3', 'x5', 38.7), PublishedModel('x3', 'x3_jammy', 173.9))}
 
 
-class Bench:
+class SimulatedBoard:
     """
-    Where models are written, and how processes are started beside the simulated board.
+    Write the published models, and run processes on the simulated board.
 
-    :param seconds: that each run measures.
-    :param workers: instead of as many as the node takes on the board; 0 for that.
+    :param folder: for model files and the state of the board.
+    :param seconds: duration of each measurement.
+    :param workers: number of workers; 0 for that of the node on the board.
     """
 
     def __init__(self, folder: Path, seconds: float, workers: int = 0) -> None:
@@ -76,76 +92,69 @@ class Bench:
         self._domain = Domain()
         self.libdnn = build(folder) if compiler() else None
 
-    def model(self, row: Row) -> Path:
-        """Write the published model of a row; it sees the same objects in any image."""
-        path = self._folder / f'{row.key}.bin'
+    def write(self, model: PublishedModel) -> Path:
+        """Write the file of a model; it detects the same objects in any image."""
+        path = self._folder / f'{model.key}.bin'
         if not path.exists():
-            model = PUBLISHED[row.key]
+            file = PUBLISHED[model.key]
             _, outputs = synthetic_outputs(
-                row.size.width, OBJECTS, 'float32', np.random.default_rng(1))
-            if not model.quantised:  # boxes in pixels
+                model.size.width, OBJECTS, 'float32', np.random.default_rng(1))
+            if not file.quantised:  # boxes in pixels
                 levels = len(STRIDES)
                 for index, stride in enumerate(STRIDES, levels):
                     outputs[index] = outputs[index] * np.float32(stride)
-            write_model(path, model.answering(Answer(outputs)))
+            write_model(path, file.answering(Answer(outputs)))
         return path
 
-    def environment(self, row: Row) -> dict[str, str]:
-        """Make the board's modules and its C runtime findable."""
-        paths = [BOARD / 'simulator' / 'images' / row.image, CHECKOUT]
-        surroundings = {**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, paths)),
-                        'FCOS_SIM_DIR': str(self._folder / 'cores'),
-                        'ROS_DOMAIN_ID': str(self._domain.number),
-                        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-                        'AMENT_PREFIX_PATH': os.environ.get('AMENT_PREFIX_PATH', sys.prefix)}
-        surroundings |= fast_dds(surroundings, CHECKOUT / 'config' / 'fastdds_images.xml')
+    def environment(self, model: PublishedModel) -> dict[str, str]:
+        """Return the environment of a process that finds the vendor's modules and libdnn."""
+        paths = [BOARD / 'simulator' / 'images' / model.image, CHECKOUT]
+        environment = {
+            **os.environ, 'PYTHONPATH': os.pathsep.join(map(str, paths)),
+            'FCOS_SIM_DIR': str(self._folder / 'cores'),
+            'ROS_DOMAIN_ID': str(self._domain.number),
+            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+            'AMENT_PREFIX_PATH': os.environ.get('AMENT_PREFIX_PATH', sys.prefix)}
+        environment |= fast_dds_environment(environment, PROFILE)
         if os.environ.get('ROS_DISTRO') == 'humble':
-            surroundings['ROS_LOCALHOST_ONLY'] = '1'
+            environment['ROS_LOCALHOST_ONLY'] = '1'
         if self.libdnn:
-            surroundings['FCOS_LIBDNN'] = str(self.libdnn)
-        return surroundings
+            environment['FCOS_LIBDNN'] = str(self.libdnn)
+        return environment
 
-    def workers(self, row: Row) -> int:
-        """Tell how many workers a row has."""
-        return self._workers or row.workers
+    def workers(self, model: PublishedModel) -> int:
+        """Return the number of workers for a model."""
+        return self._workers or model.default_workers
 
-    def ask(self, script: str, row: Row, role: str, *words: object) -> dict[str, Any]:
-        """Have a process play a role of a script, and read the JSON that it prints last."""
+    def run(self, script: str, model: PublishedModel, role: str,
+            *arguments: object) -> dict[str, Any]:
+        """Run a role of a script in a process, and return the JSON that it prints last."""
         done = subprocess.run(
-            [sys.executable, script, role, row.key, *map(str, words)], check=True,
-            env=self.environment(row), stdout=subprocess.PIPE, text=True)
-        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return answer
-
-
-def children(process: int) -> list[int]:
-    """List the process ids of the children of a process."""
-    found = []
-    for task in Path(f'/proc/{process}/task').iterdir():
-        with suppress(OSError):  # threads come and go
-            found += [int(child) for child in (task / 'children').read_text().split()]
-    return found
+            [sys.executable, script, role, model.key, *map(str, arguments)], check=True,
+            env=self.environment(model), stdout=subprocess.PIPE, text=True)
+        result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return result
 
 
 @contextmanager
-def process(script: str, role: str, *words: object) -> Iterator[subprocess.Popen[bytes]]:
-    """Have a process play a role of a script as long as the block lasts."""
-    running = subprocess.Popen([sys.executable, script, role, *map(str, words)],
+def running(script: str, role: str, *arguments: object) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a role of a script in a process until the end of the block."""
+    process = subprocess.Popen([sys.executable, script, role, *map(str, arguments)],
                                stdout=subprocess.PIPE, start_new_session=True)
     try:
-        yield running
+        yield process
     finally:
-        end(running)
-        if running.stdout:
-            running.stdout.close()
+        end(process)
+        if process.stdout:
+            process.stdout.close()
 
 
-def end(running: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """Interrupt a process and wait for its end."""
-    if running.poll() is None:
-        running.send_signal(signal.SIGINT)
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
         try:
-            running.wait(10.0)
+            process.wait(END_TIMEOUT)
         except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait()
+            process.kill()
+            process.wait()

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Inference engines behind one small protocol; `load` picks the one that reads a file."""
+"""Inference engines behind one protocol; `load` chooses the one that reads a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fcos_ros.backends.base import (
     LateError,
     ModelError,
     ModelInfo,
-    TensorFacts,
+    TensorInfo,
     UnfitModelError,
 )
 from fcos_ros.backends.hbm_runtime import HbmRuntimeBackend
@@ -23,44 +23,39 @@ from fcos_ros.backends.libdnn import LibdnnBackend
 from fcos_ros.backends.onnx import OnnxBackend
 
 __all__ = ['BACKENDS', 'Backend', 'EngineError', 'InferenceError', 'LateError', 'ModelError',
-           'ModelInfo', 'TensorFacts', 'UnfitModelError', 'choose', 'load']
+           'ModelInfo', 'TensorInfo', 'UnfitModelError', 'choose', 'load']
 
-BACKENDS: Mapping[str, type[Backend]] = {
-    'onnx': OnnxBackend,
-    'hobot_dnn': HobotDnnBackend,
-    'hbm_runtime': HbmRuntimeBackend,
-    'libdnn': LibdnnBackend,
-}
-"""Every engine by name."""
+_ENGINES: tuple[type[Backend], ...] = (
+    OnnxBackend, HobotDnnBackend, HbmRuntimeBackend, LibdnnBackend)
 
-BY_SUFFIX: Mapping[str, str] = {
-    '.onnx': 'onnx',
-    '.bin': 'hobot_dnn',
-    '.hbm': 'hbm_runtime',
-}
-"""Which engine `auto` takes for which kind of file."""
+BACKENDS: Mapping[str, type[Backend]] = {engine.name: engine for engine in _ENGINES}
+"""Every engine by its name."""
+
+BY_SUFFIX: Mapping[str, type[Backend]] = {
+    suffix: engine for engine in _ENGINES for suffix in engine.suffixes}
+"""The engine that `auto` chooses, by the suffix of the file."""
 
 
 def choose(path: Path, backend: str = 'auto') -> type[Backend]:
     """
-    Pick the engine for a model file.
+    Return the engine for a model file.
 
-    :param backend: a name of `BACKENDS`, or `auto` to go by the file's suffix.
-    :raises ModelError: when no engine reads such a file.
+    :param backend: a key of `BACKENDS`, or `auto` to choose by the file's suffix.
+    :raises ModelError: no engine reads such a file, or there is no engine of that name.
     """
-    name = BY_SUFFIX.get(path.suffix.lower()) if backend == 'auto' else backend
-    if name is None:
+    engine = BY_SUFFIX.get(path.suffix.lower()) if backend == 'auto' else BACKENDS.get(backend)
+    if engine is not None:
+        return engine
+    if backend == 'auto':
         raise ModelError(f'{path} has the suffix {path.suffix!r}; accepted: '
                          f'{", ".join(BY_SUFFIX)}; or name the backend')
-    if name not in BACKENDS:
-        raise ModelError(f'backend is {name!r}; accepted: auto, {", ".join(BACKENDS)}')
-    return BACKENDS[name]
+    raise ModelError(f'backend is {backend!r}; accepted: auto, {", ".join(BACKENDS)}')
 
 
 def load(path: Path, backend: str = 'auto', threads: int = 1) -> Backend:
     """
     Load a model; see `choose` and `Backend`.
 
-    :raises ModelError: when no engine reads such a file, or the engine refuses it.
+    :raises ModelError: no engine reads such a file, or the engine refuses it.
     """
     return choose(path, backend)(path, threads)

@@ -1,34 +1,34 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What an inference engine looks like to the rest of the house."""
+"""The protocol of an inference engine, its errors, and the description of a model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from numpy.typing import NDArray
-
-from fcos_ros.core.decode import Criteria
+from fcos_ros.core.arrays import Array
+from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.head import Head, OutputSpec
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.preprocess import InputSpec
 
 
 class ModelError(ValueError):
-    """The file cannot be used as a model: what was found, what is accepted, what to do."""
+    """A file cannot be used as a model. The message says what is wrong and what to do."""
 
 
 @dataclass(frozen=True)
-class TensorFacts:
+class TensorInfo:
     """
-    What a file says of one of its inputs or outputs, whatever it is for.
+    One input or output, as the model file describes it.
 
-    :ivar dtype: its name.
-    :ivar shape: a side that is left open is a word.
-    :ivar scale: of a quantised tensor, one for each channel or one for all.
+    :ivar dtype: the name of the type.
+    :ivar shape: a word stands for a side whose length is not fixed.
+    :ivar scale: factors of a quantised tensor, one for each channel or one for all; empty for
+        other tensors.
     """
 
     name: str
@@ -37,8 +37,8 @@ class TensorFacts:
     scale: tuple[float, ...] = ()
 
     @classmethod
-    def of(cls, spec: InputSpec | OutputSpec) -> TensorFacts:
-        """See an input or an output of an FCOS as any tensor."""
+    def of(cls, spec: InputSpec | OutputSpec) -> TensorInfo:
+        """Describe an input or an output of an FCOS network."""
         scale = getattr(spec, 'scale', None)
         return cls(spec.name, spec.dtype.name, spec.shape,
                    () if scale is None else tuple(map(float, scale)))
@@ -46,14 +46,14 @@ class TensorFacts:
 
 class UnfitModelError(ModelError):
     """
-    The file was read, but it is not an FCOS that can be used.
+    A file was read, but it is not an FCOS network that can be used.
 
-    :ivar inputs: what it takes; likewise `outputs`.
+    :ivar inputs: the inputs of the model; likewise `outputs`.
     """
 
-    def __init__(self, complaint: str, inputs: Sequence[TensorFacts],
-                 outputs: Sequence[TensorFacts]) -> None:
-        super().__init__(complaint)
+    def __init__(self, reason: str, inputs: Sequence[TensorInfo],
+                 outputs: Sequence[TensorInfo]) -> None:
+        super().__init__(reason)
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
 
@@ -64,33 +64,33 @@ class InferenceError(RuntimeError):
 
 class EngineError(InferenceError):
     """
-    The engine failed and may go on failing.
+    The engine failed and may keep failing.
 
-    The model must be loaded anew, in a new process where the engine holds the GIL.
+    The model must be loaded again, in a new process when the engine holds the GIL.
     """
 
 
 class LateError(InferenceError):
     """
-    The engine did not end in time, and may still be at work in the memory of this input.
+    The inference timed out, and the engine may still use the memory of this input.
 
-    The memory is not to be used again: `Backend.new_input` gives other, as long as there is any.
+    Do not use that memory again: `Backend.new_input` returns other memory while there is any.
     """
 
 
 @dataclass(frozen=True)
 class ModelInfo:
     """
-    A loaded model, described once and never asked again.
+    The description of a loaded model.
 
-    :ivar name: the model's own name, or the file's stem.
+    :ivar name: the model's own name, or the file's name without its suffix.
     :ivar path: the file it was loaded from.
-    :ivar backend: the name under which the engine stands in the table of backends.
-    :ivar input: the one tensor the model takes.
-    :ivar outputs: its output tensors, in the order in which `Backend.infer` returns them.
-    :ivar head: which output is what of which stride.
+    :ivar backend: the name of its engine in `BACKENDS`.
+    :ivar input: the one input tensor.
+    :ivar outputs: the output tensors, in the order in which `Backend.infer` returns them.
+    :ivar head: the stride and the part of each output.
     :ivar labels: the names of its classes.
-    :ivar criteria: what its maker would keep of its detections.
+    :ivar criteria: the thresholds that its author recommends.
     """
 
     name: str
@@ -105,47 +105,51 @@ class ModelInfo:
 
 class Backend(Protocol):
     """
-    One loaded model in one inference engine.
+    One loaded model in one inference engine. All attributes but `info` belong to the class.
 
-    :ivar info: the model.
-    :ivar concurrent: whether several threads may call `infer` at once.
-    :ivar holds_gil: whether Python stands still during `infer`; such an engine belongs in a
-        process of its own.
+    :ivar name: the name of the engine, for parameters and messages.
+    :ivar suffixes: suffixes of the files for which `auto` chooses this engine.
+    :ivar uses_bpu: whether it runs on the BPU of a board.
+    :ivar concurrent: whether several threads may call `infer` at the same time.
+    :ivar holds_gil: whether `infer` holds the GIL; such an engine runs in a process of its own.
+    :ivar info: the description of the model.
     """
 
-    info: ModelInfo
+    name: str
+    suffixes: tuple[str, ...]
+    uses_bpu: bool
     concurrent: bool
     holds_gil: bool
+    info: ModelInfo
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         """
         Load a model.
 
-        :param threads: CPU threads of one inference, where the engine has such a choice.
-        :raises ModelError: when the engine or the file cannot be used.
+        :param threads: CPU threads of one inference, where the engine offers the choice.
+        :raises ModelError: the engine or the file cannot be used.
         """
         ...
 
-    def new_input(self) -> NDArray[Any]:
+    def new_input(self) -> Array:
         """
-        Allocate an array to write inputs into, where the engine can read it without a copy.
+        Allocate an array for inputs, in memory that the engine reads without a copy if it can.
 
-        :raises InferenceError: when there is no memory left; `LateError` when that is because
-            the engine does not end what it was given.
+        :raises InferenceError: there is no memory left; `LateError` if late inferences hold it.
         """
         ...
 
-    def infer(self, tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
+    def infer(self, tensor: Array) -> Sequence[Array]:
         """
-        Run the model on one input of exactly `info.input`'s shape and dtype.
+        Run the model on one input that has the shape and dtype of `info.input`.
 
-        The arrays returned hold until the next call from the same thread.
+        The returned arrays are valid until the next call from the same thread.
 
-        :raises InferenceError: when the engine fails; `EngineError` or `LateError` when what is
-            to be done then is more than to try the next input.
+        :raises InferenceError: the engine failed. `EngineError` and `LateError` need more than
+            another attempt.
         """
         ...
 
     def close(self) -> None:
-        """Give back what the engine holds, once; the object is of no use afterwards."""
+        """Release the model. The object must not be used afterwards."""
         ...

@@ -1,10 +1,10 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What all engines for compiled models share: NV12 in, the outputs of an FCOS out, no metadata.
+Helpers for the engines that run compiled models: NV12 input, FCOS outputs, no metadata.
 
-The vendor's runtimes check little or nothing of what they are given, and some write past their
-memory when it is too long. So the tensor is checked here, before they see it.
+The vendor's runtimes check little of their input, and some write past their memory when it is too
+long. The input is therefore checked here first.
 """
 
 from __future__ import annotations
@@ -12,42 +12,43 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fcos_ros.backends.base import (
     InferenceError,
     ModelError,
     ModelInfo,
-    TensorFacts,
+    TensorInfo,
     UnfitModelError,
 )
-from fcos_ros.core.decode import Criteria
+from fcos_ros.core.arrays import Array
+from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.head import Head, HeadError, OutputSpec
-from fcos_ros.core.labels import COCO, Labels
+from fcos_ros.core.labels import default_labels
 from fcos_ros.core.preprocess import InputSpec
 from fcos_ros.core.resize import Size
 
 NV12_TYPES = ('NV12', 'NV12_SEPARATE')
-"""What the vendor's runtimes call the type of such an input; all take the planes in one piece."""
+"""The vendor's names for the type of an NV12 input; both take the two planes in one buffer."""
 
-WRONG_BOARD = ('a model is compiled for one kind of board and loads on no other: take the file '
-               'made for this one')
+WRONG_BOARD = ('a model is compiled for one kind of board and does not load on another; use the '
+               'file for this board')
+"""The likely cause and the remedy when a runtime refuses a file."""
 
 
 def nv12_input(path: Path, name: str, kind: str, shape: Sequence[int]) -> InputSpec:
     """
-    Describe an input of NV12 pixels.
+    Return the description of an NV12 input.
 
-    :param kind: the runtime's name of the tensor's type.
-    :param shape: (1, 3, height, width) or (1, height, width, 3), as the runtime reports it; the
-        bytes of the tensor are a Y plane and a UV plane all the same.
-    :raises ModelError: it is another kind of input.
+    :param kind: the runtime's name for the type of the tensor.
+    :param shape: (1, 3, height, width) or (1, height, width, 3), as the runtime reports it. With
+        either shape, the tensor's bytes are a Y plane and then a UV plane.
+    :raises ModelError: the input is of another type or shape, or has an odd side.
     """
-    accepted = 'one input of type NV12, of shape (1, 3, H, W) or (1, H, W, 3)'
-    refusal = ModelError(f'{path} takes {name} {kind}{list(shape)}; accepted: {accepted}')
+    found = f'{path} takes {name} {kind}{list(shape)}'
+    refusal = ModelError(f'{found}; accepted: one input of type NV12, of shape (1, 3, H, W) or '
+                         '(1, H, W, 3)')
     if kind not in NV12_TYPES or len(shape) != 4 or shape[0] != 1:
         raise refusal
     if shape[1] == 3:
@@ -59,35 +60,36 @@ def nv12_input(path: Path, name: str, kind: str, shape: Sequence[int]) -> InputS
     try:
         return InputSpec(name, Size(width=int(width), height=int(height)), 'nv12')
     except ValueError as error:
-        raise ModelError(f'{refusal}: {error}') from error
+        raise ModelError(f'{found}; {error}') from error
 
 
 def describe(
     path: Path, backend: str, name: str, spec: InputSpec, outputs: Sequence[OutputSpec],
 ) -> ModelInfo:
     """
-    Describe a model of which only the tensors are known.
+    Return the description of a model that has no metadata.
 
-    Boxes are in strides where outputs are integers, else in pixels; 80 classes are those of COCO.
+    Boxes are in strides if the outputs are integers, else in pixels. A model with 80 classes gets
+    the labels of COCO.
 
-    :param name: the model's own name; the file's, when empty.
-    :raises UnfitModelError: the outputs are not those of an FCOS.
+    :param name: the model's own name; if empty, the file's name without its suffix is used.
+    :raises UnfitModelError: the outputs are not those of an FCOS network.
     """
     try:
         head = Head.recognise(outputs, spec.size)
     except HeadError as error:
-        raise UnfitModelError(f'{path} is not an FCOS: {error}', [TensorFacts.of(spec)],
-                              list(map(TensorFacts.of, outputs))) from error
-    classes = head.num_classes
-    labels = COCO if classes == len(COCO) else Labels(tuple(map(str, range(classes))))
-    return ModelInfo(name or path.stem, path, backend, spec, tuple(outputs), head, labels,
-                     Criteria())
+        raise UnfitModelError(f'{path} is not an FCOS network: {error}', [TensorInfo.of(spec)],
+                              list(map(TensorInfo.of, outputs))) from error
+    return ModelInfo(name or path.stem, path, backend, spec, tuple(outputs), head,
+                     default_labels(head.num_classes), Criteria())
 
 
 @contextmanager
-def showing(inputs: Sequence[TensorFacts], outputs: Sequence[TensorFacts]) -> Iterator[None]:
+def reporting_tensors(
+    inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo],
+) -> Iterator[None]:
     """
-    Have every refusal inside tell what the file takes and gives.
+    Add the tensors of the model to every `ModelError` that is raised inside the block.
 
     :raises UnfitModelError: instead of any other `ModelError`.
     """
@@ -99,11 +101,11 @@ def showing(inputs: Sequence[TensorFacts], outputs: Sequence[TensorFacts]) -> It
         raise UnfitModelError(str(error), inputs, outputs) from error.__cause__
 
 
-def require_tensor(tensor: NDArray[Any], spec: InputSpec) -> None:
+def require_tensor(tensor: Array, spec: InputSpec) -> None:
     """
-    Refuse what is not exactly the input: C-contiguous, and of its dtype and shape.
+    Check that a tensor is C-contiguous and has the input's dtype and shape.
 
-    :raises InferenceError: with what was given and what is accepted.
+    :raises InferenceError: the tensor is different.
     """
     if not isinstance(tensor, np.ndarray):
         found = type(tensor).__name__
@@ -115,4 +117,4 @@ def require_tensor(tensor: NDArray[Any], spec: InputSpec) -> None:
         return
     raise InferenceError(
         f'input is {found}; accepted: {spec.dtype}{list(spec.shape)} without gaps, the Y plane '
-        f'and then the UV plane of {spec.size} pixels')
+        f'and then the UV plane of an image of {spec.size} pixels')

@@ -1,25 +1,24 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Compiled models on the BPU of RDK X3 and X5, by the vendor's Python binding `pyeasy_dnn`.
+Run compiled models on the BPU of RDK X3 and X5 by `pyeasy_dnn`, the vendor's Python binding.
 
-There are three generations of it, alike in their names and in little else. What is common to all
-is used, and what any of them does silently wrong is checked here:
+The binding has three generations with the same names and different behaviour. This module uses
+only the part that they have in common, and makes up for their faults:
 
-- The input's size, dtype and strides are not compared with the model's: ours are, beforehand.
-- Tensors show the memory of the model, which the next inference overwrites: each output is
-  copied once, right after the inference, under a lock.
-- Padding in the memory of an output is not removed, and cannot be afterwards: such models are
-  refused.
-- What goes wrong is raised as a SystemError that says nothing; its cause does.
-- A model is never freed: each file is loaded once in a process.
-- The GIL is held from the start of an inference to its end.
+- The binding does not compare an input with the model. Size, dtype and strides are checked here.
+- Output tensors are views of the model's memory, which the next inference overwrites. Each output
+  is copied once, right after the inference, under a lock.
+- Two generations leave the padding in the outputs, and it cannot be removed afterwards. A model
+  with such padding is refused.
+- Errors arrive as a SystemError without a reason. The reason is in its cause.
+- The binding never frees a model. Each file is loaded only once in a process.
+- The GIL is held during the whole inference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ctypes import Structure, c_int32
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -27,81 +26,87 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fcos_ros.backends.base import EngineError, InferenceError, ModelError, TensorFacts
+from fcos_ros.backends.base import EngineError, InferenceError, ModelError, TensorInfo
 from fcos_ros.backends.compiled import (
     WRONG_BOARD,
     describe,
     nv12_input,
+    reporting_tensors,
     require_tensor,
-    showing,
 )
+from fcos_ros.backends.libdnn_abi import TensorShape
+from fcos_ros.core.arrays import Array
 from fcos_ros.core.head import OutputSpec
 from fcos_ros.core.preprocess import InputSpec
 
-NAME = 'hobot_dnn'
+BUFFER_DTYPES = {'float32': np.float32, 'int32': np.int32, 'int16': np.int16, 'int8': np.int8,
+                 'uint8': np.int8}
+"""The dtype of the attribute `buffer` for each supported dtype of an output."""
 
-IN_BUFFER = {'float32': np.float32, 'int32': np.int32, 'int16': np.int16, 'int8': np.int8,
-             'uint8': np.int8}
-"""The dtype of `.buffer` for each dtype of which it holds the data."""
+MAX_NAME_BYTES = 63
+"""Maximum length of a tensor's name; the binding writes past its memory for longer names."""
 
-LONGEST_NAME = 63
-"""Bytes that the binding has room for in the name of a tensor; it writes past them."""
+UNPADDED_ROW_BYTES = (0, 16, 32, 64, 128)
+"""
+Lengths of a row that the BPU does not pad, modulo 256 bytes.
 
-ROW_BYTES = (0, 16, 32, 64, 128)
-"""The BPU pads the last axis of its outputs to one of these above a multiple of 256."""
+A row is the last axis of an output. The BPU pads other rows to the next of these lengths.
+"""
 
 
 class HobotDnnBackend:
     """
     A compiled model in `pyeasy_dnn`.
 
-    :param path: the `.bin` file; of several models packed in it, the first.
-    :param threads: without meaning here.
-    :raises ModelError: when the binding cannot be imported, the file is for another board or not
-        an FCOS, or the binding would hand out its outputs garbled.
+    :param path: a `.bin` file. The first of several packed models is used.
+    :param threads: ignored, as the model runs on the BPU.
+    :raises ModelError: the binding cannot be imported or would return wrong outputs, the file is
+        for another board, or the model is not an FCOS network.
     """
 
+    name = 'hobot_dnn'
+    suffixes: tuple[str, ...] = ('.bin',)
+    uses_bpu = True
     concurrent = False
     holds_gil = True
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        self._network = _load(path)
-        model = self._network.model
+        self._loaded = _load(path)
+        model = self._loaded.model
         inputs, outputs = tuple(model.inputs), tuple(model.outputs)
-        with showing(list(map(_facts, inputs)), list(map(_facts, outputs))):
+        with reporting_tensors(list(map(_tensor_info, inputs)), list(map(_tensor_info, outputs))):
             _require_short_names(path, [*inputs, *outputs])
             spec = _input_spec(path, inputs)
-            # Only the oldest generation has tuples, and it takes the padding out by itself.
-            unpads = isinstance(model.outputs, tuple)
-            specs = [_output_spec(path, output, unpads) for output in outputs]
-            self.info = describe(path, NAME, model.name, spec, specs)
+            # The oldest generation removes padding; it is the only one with tuples.
+            removes_padding = isinstance(model.outputs, tuple)
+            specs = [_output_spec(path, output, removes_padding) for output in outputs]
+            self.info = describe(path, self.name, model.name, spec, specs)
             self._probe()
 
-    def new_input(self) -> NDArray[Any]:
-        """Allocate an array to write inputs into, which the binding will copy."""
+    def new_input(self) -> Array:
+        """Allocate an array for inputs; the binding copies it."""
         return np.empty(self.info.input.shape, self.info.input.dtype)
 
-    def infer(self, tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
+    def infer(self, tensor: Array) -> Sequence[Array]:
         """
-        Run the model once; see `Backend.infer`.
+        Run the model on one input; see `Backend.infer`.
 
-        :raises EngineError: when the BPU fails: what it was at work on is never given back.
+        :raises EngineError: the BPU failed. The binding never frees the memory of a failed task.
         """
         require_tensor(tensor, self.info.input)
-        with self._network.lock:
-            arrays = _forward(self._network.model, tensor)
+        with self._loaded.lock:
+            arrays = _run(self._loaded.model, tensor)
         if len(arrays) != len(self.info.outputs):
-            raise EngineError(f'{NAME} returned {len(arrays)} outputs, '
-                              f'the model has {len(self.info.outputs)}')
-        return [_restored(array, spec) for array, spec in zip(arrays, self.info.outputs)]
+            raise EngineError(f'hobot_dnn returned {len(arrays)} outputs, but the model has '
+                              f'{len(self.info.outputs)}')
+        return [_checked_output(array, spec) for array, spec in zip(arrays, self.info.outputs)]
 
     def close(self) -> None:
-        """Do nothing: the binding frees no model before the process ends."""
+        """Do nothing: the binding keeps a model until the process ends."""
 
     def _probe(self) -> None:
-        """See on a dark image that the arrays are what the model's description says."""
+        """Run the model on an input of zeros, to compare the outputs with their description."""
         try:
             self.infer(np.zeros(self.info.input.shape, np.uint8))
         except InferenceError as error:
@@ -109,40 +114,40 @@ class HobotDnnBackend:
 
 
 @dataclass(frozen=True, eq=False)
-class _Network:
-    """A loaded model, and the lock under which it runs and its outputs are read."""
+class _LoadedModel:
+    """A model of the binding, with a lock for running it and reading its outputs."""
 
     model: Any
     lock: Lock = field(default_factory=Lock)
 
 
-_LOADING = Lock()
+_LOAD_LOCK = Lock()
 
 
-def _load(path: Path) -> _Network:
-    binding = _binding(path)
+def _load(path: Path) -> _LoadedModel:
+    binding = _import_binding(path)
     if not path.is_file():
-        raise ModelError(f'{path} is not a file: give the path of a .bin file')
+        raise ModelError(f'{path} is not a file; give the path of a .bin file')
     status = path.stat()
-    with _LOADING:
-        return _loaded(binding, path.resolve(), status.st_mtime_ns, status.st_size)
+    with _LOAD_LOCK:
+        return _load_once(binding, path.resolve(), status.st_mtime_ns, status.st_size)
 
 
 @cache
-def _loaded(binding: Any, path: Path, modified: int, size: int) -> _Network:
-    """Load a file that is not yet in this process; a changed file is another one."""
+def _load_once(binding: Any, path: Path, modified: int, size: int) -> _LoadedModel:
+    """Load a file that is not loaded in this process; a changed file is loaded again."""
     try:
         models = binding.load(str(path))
     except Exception as error:
-        raise ModelError(f'{NAME} cannot load {path} ({_reason(error)}): {WRONG_BOARD}'
+        raise ModelError(f'hobot_dnn cannot load {path} ({_reason(error)}): {WRONG_BOARD}'
                          ) from error
     if not models:
-        raise ModelError(f'{path} holds no model')
-    return _Network(models[0])
+        raise ModelError(f'{path} holds no model; give the path of another file')
+    return _LoadedModel(models[0])
 
 
-def _binding(path: Path) -> Any:
-    """Import what the board's image, or else what the package index calls it."""
+def _import_binding(path: Path) -> Any:
+    """Import the binding by its name on the system image, else by its name on PyPI."""
     try:
         from hobot_dnn import pyeasy_dnn
     except ImportError as image:
@@ -155,29 +160,29 @@ def _binding(path: Path) -> Any:
 
 def _import_advice(path: Path, *errors: ImportError) -> str:
     reasons = '; '.join(str(error) for error in errors)
-    advice = (f'{path} needs the Python binding {NAME} of an RDK X3 or X5, which cannot be '
-              f'imported ({reasons}): ')
-    present = any(not isinstance(error, ModuleNotFoundError) for error in errors)
-    if present and int(np.__version__.split('.')[0]) >= 2:
-        return advice + (f'numpy here is {np.__version__} and the binding needs one below 2, '
-                         "pip install 'numpy<2'")
-    return advice + ('the image of the board brings it in its package hobot-spdev, on X5 also '
-                     'pip install hobot-dnn-rdkx5; a virtual environment sees that of the image '
-                     'only if made with --system-site-packages')
+    problem = (f'{path} needs hobot_dnn, the Python binding of RDK X3 and X5, which cannot be '
+               f'imported ({reasons}); ')
+    installed = any(not isinstance(error, ModuleNotFoundError) for error in errors)
+    if installed and int(np.__version__.split('.')[0]) >= 2:
+        return problem + (f'numpy here is {np.__version__} and the binding needs one below 2, '
+                          "pip install 'numpy<2'")
+    return problem + ("it is part of the board's system image in the package hobot-spdev, on X5 "
+                      'also pip install hobot-dnn-rdkx5; a virtual environment finds that of the '
+                      'image only if made with --system-site-packages')
 
 
 def _require_short_names(path: Path, tensors: Sequence[Any]) -> None:
     for tensor in tensors:
-        if len(tensor.name) > LONGEST_NAME:
+        if len(tensor.name) > MAX_NAME_BYTES:
             raise ModelError(
-                f'{path} has a tensor {tensor.name!r}, and {NAME} writes past its memory when a '
-                f'name is longer than {LONGEST_NAME} characters: rename it and compile anew')
+                f'{path} has a tensor {tensor.name!r}, and hobot_dnn writes past its memory when '
+                f'a name is longer than {MAX_NAME_BYTES} characters; rename it and compile again')
 
 
-def _facts(tensor: Any) -> TensorFacts:
+def _tensor_info(tensor: Any) -> TensorInfo:
     properties = tensor.properties
-    return TensorFacts(tensor.name, properties.tensor_type, tuple(properties.shape),
-                       tuple(map(float, properties.scale_data)))
+    return TensorInfo(tensor.name, properties.tensor_type, tuple(properties.shape),
+                      tuple(map(float, properties.scale_data)))
 
 
 def _input_spec(path: Path, inputs: Sequence[Any]) -> InputSpec:
@@ -187,48 +192,43 @@ def _input_spec(path: Path, inputs: Sequence[Any]) -> InputSpec:
     return nv12_input(path, inputs[0].name, properties.tensor_type, properties.shape)
 
 
-def _output_spec(path: Path, tensor: Any, unpads: bool) -> OutputSpec:
+def _output_spec(path: Path, tensor: Any, removes_padding: bool) -> OutputSpec:
     properties = tensor.properties
-    if properties.dtype not in IN_BUFFER:
-        raise ModelError(f'{path}: output {tensor.name} is {properties.dtype}, which {NAME} does '
-                         f'not hand out; accepted: {", ".join(IN_BUFFER)}')
+    if properties.dtype not in BUFFER_DTYPES:
+        raise ModelError(f'{path}: output {tensor.name} is {properties.dtype}, which hobot_dnn '
+                         f'does not return; accepted: {", ".join(BUFFER_DTYPES)}')
     spec = OutputSpec(tensor.name, properties.shape, np.dtype(properties.dtype),
                       properties.scale_data)
-    if not unpads:
-        _refuse_padding(path, spec, getattr(properties, 'alignedShape', None))
+    if not removes_padding:
+        _require_no_padding(path, spec, getattr(properties, 'alignedShape', None))
     return spec
 
 
-class _Shape(Structure):
-    """The vendor's hbDNNTensorShape."""
+def _require_no_padding(path: Path, spec: OutputSpec, aligned: Any) -> None:
+    """
+    Raise ModelError if the BPU pads an output.
 
-    _fields_ = (('sides', c_int32 * 8), ('rank', c_int32))
-
-
-def _refuse_padding(path: Path, spec: OutputSpec, aligned: Any) -> None:
-    """Compare the shape in memory with the valid one, as far as the binding tells of it."""
-    advice = (f'and {NAME} would mix padding into its values: take the backend libdnn, or '
+    :param aligned: the shape in memory; None if the binding does not report it. Such an output is
+        judged by the length of its rows.
+    """
+    advice = ('and hobot_dnn would mix padding into its values; use the backend libdnn, or '
               'compile the model without padding')
     if aligned is None:
-        # Outputs of the CPU, all float ones among them, have no padding.
+        # Outputs that the CPU writes have no padding. All float outputs are among them.
         row = spec.shape[-1] * spec.dtype.itemsize
-        if spec.scale is not None and row % 256 not in ROW_BYTES:
+        if spec.scale is not None and row % 256 not in UNPADDED_ROW_BYTES:
             raise ModelError(f'{path}: output {spec} has rows of {row} bytes, which the BPU pads, '
                              f'{advice}')
         return
-    # The address of the C structure, in all releases seen; each reading of it leaks a copy.
-    shape = _read_shape(aligned) if isinstance(aligned, int) else tuple(aligned)
+    # All releases that were seen return the address of a C structure. Reading it again would
+    # leak memory: the binding makes a new copy each time.
+    shape = tuple(TensorShape.from_address(aligned) if isinstance(aligned, int) else aligned)
     if shape != spec.shape:
         raise ModelError(f'{path}: output {spec} lies in memory as {list(shape)}, {advice}')
 
 
-def _read_shape(address: int) -> tuple[int, ...]:
-    shape = _Shape.from_address(address)
-    return tuple(shape.sides[:shape.rank])
-
-
-def _forward(model: Any, tensor: NDArray[Any]) -> list[NDArray[Any]]:
-    """Run, and copy all outputs before anything else can run: each `.buffer` is a new copy."""
+def _run(model: Any, tensor: Array) -> list[Array]:
+    """Run the model and copy its outputs; each access to `buffer` makes a copy."""
     try:
         outputs = model.forward(tensor)
         if outputs is None:
@@ -236,7 +236,7 @@ def _forward(model: Any, tensor: NDArray[Any]) -> list[NDArray[Any]]:
         return [output.buffer for output in outputs]
     except Exception as error:
         raise EngineError(
-            f'{NAME} failed ({_reason(error)}); what it printed may tell more') from error
+            f'hobot_dnn failed ({_reason(error)}); see also the output that it printed') from error
 
 
 def _reason(error: Exception) -> str:
@@ -244,9 +244,13 @@ def _reason(error: Exception) -> str:
     return f'{type(cause).__name__}: {cause}'
 
 
-def _restored(array: NDArray[Any], spec: OutputSpec) -> NDArray[Any]:
-    """Give a buffer the output's dtype, or refuse it."""
-    if array.dtype != IN_BUFFER[spec.dtype.name] or array.shape != spec.shape:
-        raise EngineError(f'{NAME} returned {array.dtype}{list(array.shape)} '
+def _checked_output(array: Array, spec: OutputSpec) -> Array:
+    """
+    View a buffer with the dtype of its output.
+
+    :raises EngineError: it has another shape or an unexpected dtype.
+    """
+    if array.dtype != BUFFER_DTYPES[spec.dtype.name] or array.shape != spec.shape:
+        raise EngineError(f'hobot_dnn returned {array.dtype}{list(array.shape)} '
                           f'for the output {spec}')
     return array.view(spec.dtype)

@@ -1,11 +1,11 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Models of RDK X3 and X5 (`.bin`) by the vendor's C runtime, `libdnn.so`, through ctypes.
+Run compiled models on the BPU of RDK X3 and X5 by `libdnn.so`, the vendor's C runtime.
 
-Unlike the vendor's Python binding, this lets other Python threads run during an inference, works
-with any numpy, writes the frame straight into the BPU's memory and reads the outputs where the
-BPU wrote them.
+It is called through ctypes. In contrast to the vendor's Python binding, other Python threads run
+during an inference, and any version of numpy is accepted. Frames are written into the BPU's memory
+and outputs are read from there, both without a copy.
 """
 
 from __future__ import annotations
@@ -23,252 +23,280 @@ from typing import Any
 import weakref
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fcos_ros.backends import libdnn_abi as abi
 from fcos_ros.backends.base import (
     InferenceError,
     LateError,
     ModelError,
-    ModelInfo,
-    TensorFacts,
-    UnfitModelError,
+    TensorInfo,
 )
-from fcos_ros.backends.compiled import describe
+from fcos_ros.backends.compiled import (
+    WRONG_BOARD,
+    describe,
+    nv12_input,
+    reporting_tensors,
+    require_tensor,
+)
+from fcos_ros.core.arrays import Array
 from fcos_ros.core.head import OutputSpec
 from fcos_ros.core.preprocess import InputSpec
-from fcos_ros.core.resize import Size
 
-Array = NDArray[Any]
+MAX_LATE = 8
+"""Maximum number of late inferences; each keeps up to 7 MB for the published models."""
 
-MOST_LATE = 8
-"""Inferences that are left to the BPU; each keeps up to 7 MB, by the published models."""
+INFERENCE_TIMEOUT = 1.0
+"""Seconds for one inference; the slowest of the published models takes 0.03 s."""
 
-TIME_LIMIT = 1.0
-"""Seconds; the slowest of the published models takes 0.03."""
+MIN_TIMEOUT_MS = 1
+"""Milliseconds; libdnn waits without limit for 0."""
 
-AT_ONCE = 1
-"""Milliseconds; none would mean for ever."""
+
+class InferenceTimeout(LateError):
+    """The BPU has not finished an inference in time."""
 
 
 class LibdnnBackend:
     """
-    A model on the BPU; `infer` releases the GIL and may run concurrently.
+    A compiled model in `libdnn`; `infer` releases the GIL, and several threads may call it.
 
-    Each thread that calls `infer` has memory of its own for one inference, and so has each array
-    that `new_input` gives. `close` frees what no array shows; the rest is freed with the last
-    array that shows it, so that no array ever shows freed memory.
+    Each thread that calls `infer` has a slot: memory for one inference. Each array of `new_input`
+    also has a slot, and is part of its memory. `close` frees the memory that no array uses. The
+    rest is freed with the last array that uses it, so that no array ever refers to freed memory.
 
-    While an inference takes longer than allowed, its memory can neither be used again nor freed:
-    the BPU may still write there. It is left to the BPU, and others go on with other memory. When
-    `MOST_LATE` inferences are late at a time, the BPU is given no more until one of them ends.
-    What it never ends keeps its memory, and the model, until the process ends.
+    The memory of an inference that times out can be neither reused nor freed, because the BPU may
+    still write to it. Its slot is set aside until the BPU has finished, and other inferences use
+    other slots. While `MAX_LATE` slots are set aside, no inference is started. If the BPU never
+    finishes, slot and model keep their memory until the process ends.
 
-    :ivar time_limit: seconds for one inference, time spent waiting for a core included.
+    :ivar inference_timeout: seconds for one inference, including the wait for a BPU core.
 
-    :param path: the `.bin` file; of several models in it, the first is taken.
-    :param threads: without meaning here.
-    :raises ModelError: libdnn is not here or has other structures, it refuses the file, or the
-        model is not an FCOS that takes NV12.
+    :param path: a `.bin` file. The first of several packed models is used.
+    :param threads: ignored, as the model runs on the BPU.
+    :raises ModelError: libdnn is missing, has another version or refuses the file, or the model is
+        not an FCOS network with an NV12 input.
     """
 
+    name = 'libdnn'
+    suffixes: tuple[str, ...] = ()
+    uses_bpu = True
     concurrent = True
     holds_gil = False
 
-    def __init__(self, path: Path, threads: int = 1, time_limit: float = TIME_LIMIT) -> None:
-        self.time_limit = time_limit
+    def __init__(
+        self, path: Path, threads: int = 1, inference_timeout: float = INFERENCE_TIMEOUT,
+    ) -> None:
+        self.inference_timeout = inference_timeout
         self._lock = Lock()
-        self._seats: dict[tuple[str, int], _Seat] = {}
-        self._late: list[_Seat] = []
-        self._library = abi.open_library()
+        self._slots: dict[tuple[str, int], _InferenceSlot] = {}
+        self._late: list[_InferenceSlot] = []
+        self._library = abi.load_library()
         self._packed: c_void_p | None = _load(self._library, path)
         try:
-            self._network = _Network.first(self._library, self._packed)
-            self.info = _describe(path, self._network)
-        except (InferenceError, ValueError) as error:
+            self._model = _Model.read_first(path, self._library, self._packed)
+            self.info = describe(path, self.name, self._model.name, self._model.input.spec,
+                                 [output.spec for output in self._model.outputs])
+        except ModelError:
             self.close()
-            if isinstance(error, ModelError):
-                raise
-            raise _refusal(path, error) from error
+            raise
+        except InferenceError as error:
+            self.close()
+            raise ModelError(f'{path} cannot be read: {error}') from error
 
     def new_input(self) -> Array:
         """Allocate an array in memory that the BPU reads; see `Backend.new_input`."""
         with self._lock:
-            seat = self._new_seat()
-            self._seats['input', _address(seat.input)] = seat
-            return seat.input
+            slot = self._new_slot()
+            self._slots['input', _address(slot.input)] = slot
+            return slot.input
 
     def infer(self, tensor: Array) -> Sequence[Array]:
         """
-        Run the model once; see `Backend.infer`.
+        Run the model on one input; see `Backend.infer`.
 
-        :returns: read-only views of the BPU's memory, which it may have padded.
-        :raises LateError: when it takes longer than allowed.
+        :returns: read-only views of the BPU's memory, which may be padded.
+        :raises LateError: the inference timed out.
         """
-        spec = self.info.input
-        if tensor.shape != spec.shape or tensor.dtype != spec.dtype:
-            raise InferenceError(f'the input is {tensor.dtype}{list(tensor.shape)}: '
-                                 f'the model takes {spec.dtype}{list(spec.shape)}')
-        seat = self._seat_for(tensor)
+        require_tensor(tensor, self.info.input)
+        slot = self._slot_for(tensor)
         try:
-            return seat.infer(tensor, self._milliseconds)
-        except _Late:
-            self._leave(seat)
+            return slot.infer(tensor, self._timeout_ms)
+        except InferenceTimeout:
+            self._set_aside(slot)
             raise
 
     def close(self) -> None:
-        """Free the model and its memory, after the inferences under way."""
+        """Wait for the inferences in work, then release the model and its memory."""
         with self._lock:
             packed, self._packed = self._packed, None
-            seats, late = list(self._seats.values()), self._late
-            self._seats, self._late = {}, []
-        ended = [*(seat.close(self._milliseconds) for seat in seats),
-                 *(seat.close(AT_ONCE) for seat in late)]
-        if packed and all(ended):
+            slots, late = list(self._slots.values()), self._late
+            self._slots, self._late = {}, []
+        finished = [*(slot.close(self._timeout_ms) for slot in slots),
+                    *(slot.close(MIN_TIMEOUT_MS) for slot in late)]
+        if packed and all(finished):
             self._library.hbDNNRelease(packed)
 
     @property
-    def _milliseconds(self) -> int:
-        # Zero would mean for ever.
-        return max(AT_ONCE, round(self.time_limit * 1000))
+    def _timeout_ms(self) -> int:
+        return max(MIN_TIMEOUT_MS, round(self.inference_timeout * 1000))
 
-    def _seat_for(self, tensor: Array) -> _Seat:
-        """Find the memory that the tensor is part of, else that of the calling thread."""
+    def _slot_for(self, tensor: Array) -> _InferenceSlot:
+        """Return the slot that the tensor is part of, or else that of the calling thread."""
         own = 'thread', get_ident()
         with self._lock:
-            seat = self._seats.get(('input', _address(tensor))) or self._seats.get(own)
-            if seat is None:
-                seat = self._seats[own] = self._new_seat()
-            return seat
+            slot = self._slots.get(('input', _address(tensor))) or self._slots.get(own)
+            if slot is None:
+                slot = self._slots[own] = self._new_slot()
+            return slot
 
-    def _new_seat(self) -> _Seat:
+    def _new_slot(self) -> _InferenceSlot:
         if self._packed is None:
-            raise InferenceError(f'{self.info.path} was closed: load it again')
-        self._late = [seat for seat in self._late if not seat.ended()]
-        if len(self._late) >= MOST_LATE:
-            raise LateError(f'the BPU has not ended {len(self._late)} inferences: it gets no more '
-                            'before it does; if it never does, end all programs that use it, or '
-                            'restart the board')
-        return _Seat(self._library, self._network)
+            raise InferenceError(f'{self.info.path} was closed; load it again')
+        self._late = [slot for slot in self._late if not slot.close_if_finished()]
+        if len(self._late) >= MAX_LATE:
+            raise LateError(f'the BPU has not finished {len(self._late)} inferences, and no more '
+                            'are started before it does; if that lasts, end all programs that '
+                            'use the BPU, or restart the board')
+        return _InferenceSlot(self._library, self._model)
 
-    def _leave(self, seat: _Seat) -> None:
-        """Use a seat no more, but keep its memory for the BPU."""
+    def _set_aside(self, slot: _InferenceSlot) -> None:
+        """Stop using a slot whose memory the BPU still uses."""
         with self._lock:
-            if seat in self._seats.values():  # else the model was closed meanwhile
-                self._seats = {key: one for key, one in self._seats.items() if one is not seat}
-                self._late.append(seat)
+            if slot in self._slots.values():  # else `close` has removed it
+                self._slots = {key: one for key, one in self._slots.items() if one is not slot}
+                self._late.append(slot)
 
 
-class _Seat:
-    """Memory for one inference at a time; `input` is part of it."""
+class _InferenceSlot:
+    """
+    Memory for one inference at a time.
 
-    def __init__(self, library: ctypes.CDLL, network: _Network) -> None:
+    :ivar input: the input tensor, part of the memory.
+    """
+
+    def __init__(self, library: ctypes.CDLL, model: _Model) -> None:
         self._library = library
-        self._network = network
+        self._model = model
         self._busy = Lock()
         self._task = c_void_p()
-        self._control = abi.Control()
+        self._options = abi.InferCtrlParam()
         self._inputs = (abi.Tensor * 1)()
-        self._outputs = (abi.Tensor * len(network.outputs))()
+        self._outputs = (abi.Tensor * len(model.outputs))()
         self._first_output = ctypes.cast(self._outputs, POINTER(abi.Tensor))
-        self._frees: list[weakref.finalize[..., Any]] = []
+        self._finalizers: list[weakref.finalize[..., Any]] = []
         try:
-            self.input = self._allocate(self._inputs[0], network.input)
+            self.input = self._allocate(self._inputs[0], model.input.memory)
             self._views = tuple(
-                self._allocate(*pair) for pair in zip(self._outputs, network.outputs))
+                self._allocate(tensor, output.memory)
+                for tensor, output in zip(self._outputs, model.outputs))
         except InferenceError:
-            for free in self._frees:
+            for free in self._finalizers:
                 free()
             raise
         for view in self._views:
             view.flags.writeable = False
 
-    def infer(self, tensor: Array, milliseconds: int) -> Sequence[Array]:
+    def infer(self, tensor: Array, timeout_ms: int) -> Sequence[Array]:
+        """
+        Run the model on a tensor.
+
+        :raises InferenceTimeout: this inference timed out, or an earlier one has not finished.
+        :raises InferenceError: the inference failed, or the model was closed.
+        """
         with self._busy:
-            if not self._frees:
-                raise InferenceError('the model was closed meanwhile: load it again')
+            if not self._finalizers:
+                raise InferenceError('the model was closed; load it again')
             if self._task:
-                raise _Late('the BPU has not ended an inference before in the memory of this one')
+                raise InferenceTimeout('the BPU has not finished an earlier inference, which '
+                                       'uses the memory of this input')
             if _address(tensor) != _address(self.input):
                 np.copyto(self.input, tensor)
             self._flush(self._inputs, abi.CLEAN)
-            self._submit()
-            self._complete(milliseconds)
+            self._submit_task()
+            self._finish_task(timeout_ms)
             return self._views
 
-    def ended(self) -> bool:
-        """Tell whether the BPU has ended a late inference; if so, let go of the memory."""
+    def close_if_finished(self) -> bool:
+        """Return whether the BPU has finished a late inference; if so, release the memory."""
         with self._busy:
             try:
-                self._complete(AT_ONCE)
-            except _Late:
+                self._finish_task(MIN_TIMEOUT_MS)
+            except InferenceTimeout:
                 return False
-            except abi.Failure:
-                pass
-        return self.close(AT_ONCE)
+            except abi.LibdnnError:
+                pass  # the inference failed, so it has finished
+        return self.close(MIN_TIMEOUT_MS)
 
-    def close(self, milliseconds: int) -> bool:
-        """Let go of the memory; tell whether the BPU has, too."""
+    def close(self, timeout_ms: int) -> bool:
+        """
+        Release the memory, or leave it to the BPU if an inference does not finish in time.
+
+        :returns: whether the BPU has finished.
+        """
         with self._busy:
             try:
                 if self._task:
-                    self._complete(milliseconds)
-            except _Late:
-                self._release()
-                for free in self._frees:
+                    self._finish_task(timeout_ms)
+            except InferenceTimeout:
+                self._release_task()
+                for free in self._finalizers:
                     free.detach()
                 return False
-            except abi.Failure:
-                pass  # It has ended, which is all that is asked.
+            except abi.LibdnnError:
+                pass  # the inference failed, so it has finished
             finally:
-                self._frees.clear()
+                self._finalizers.clear()
                 self._views = ()
                 self.input = np.empty(0, np.uint8)
             return True
 
-    def _allocate(self, tensor: abi.Tensor, layout: _Layout) -> Array:
-        """Give a tensor memory, which is freed with the last array that shows it."""
-        memory = tensor.sysMem[0]
-        self._library.hbSysAllocCachedMem(byref(memory), layout.size)
-        buffer: Any = (c_uint8 * layout.size).from_address(memory.virAddr)
+    def _allocate(self, tensor: abi.Tensor, memory: _TensorMemory) -> Array:
+        """
+        Allocate the memory of a tensor.
+
+        :returns: an array in this memory. The last array that uses the memory frees it.
+        """
+        block = tensor.sysMem[0]
+        self._library.hbSysAllocCachedMem(byref(block), memory.size)
+        buffer: Any = (c_uint8 * memory.size).from_address(block.virAddr)
         free = weakref.finalize(
-            buffer, self._library.hbSysFreeMem, byref(abi.Memory.from_buffer_copy(memory)))
-        # At exit the system frees it all, and threads may still be at work.
+            buffer, self._library.hbSysFreeMem, byref(abi.SysMem.from_buffer_copy(block)))
+        # At exit, other threads may still use the memory; the system frees it.
         free.atexit = False
-        self._frees.append(free)
-        tensor.properties = layout.properties
-        array: Array = np.ndarray(layout.shape, layout.dtype, buffer, strides=layout.strides)
+        self._finalizers.append(free)
+        tensor.properties = memory.properties
+        array: Array = np.ndarray(memory.shape, memory.dtype, buffer, strides=memory.strides)
         return array
 
-    def _submit(self) -> None:
-        """Give the task to the BPU; one that it refused is no task, even if it has a handle."""
+    def _submit_task(self) -> None:
+        """Submit a task; release the handle of a task that the library refuses."""
         try:
             self._library.hbDNNInfer(
                 byref(self._task), byref(self._first_output), self._inputs,
-                self._network.handle, byref(self._control))
-        except abi.Failure:
+                self._model.handle, byref(self._options))
+        except abi.LibdnnError:
             if self._task:
-                self._release()
+                self._release_task()
             raise
 
-    def _complete(self, milliseconds: int) -> None:
+    def _finish_task(self, timeout_ms: int) -> None:
         """
-        Wait for the task, make its outputs visible and release it.
+        Wait for the task, make its outputs visible to the CPU, and release it.
 
-        :raises _Late: it has not ended, and is not released.
-        :raises Failure: it has ended badly.
+        :raises InferenceTimeout: the task has not finished; it is not released.
+        :raises LibdnnError: the task has failed; it is released.
         """
         try:
-            self._library.hbDNNWaitTaskDone(self._task, milliseconds)
+            self._library.hbDNNWaitTaskDone(self._task, timeout_ms)
             self._flush(self._outputs, abi.INVALIDATE)
-        except abi.Failure as failure:
-            if failure.code == abi.TIMEOUT:
-                raise _Late(str(failure)) from failure
-            self._release()
+        except abi.LibdnnError as error:
+            if error.code == abi.TIMEOUT_CODE:
+                raise InferenceTimeout(str(error)) from error
+            self._release_task()
             raise
-        self._release()
+        self._release_task()
 
-    def _release(self) -> None:
+    def _release_task(self) -> None:
         task, self._task = self._task, c_void_p()
         self._library.hbDNNReleaseTask(task)
 
@@ -278,176 +306,142 @@ class _Seat:
 
 
 @dataclass(frozen=True)
-class _Layout:
+class _TensorMemory:
     """
-    A tensor, and how it lies in memory.
+    The layout of a tensor in memory.
 
+    :ivar properties: the library's description of the tensor.
+    :ivar strides: bytes from one element to the next, for each axis.
     :ivar size: bytes of memory.
     """
 
-    name: str
-    properties: abi.Properties
+    properties: abi.TensorProperties
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     size: int
 
-    @classmethod
-    def of_output(cls, name: str, properties: abi.Properties) -> _Layout:
-        """Read where values lie; in newer libraries strides tell, else the aligned shape."""
-        if properties.tensorType not in abi.DTYPES:
-            raise ValueError(f'output {name} is of type {properties.tensorType}; accepted: '
-                             + ', '.join(f'{number} ({np.dtype(dtype)})'
-                                         for number, dtype in abi.DTYPES.items()))
-        dtype: np.dtype[Any] = np.dtype(abi.DTYPES[properties.tensorType])
-        shape = tuple(properties.validShape)
-        strides = tuple(properties.stride[:len(shape)])
-        if not all(strides):
-            steps = accumulate(
-                reversed(list(properties.alignedShape)[1:]), operator.mul, initial=dtype.itemsize)
-            strides = tuple(reversed(list(steps)))
-        size = properties.alignedByteSize
-        reach = dtype.itemsize + sum((n - 1) * step for n, step in zip(shape, strides))
-        sane = shape and len(strides) == len(shape) and min(*shape, *strides) > 0
-        # Strides that count anything but bytes are caught by the last one.
-        if not sane or reach > size or any(step % dtype.itemsize for step in strides):
-            raise ValueError(f'output {name} of {dtype}, shape {shape} and strides of {strides} '
-                             f'bytes does not fit its {size} bytes')
-        return cls(name, properties, dtype, shape, strides, size)
+
+@dataclass(frozen=True)
+class _InputTensor:
+    """The NV12 input and its memory: both planes in one block, without padding."""
+
+    spec: InputSpec
+    memory: _TensorMemory
 
     @classmethod
-    def of_input(cls, name: str, properties: abi.Properties) -> _Layout:
-        """Read the size of an NV12 picture, which lies in one piece without padding."""
+    def read(cls, path: Path, name: str, properties: abi.TensorProperties) -> _InputTensor:
         shape = tuple(properties.validShape)
-        picture = len(shape) == 4 and shape[:2] == (1, 3)
-        if properties.tensorType not in (abi.NV12, abi.NV12_SEPARATE) or not picture:
-            raise ValueError(
-                f'input {name} is of type {properties.tensorType} and shape {shape}; '
-                f'accepted: type {abi.NV12} or {abi.NV12_SEPARATE} (NV12), '
-                'shape (1, 3, height, width)')
-        size = 3 * shape[2] * shape[3] // 2
-        plain = abi.Properties.from_buffer_copy(properties)
-        # This is how the library is told that there is one piece and no padding.
-        plain.tensorType = abi.NV12
-        plain.alignedShape = properties.validShape
-        return cls(name, plain, np.dtype(np.uint8), (size,), (1,),
-                   max(size, properties.alignedByteSize))
-
-    @property
-    def canvas(self) -> Size:
-        """Width and height of an input."""
-        _, _, height, width = self.properties.validShape
-        return Size(width, height)
-
-    @property
-    def spec(self) -> OutputSpec:
-        """An output, for those who read its values."""
-        scale = self.properties.scale
-        if any(scale.zeroPointData[:scale.zeroPointLen]):
-            raise ValueError(f'output {self.name} has zero points: only scales are accepted')
-        return OutputSpec(self.name, self.shape, self.dtype,
-                          np.array(scale.scaleData[:scale.scaleLen], np.float32))
+        spec = nv12_input(path, name, abi.type_name(properties.tensorType), shape)
+        size, = spec.shape
+        packed = abi.TensorProperties.from_buffer_copy(properties)
+        # The library takes one block without padding when these two are set so.
+        packed.tensorType = abi.NV12
+        packed.alignedShape = properties.validShape
+        return cls(spec, _TensorMemory(packed, spec.dtype, (size,), (1,),
+                                       max(size, properties.alignedByteSize)))
 
 
 @dataclass(frozen=True)
-class _Network:
-    """A model in the library."""
+class _OutputTensor:
+    """An output and its memory, which may be padded."""
+
+    spec: OutputSpec
+    memory: _TensorMemory
+
+    @classmethod
+    def read(cls, path: Path, name: str, properties: abi.TensorProperties) -> _OutputTensor:
+        if properties.tensorType not in abi.DTYPES:
+            raise ModelError(f'{path}: output {name} is '
+                             f'{abi.type_name(properties.tensorType)}; accepted: '
+                             f'{", ".join(map(abi.type_name, abi.DTYPES))}')
+        scale = properties.scale
+        if any(scale.zeroPointData[:scale.zeroPointLen]):
+            raise ModelError(f'{path}: output {name} has zero points other than 0; compile the '
+                             'model with symmetric quantisation')
+        dtype: np.dtype[Any] = np.dtype(abi.DTYPES[properties.tensorType])
+        shape = tuple(properties.validShape)
+        strides, size = _strides(properties, dtype), properties.alignedByteSize
+        needed = dtype.itemsize + sum((n - 1) * step for n, step in zip(shape, strides))
+        valid = shape and len(strides) == len(shape) and min(*shape, *strides) > 0
+        # The last check also finds strides in another unit than bytes.
+        if not valid or needed > size or any(step % dtype.itemsize for step in strides):
+            raise ModelError(f'{path}: output {name} of {dtype}, shape {shape} and strides of '
+                             f'{strides} bytes does not fit into its {size} bytes of memory')
+        spec = OutputSpec(name, shape, dtype,
+                          np.array(scale.scaleData[:scale.scaleLen], np.float32))
+        return cls(spec, _TensorMemory(properties, dtype, shape, strides, size))
+
+
+def _strides(properties: abi.TensorProperties, dtype: np.dtype[Any]) -> tuple[int, ...]:
+    """Return the strides in bytes; old libraries report only the aligned shape."""
+    strides = tuple(properties.stride[:len(tuple(properties.validShape))])
+    if all(strides):
+        return strides
+    steps = accumulate(
+        reversed(list(properties.alignedShape)[1:]), operator.mul, initial=dtype.itemsize)
+    return tuple(reversed(list(steps)))
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A model that the library has loaded."""
 
     handle: c_void_p
     name: str
-    inputs: tuple[_Layout, ...]
-    outputs: tuple[_Layout, ...]
-
-    @property
-    def input(self) -> _Layout:
-        """The only input."""
-        return self.inputs[0]
+    input: _InputTensor
+    outputs: tuple[_OutputTensor, ...]
 
     @classmethod
-    def first(cls, library: ctypes.CDLL, packed: c_void_p) -> _Network:
-        """Describe the first model of a file."""
+    def read_first(cls, path: Path, library: ctypes.CDLL, packed: c_void_p) -> _Model:
+        """Read the description of the first model of a file."""
         names, count, handle = POINTER(c_char_p)(), c_int32(), c_void_p()
         library.hbDNNGetModelNameList(byref(names), byref(count), packed)
         if count.value < 1:
-            raise ValueError('there is no model in it')
+            raise ModelError(f'{path} holds no model; give the path of another file')
         library.hbDNNGetModelHandle(byref(handle), packed, names[0])
         inputs, outputs = (list(_tensors(library, handle, side)) for side in ('Input', 'Output'))
-        try:
-            return cls(handle, abi.text(names[0]),
-                       tuple(_Layout.of_input(*tensor) for tensor in inputs),
-                       tuple(_Layout.of_output(*tensor) for tensor in outputs))
-        except ValueError as error:
-            raise _Unfit(str(error), inputs, outputs) from error
-
-
-_Named = tuple[str, abi.Properties]
-"""A tensor's name, and what the library says of it."""
-
-
-class _Late(LateError):
-    """The BPU has not ended in time."""
+        with reporting_tensors([_tensor_info(*tensor) for tensor in inputs],
+                               [_tensor_info(*tensor) for tensor in outputs]):
+            if len(inputs) != 1:
+                raise ModelError(f'{path} takes {len(inputs)} inputs; accepted: one')
+            return cls(handle, abi.to_text(names[0]), _InputTensor.read(path, *inputs[0]),
+                       tuple(_OutputTensor.read(path, *tensor) for tensor in outputs))
 
 
 def _load(library: ctypes.CDLL, path: Path) -> c_void_p:
+    """Return the handle of a loaded file."""
     if not path.is_file():
-        raise ModelError(f'{path} is not a file: give the path of a .bin file')
+        raise ModelError(f'{path} is not a file; give the path of a .bin file')
     packed = c_void_p()
     try:
         library.hbDNNInitializeFromFiles(byref(packed), (c_char_p * 1)(os.fsencode(path)), 1)
-    except abi.Failure as failure:
-        raise ModelError(f'{path} cannot be loaded: {failure}; accepted: a model compiled for '
-                         'this board, those for RDK X3 and X5 differ') from failure
+    except abi.LibdnnError as error:
+        raise ModelError(f'libdnn cannot load {path} ({error}): {WRONG_BOARD}') from error
     return packed
 
 
 def _tensors(
     library: ctypes.CDLL, handle: c_void_p, side: str,
-) -> Iterator[tuple[str, abi.Properties]]:
-    """Name and describe the tensors of one side, 'Input' or 'Output'."""
+) -> Iterator[tuple[str, abi.TensorProperties]]:
+    """
+    Yield name and properties of each tensor of one side.
+
+    :param side: 'Input' or 'Output'.
+    """
     count, name = c_int32(), c_char_p()
     getattr(library, f'hbDNNGet{side}Count')(byref(count), handle)
     for index in range(count.value):
-        properties = abi.Properties()
+        properties = abi.TensorProperties()
         getattr(library, f'hbDNNGet{side}Name')(byref(name), handle, index)
         getattr(library, f'hbDNNGet{side}TensorProperties')(byref(properties), handle, index)
-        yield abi.text(name.value), properties
+        yield abi.to_text(name.value), properties
 
 
-class _Unfit(ValueError):
-    """A model with tensors that cannot be used; each a name and its properties."""
-
-    def __init__(self, complaint: str, inputs: Sequence[_Named],
-                 outputs: Sequence[_Named]) -> None:
-        super().__init__(complaint)
-        self.inputs = [_facts(*tensor) for tensor in inputs]
-        self.outputs = [_facts(*tensor) for tensor in outputs]
-
-
-def _facts(name: str, properties: abi.Properties) -> TensorFacts:
+def _tensor_info(name: str, properties: abi.TensorProperties) -> TensorInfo:
     scale = properties.scale
-    return TensorFacts(name, abi.type_name(properties.tensorType), tuple(properties.validShape),
-                       tuple(scale.scaleData[:scale.scaleLen]))
-
-
-def _refusal(path: Path, error: Exception) -> ModelError:
-    complaint = f'{path} is not an FCOS for libdnn: {error}'
-    if isinstance(error, _Unfit):
-        return UnfitModelError(complaint, error.inputs, error.outputs)
-    return ModelError(complaint)
-
-
-def _describe(path: Path, network: _Network) -> ModelInfo:
-    try:
-        if len(network.inputs) != 1:
-            names = ', '.join(layout.name for layout in network.inputs)
-            raise ValueError(f'it takes {len(network.inputs)} inputs ({names}); accepted: 1')
-        outputs = tuple(layout.spec for layout in network.outputs)
-        spec = InputSpec(network.input.name, network.input.canvas, pixels='nv12')
-    except ValueError as error:
-        raise _Unfit(str(error), *(
-            [(layout.name, layout.properties) for layout in layouts]
-            for layouts in (network.inputs, network.outputs))) from error
-    return describe(path, 'libdnn', network.name, spec, outputs)
+    return TensorInfo(name, abi.type_name(properties.tensorType), tuple(properties.validShape),
+                      tuple(scale.scaleData[:scale.scaleLen]))
 
 
 def _address(array: Array) -> int:

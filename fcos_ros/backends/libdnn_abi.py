@@ -3,10 +3,12 @@
 """
 The C interface of `libdnn.so`, the vendor's runtime of RDK X3 and X5, for ctypes.
 
-The structures are those of libdnn 1.18 to 1.24; any other libdnn is refused, as it would read and
-write past them.
+Structures have the vendor's names without the prefix hbDNN or hb. Their fields have the names and
+the order of the vendor's headers, versions 1.18 to 1.24. A library with other structures would
+read and write outside of them, so the version is checked.
 
-The environment variable `FCOS_LIBDNN` may name the library; else it is looked for in `PLACES`.
+The library is searched for in `LIBRARY_PATHS`, unless the environment variable `FCOS_LIBDNN` names
+its path.
 """
 
 from __future__ import annotations
@@ -22,17 +24,21 @@ import numpy as np
 
 from fcos_ros.backends.base import InferenceError, ModelError
 
-VARIABLE = 'FCOS_LIBDNN'
+LIBRARY_VARIABLE = 'FCOS_LIBDNN'
+"""The environment variable with the path of the library."""
 
-PLACES = ('libdnn.so', '/usr/hobot/lib/libdnn.so', '/usr/lib/hbbpu/libdnn.so')
-"""Where the system's loader looks, then where the boards' images keep it."""
+LIBRARY_PATHS = ('libdnn.so', '/usr/hobot/lib/libdnn.so', '/usr/lib/hbbpu/libdnn.so')
+"""The name for the system's loader, then the paths on the boards' system images."""
 
-VERSIONS = ((1, 18), (2, 0))
-"""The first libdnn with the structures below, and the first that may have others."""
+MIN_VERSION = (1, 18)
+"""The first version with the structures below."""
+
+END_VERSION = (2, 0)
+"""The first version that may have other structures; it is not accepted."""
 
 
-class Memory(ctypes.Structure):
-    """Fields and their order, here and below, as in the vendor's header."""
+class SysMem(ctypes.Structure):
+    """A block of memory that CPU and BPU share."""
 
     _fields_ = (
         ('phyAddr', ctypes.c_uint64),
@@ -41,8 +47,8 @@ class Memory(ctypes.Structure):
     )
 
 
-class Shape(ctypes.Structure):
-    """Up to eight dimensions, of which iteration gives those that count."""
+class TensorShape(ctypes.Structure):
+    """Up to eight dimensions; iteration yields those in use."""
 
     _fields_ = (
         ('dimensionSize', c_int32 * 8),
@@ -53,7 +59,7 @@ class Shape(ctypes.Structure):
         return iter(self.dimensionSize[:self.numDimensions])
 
 
-class Shift(ctypes.Structure):
+class QuantiShift(ctypes.Structure):
     """Quantisation by powers of two."""
 
     _fields_ = (
@@ -62,8 +68,8 @@ class Shift(ctypes.Structure):
     )
 
 
-class Scale(ctypes.Structure):
-    """Quantisation by factors: one, or one a channel."""
+class QuantiScale(ctypes.Structure):
+    """Quantisation by factors: one for each channel, or one for all."""
 
     _fields_ = (
         ('scaleLen', c_int32),
@@ -73,16 +79,16 @@ class Scale(ctypes.Structure):
     )
 
 
-class Properties(ctypes.Structure):
-    """What a tensor is; strides and `alignedByteSize` are in bytes."""
+class TensorProperties(ctypes.Structure):
+    """The description of a tensor; `stride` and `alignedByteSize` are in bytes."""
 
     _fields_ = (
-        ('validShape', Shape),
-        ('alignedShape', Shape),
+        ('validShape', TensorShape),
+        ('alignedShape', TensorShape),
         ('tensorLayout', c_int32),
         ('tensorType', c_int32),
-        ('shift', Shift),
-        ('scale', Scale),
+        ('shift', QuantiShift),
+        ('scale', QuantiScale),
         ('quantiType', c_int32),
         ('quantizeAxis', c_int32),
         ('alignedByteSize', c_int32),
@@ -91,16 +97,16 @@ class Properties(ctypes.Structure):
 
 
 class Tensor(ctypes.Structure):
-    """A tensor and its memory, of which most use the first piece only."""
+    """A tensor and its memory; most tensors use only the first block."""
 
     _fields_ = (
-        ('sysMem', Memory * 4),
-        ('properties', Properties),
+        ('sysMem', SysMem * 4),
+        ('properties', TensorProperties),
     )
 
 
-class Control(ctypes.Structure):
-    """All zeros: any core, lowest priority."""
+class InferCtrlParam(ctypes.Structure):
+    """Options of a task; zeros mean any BPU core and the lowest priority."""
 
     _fields_ = (
         ('bpuCoreId', c_int32),
@@ -114,24 +120,24 @@ class Control(ctypes.Structure):
 
 
 NV12, NV12_SEPARATE = 1, 2
-"""Types of an input."""
+"""Values of `tensorType` for the inputs that are accepted."""
 
-IMAGES: Mapping[int, str] = {
+IMAGE_TYPES: Mapping[int, str] = {
     0: 'Y', NV12: 'NV12', NV12_SEPARATE: 'NV12_SEPARATE', 3: 'YUV444', 4: 'RGB', 5: 'BGR'}
-"""What types of images are called."""
+"""The vendor's names of image types, by `tensorType`."""
 
 DTYPES: Mapping[int, type[np.generic]] = {
     8: np.int8, 9: np.uint8, 10: np.float16, 11: np.int16, 12: np.uint16, 13: np.float32,
     14: np.int32, 15: np.uint32,
 }
-"""Types of an output."""
+"""The types of outputs, by `tensorType`."""
 
 INVALIDATE, CLEAN = 1, 2
-"""Directions of a flush: before the CPU reads, after it has written."""
+"""Flags of a cache flush: before the CPU reads memory, and after it has written memory."""
 
-TIMEOUT = -6000008
+TIMEOUT_CODE = -6000008
 
-MEANINGS: Mapping[int, str] = {
+ERROR_TEXTS: Mapping[int, str] = {
     -6000001: 'invalid argument',
     -6000002: 'invalid model',
     -6000003: 'too many models',
@@ -139,7 +145,7 @@ MEANINGS: Mapping[int, str] = {
     -6000005: 'invalid handle',
     -6000006: 'the file cannot be opened',
     -6000007: 'out of memory',
-    TIMEOUT: 'not done in time: the BPU hangs, or other programs keep it busy',
+    TIMEOUT_CODE: 'not done in time: the BPU hangs, or other programs keep it busy',
     -6000009: 'too many tasks',
     -6000010: 'batch too large',
     -6000011: 'invalid task',
@@ -152,97 +158,110 @@ MEANINGS: Mapping[int, str] = {
     -6000130: 'out of BPU memory',
     -6000131: 'memory cannot be registered',
 }
-"""What the library's return codes say."""
+"""The meaning of each return code."""
 
-_CHECKED: Mapping[str, tuple[Any, ...]] = {
+_CHECKED_FUNCTIONS: Mapping[str, tuple[Any, ...]] = {
     'hbDNNInitializeFromFiles': (POINTER(c_void_p), POINTER(c_char_p), c_int32),
     'hbDNNGetModelNameList': (POINTER(POINTER(c_char_p)), POINTER(c_int32), c_void_p),
     'hbDNNGetModelHandle': (POINTER(c_void_p), c_void_p, c_char_p),
     'hbDNNGetInputCount': (POINTER(c_int32), c_void_p),
     'hbDNNGetInputName': (POINTER(c_char_p), c_void_p, c_int32),
-    'hbDNNGetInputTensorProperties': (POINTER(Properties), c_void_p, c_int32),
+    'hbDNNGetInputTensorProperties': (POINTER(TensorProperties), c_void_p, c_int32),
     'hbDNNGetOutputCount': (POINTER(c_int32), c_void_p),
     'hbDNNGetOutputName': (POINTER(c_char_p), c_void_p, c_int32),
-    'hbDNNGetOutputTensorProperties': (POINTER(Properties), c_void_p, c_int32),
+    'hbDNNGetOutputTensorProperties': (POINTER(TensorProperties), c_void_p, c_int32),
     'hbDNNInfer': (POINTER(c_void_p), POINTER(POINTER(Tensor)), POINTER(Tensor), c_void_p,
-                   POINTER(Control)),
+                   POINTER(InferCtrlParam)),
     'hbDNNWaitTaskDone': (c_void_p, c_int32),
-    'hbSysAllocCachedMem': (POINTER(Memory), ctypes.c_uint32),
-    'hbSysFlushMem': (POINTER(Memory), c_int32),
+    'hbSysAllocCachedMem': (POINTER(SysMem), ctypes.c_uint32),
+    'hbSysFlushMem': (POINTER(SysMem), c_int32),
 }
-"""Functions that return a code, and what they take."""
+"""Functions whose return code is checked, with their arguments."""
 
-_UNCHECKED: Mapping[str, tuple[Any, ...]] = {
+_UNCHECKED_FUNCTIONS: Mapping[str, tuple[Any, ...]] = {
     'hbDNNRelease': (c_void_p,),
     'hbDNNReleaseTask': (c_void_p,),
-    'hbSysFreeMem': (POINTER(Memory),),
+    'hbSysFreeMem': (POINTER(SysMem),),
 }
-"""Functions that give something back; there is nothing to be done when one fails."""
+"""Functions that release something, with their arguments; their failure has no remedy."""
 
 
-class Failure(InferenceError):
-    """A function of the library returned a code other than 0."""
+class LibdnnError(InferenceError):
+    """
+    A function of the library returned a code other than 0.
+
+    :ivar code: the return code.
+    """
 
     def __init__(self, function: str, code: int) -> None:
-        super().__init__(f'{function} returned {code} ({MEANINGS.get(code, "unknown code")})')
+        super().__init__(f'{function} returned {code} ({ERROR_TEXTS.get(code, "unknown code")})')
         self.code = code
 
 
-def _check(code: Any, function: Any, _: object) -> Any:
-    """Raise what a return code stands for."""
-    if code:
-        raise Failure(function.__name__, code)
-    return code
-
-
 def type_name(number: int) -> str:
-    """Say a type of tensor."""
+    """Return the name of a `tensorType`."""
     if number in DTYPES:
         return str(np.dtype(DTYPES[number]))
-    return IMAGES.get(number, f'type {number}')
+    return IMAGE_TYPES.get(number, f'type {number}')
 
 
-def open_library() -> ctypes.CDLL:
+def to_text(name: bytes | None) -> str:
+    """Convert a C string to text; NULL is empty."""
+    return (name or b'').decode(errors='replace')
+
+
+def load_library() -> ctypes.CDLL:
     """
-    Load the library; its functions raise `Failure` where they return a code.
+    Load the library. Its functions raise `LibdnnError` for a return code other than 0.
 
-    :raises ModelError: it is not here, or is one with other structures.
+    :raises ModelError: the library is not found, is another library, or has another version.
     """
-    named = os.environ.get(VARIABLE)
-    complaints = []
-    for place in [named] if named else PLACES:
+    given = os.environ.get(LIBRARY_VARIABLE)
+    reasons = []
+    for path in [given] if given else LIBRARY_PATHS:
         try:
-            return _prepared(ctypes.CDLL(place), place)
+            library = ctypes.CDLL(path)
         except OSError as error:
-            complaints.append(str(error))
+            reasons.append(str(error))
+        else:
+            _declare_functions(library, path)
+            return library
     raise ModelError(
-        'libdnn, the C runtime of RDK X3 and X5, cannot be loaded. Tried:\n  '
-        + '\n  '.join(complaints)
-        + f'\nSet {VARIABLE} to the path of libdnn.so, or choose another backend')
+        'libdnn, the C runtime of RDK X3 and X5, cannot be loaded; tried:\n  '
+        + '\n  '.join(reasons)
+        + f'\nSet {LIBRARY_VARIABLE} to the path of libdnn.so, or choose another backend')
 
 
-def _prepared(library: ctypes.CDLL, place: str) -> ctypes.CDLL:
-    """Declare the functions, once it is known that they are those we mean."""
+def _declare_functions(library: ctypes.CDLL, path: str) -> None:
+    """
+    Declare arguments and results of the functions.
+
+    :raises ModelError: a function is missing, or the version is not accepted.
+    """
     try:
         library.hbDNNGetVersion.restype = c_char_p
-        version = text(library.hbDNNGetVersion())
-        for name, arguments in {**_CHECKED, **_UNCHECKED}.items():
+        version = to_text(library.hbDNNGetVersion())
+        for name, arguments in {**_CHECKED_FUNCTIONS, **_UNCHECKED_FUNCTIONS}.items():
             function = getattr(library, name)
             function.argtypes = arguments
             function.restype = c_int32
-            if name in _CHECKED:
-                function.errcheck = _check
+            if name in _CHECKED_FUNCTIONS:
+                function.errcheck = _check_code
     except AttributeError as error:
-        raise ModelError(f'{place} is not the libdnn of RDK X3 and X5: {error}') from error
+        raise ModelError(f'{path} is not the libdnn of RDK X3 and X5: {error}') from error
     numbers = re.search(r'(\d+)\.(\d+)', version)
-    least, beyond = VERSIONS
-    if not numbers or not least <= tuple(map(int, numbers.groups())) < beyond:
-        raise ModelError(f'{place} is libdnn {version}; accepted: from {least[0]}.{least[1]} to '
-                         f'below {beyond[0]}.{beyond[1]}, others may lay out memory differently: '
-                         'choose another backend')
-    return library
+    if not numbers or not MIN_VERSION <= tuple(map(int, numbers.groups())) < END_VERSION:
+        first, end = ('.'.join(map(str, limit)) for limit in (MIN_VERSION, END_VERSION))
+        raise ModelError(f'{path} is libdnn {version}; accepted: from {first} to below {end}, as '
+                         'other versions may have other structures; choose another backend')
 
 
-def text(name: bytes | None) -> str:
-    """Read a name; none is empty."""
-    return (name or b'').decode(errors='replace')
+def _check_code(code: Any, function: Any, _: object) -> Any:
+    """
+    Return the code of a successful call.
+
+    :raises LibdnnError: the call failed.
+    """
+    if code:
+        raise LibdnnError(function.__name__, code)
+    return code

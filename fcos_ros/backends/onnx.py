@@ -1,10 +1,10 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-ONNX models on the CPU, by onnxruntime.
+Run ONNX models on the CPU by onnxruntime.
 
-Any file with one image input and the outputs of an FCOS head will do, NHWC or NCHW. What shapes
-cannot tell may stand in the file's metadata, each key optional:
+A model needs one image input and the outputs of an FCOS head, both in NHWC or NCHW. The file's
+metadata may hold facts that the shapes do not show. Each key is optional:
 
 =================  =============================================================  =============
 key                value                                                          default
@@ -29,74 +29,78 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fcos_ros.backends.base import (
     InferenceError,
     ModelError,
     ModelInfo,
-    TensorFacts,
+    TensorInfo,
     UnfitModelError,
 )
-from fcos_ros.core.decode import Criteria
+from fcos_ros.core.arrays import Array
+from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.head import Head, HeadError, OutputSpec
-from fcos_ros.core.labels import COCO, Labels
+from fcos_ros.core.labels import Labels, default_labels
 from fcos_ros.core.preprocess import InputSpec
 from fcos_ros.core.resize import Size
 
-INSTALL = ('python3 -m pip install --no-deps onnxruntime (on Ubuntu 24.04 with '
-           '--break-system-packages)')
-"""Without its dependencies: pip would put a numpy 2 before that of Humble, which needs numpy 1."""
+INSTALL_COMMAND = ('python3 -m pip install --no-deps onnxruntime (on Ubuntu 24.04 with '
+                   '--break-system-packages)')
+"""Without dependencies: Humble needs numpy 1, and pip would install a numpy 2 that hides it."""
 
 INPUT_DTYPES = {'tensor(uint8)': np.uint8, 'tensor(float)': np.float32}
+"""The accepted types of an input, by onnxruntime's name."""
 
 
 class OnnxBackend:
     """
-    An ONNX model in an onnxruntime session; `infer` releases the GIL and may run concurrently.
+    A model in `onnxruntime`; `infer` releases the GIL, and several threads may call it.
 
-    :param path: the `.onnx` file.
-    :param threads: threads of one inference; they sleep while there is nothing to do.
-    :raises UnfitModelError: when the file is not an FCOS.
-    :raises ModelError: when onnxruntime cannot be imported or the file cannot be read.
+    :param path: a `.onnx` file.
+    :param threads: CPU threads of one inference; they sleep between inferences.
+    :raises UnfitModelError: the model is not an FCOS network.
+    :raises ModelError: onnxruntime cannot be imported, or the file cannot be read.
     """
 
+    name = 'onnx'
+    suffixes: tuple[str, ...] = ('.onnx',)
+    uses_bpu = False
     concurrent = True
     holds_gil = False
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         self._session = _open(path, threads)
         inputs = self._session.get_inputs()
-        outputs = list(map(_declared, self._session.get_outputs()))
+        outputs = list(map(_tensor_info, self._session.get_outputs()))
         try:
             metadata = _read_metadata(self._session.get_modelmeta().custom_metadata_map)
             spec = _input_spec(inputs, metadata)
-            self._feed = spec.name
+            self._input_name = spec.name
             probed = self._probe(spec)
-            outputs = list(map(TensorFacts.of, probed))
-            self.info = _describe(path, spec, probed, metadata)
+            outputs = list(map(TensorInfo.of, probed))
+            self.info = _model_info(path, spec, probed, metadata)
         except (HeadError, InferenceError, ModelError) as error:
-            raise UnfitModelError(f'{path} is not an FCOS that can be used: {error}',
-                                  list(map(_declared, inputs)), outputs) from error
+            raise UnfitModelError(f'{path} is not an FCOS network that can be used: {error}',
+                                  list(map(_tensor_info, inputs)), outputs) from error
 
-    def new_input(self) -> NDArray[Any]:
-        """Allocate an array to write inputs into."""
+    def new_input(self) -> Array:
+        """Allocate an array for inputs."""
         return np.empty(self.info.input.shape, self.info.input.dtype)
 
-    def infer(self, tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
-        """Run the model once; see `Backend.infer`."""
+    def infer(self, tensor: Array) -> Sequence[Array]:
+        """Run the model on one input; see `Backend.infer`."""
         try:
-            outputs: Sequence[NDArray[Any]] = self._session.run(None, {self._feed: tensor})
+            outputs: Sequence[Array] = self._session.run(None, {self._input_name: tensor})
         except Exception as error:
             raise InferenceError(f'onnxruntime failed: {error}') from error
         return outputs
 
     def close(self) -> None:
-        """Free the session."""
+        """Release the model."""
         self._session = None
 
     def _probe(self, spec: InputSpec) -> tuple[OutputSpec, ...]:
-        """Learn the outputs by running a black image: declared shapes may be symbolic."""
+        """Run the model on zeros to find the shapes of outputs, which the file may leave open."""
         names = [output.name for output in self._session.get_outputs()]
         arrays = self.infer(np.zeros(spec.shape, spec.dtype))
         return tuple(OutputSpec(name=name, shape=array.shape, dtype=array.dtype, scale=None)
@@ -105,7 +109,7 @@ class OnnxBackend:
 
 @dataclass(frozen=True)
 class Metadata:
-    """The optional facts a file may state about itself, read and checked."""
+    """The metadata of a file; the defaults stand for missing keys."""
 
     labels: tuple[str, ...] = ()
     pixels: str = 'rgb'
@@ -123,14 +127,15 @@ def _open(path: Path, threads: int) -> Any:
         import onnxruntime
     except ImportError as error:
         raise ModelError(
-            f'{path} needs onnxruntime, which cannot be imported ({error}): {INSTALL}'
+            f'{path} needs onnxruntime, which cannot be imported ({error}); '
+            f'install it: {INSTALL_COMMAND}'
         ) from error
     if not path.is_file():
-        raise ModelError(f'{path} is not a file: give the path of an .onnx file')
+        raise ModelError(f'{path} is not a file; give the path of an .onnx file')
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # A spinning thread pool burns a core between two frames, which a robot has better use for.
+    # Spinning threads would keep the cores busy between two frames.
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     options.log_severity_level = 3
     try:
@@ -140,81 +145,88 @@ def _open(path: Path, threads: int) -> Any:
         raise ModelError(f'{path} cannot be read as ONNX: {error}') from error
 
 
-def _declared(node: Any) -> TensorFacts:
-    """Say what the file says: sides may be left open, and any type is possible."""
+def _tensor_info(node: Any) -> TensorInfo:
+    """Return an input or an output as the file declares it: of any type, sides may be open."""
     dtype = node.type.removeprefix('tensor(').removesuffix(')')
     shape = tuple('?' if side is None else side for side in node.shape or ())
-    return TensorFacts(node.name, {'float': 'float32', 'double': 'float64'}.get(dtype, dtype),
-                       shape)
+    return TensorInfo(node.name, {'float': 'float32', 'double': 'float64'}.get(dtype, dtype),
+                      shape)
 
 
-def _describe(path: Path, spec: InputSpec, outputs: tuple[OutputSpec, ...],
-              metadata: Metadata) -> ModelInfo:
+def _model_info(path: Path, spec: InputSpec, outputs: tuple[OutputSpec, ...],
+                metadata: Metadata) -> ModelInfo:
     head = Head.recognise(
         outputs, spec.size, strides=metadata.strides, box_unit=metadata.box_unit,
         point_offset=metadata.point_offset,
         num_classes=len(metadata.labels) if metadata.labels else None)
+    labels = Labels(metadata.labels) if metadata.labels else default_labels(head.num_classes)
     return ModelInfo(
-        name=path.stem, path=path, backend='onnx', input=spec, outputs=outputs, head=head,
-        labels=_labels(metadata.labels, head.num_classes),
+        name=path.stem, path=path, backend=OnnxBackend.name, input=spec, outputs=outputs,
+        head=head, labels=labels,
         criteria=Criteria(score_threshold=metadata.score_threshold,
                           nms_threshold=metadata.nms_threshold))
 
 
-def _one_of(*accepted: str) -> Callable[[str], str]:
+_Parser = tuple[str, Callable[[str], Any]]
+"""The accepted form of a value, in words, and the function that reads it."""
+
+
+def _one_of(*accepted: str) -> _Parser:
     def parse(text: str) -> str:
         if text not in accepted:
-            raise ValueError(f'accepted: {", ".join(accepted)}')
+            raise ValueError
         return text
-    return parse
+    return ', '.join(accepted), parse
 
 
-def _fraction(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise ValueError('accepted: a number from 0 to 1')
-    return value
-
-
-def _array_of(kind: Callable[[Any], Any], count: int | None = None) -> Callable[[str], Any]:
+def _array_of(kind: Callable[[Any], Any], entries: str, count: int | None = None) -> _Parser:
     def parse(text: str) -> tuple[Any, ...]:
         values = json.loads(text)
         if not isinstance(values, list) or (count is not None and len(values) != count):
-            raise ValueError(f'accepted: a JSON array{f" of {count}" if count else ""}')
-        return tuple(kind(value) for value in values)
-    return parse
+            raise ValueError
+        return tuple(map(kind, values))
+    return f'a JSON array of {f"{count} " if count else ""}{entries}', parse
 
 
-_PARSERS: Mapping[str, Callable[[str], Any]] = {
-    'labels': _array_of(str),
+def _parse_fraction(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError
+    return value
+
+
+_FRACTION: _Parser = 'a number from 0 to 1', _parse_fraction
+
+_PARSERS: Mapping[str, _Parser] = {
+    'labels': _array_of(str, 'class names'),
     'pixels': _one_of('rgb', 'bgr'),
-    'mean': _array_of(float, 3),
-    'std': _array_of(float, 3),
-    'strides': _array_of(int),
+    'mean': _array_of(float, 'numbers', 3),
+    'std': _array_of(float, 'numbers', 3),
+    'strides': _array_of(int, 'numbers'),
     'box_unit': _one_of('stride', 'pixel'),
-    'point_offset': float,
-    'score_threshold': _fraction,
-    'nms_threshold': _fraction,
+    'point_offset': ('0.5, 0.0', float),
+    'score_threshold': _FRACTION,
+    'nms_threshold': _FRACTION,
 }
 
 
 def _read_metadata(entries: Mapping[str, str]) -> Metadata:
-    facts = {}
-    for key, parse in _PARSERS.items():
+    values = {}
+    for key, (accepted, parse) in _PARSERS.items():
         if key in entries:
             try:
-                facts[key] = parse(entries[key])
+                values[key] = parse(entries[key])
             except (TypeError, ValueError) as error:
-                raise ModelError(
-                    f'metadata {key!r} of the model is {entries[key]!r}: {error}') from error
-    return Metadata(**facts)
+                raise ModelError(f'the metadata {key!r} is {entries[key]!r}; '
+                                 f'accepted: {accepted}') from error
+    return Metadata(**values)
 
 
 def _input_spec(inputs: Sequence[Any], metadata: Metadata) -> InputSpec:
-    """Read layout and size off the only input's shape; its batch may be symbolic."""
+    """Return the description of the only input; its batch size may be symbolic."""
     found = ', '.join(f'{node.name} {node.type} {node.shape}' for node in inputs)
-    expected = 'one input, uint8 or float32, of fixed shape (1, 3, H, W) or (1, H, W, 3)'
-    refusal = ModelError(f'the model takes [{found}]; accepted: {expected}')
+    refusal = ModelError(f'the model takes [{found}]; accepted: one input, uint8 or float32, of '
+                         'fixed shape (1, 3, H, W) or (1, H, W, 3)')
     if len(inputs) != 1 or inputs[0].type not in INPUT_DTYPES:
         raise refusal
     batch, *sides = inputs[0].shape
@@ -233,14 +245,6 @@ def _input_spec(inputs: Sequence[Any], metadata: Metadata) -> InputSpec:
                          dtype=np.dtype(INPUT_DTYPES[inputs[0].type]), mean=metadata.mean,
                          std=metadata.std)
     except ValueError as error:
-        raise ModelError(f'the model takes [{found}], and its metadata do not fit: {error}'
-                         ) from error
+        raise ModelError(f'the model takes [{found}]; {error}') from error
 
 
-def _labels(names: tuple[str, ...], num_classes: int) -> Labels:
-    """Take the file's own names; else COCO where the count fits, else bare numbers."""
-    if names:
-        return Labels(names)
-    if num_classes == len(COCO):
-        return COCO
-    return Labels(tuple(str(index) for index in range(num_classes)))

@@ -1,11 +1,11 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The vendor's published table, for this machine.
+Measure models on this machine, in the form of the vendor's published table.
 
-First latency and rate of inference alone, as published, for each number of workers; then of all
-that becomes of a camera's frame until its detections are known. Each of N workers has one frame at
-a time and takes the next when it is done, so the latency is about N / rate.
+For each number of workers, the verb measures inference alone, as the vendor does. Then it measures
+the whole pipeline, from a camera's frame to its detections. Each of N workers processes one frame
+at a time, so the latency is about N / FPS.
 """
 
 from __future__ import annotations
@@ -19,207 +19,212 @@ import re
 import sys
 
 from fcos_ros.backends import InferenceError, ModelError
-from fcos_ros.cli.frames import ENCODINGS, make_frames
-from fcos_ros.cli.machine import Machine, rows as machine_rows
+from fcos_ros.cli.frames import FRAME_ENCODINGS, make_frames
+from fcos_ros.cli.machine import Machine, machine_rows
 from fcos_ros.cli.measure import (
+    LatencySummary,
     PipelineTimes,
-    Rate,
-    Spread,
+    Throughput,
     measure_inference,
     measure_pipeline,
 )
 from fcos_ros.cli.options import MODEL_HELP, add_settings, whole_number
-from fcos_ros.cli.output import Progress, markdown, plain, undisturbed
+from fcos_ros.cli.output import Progress, markdown_table, plain_table, stdout_to_stderr
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
-from fcos_ros.runtime.board import this_board
-from fcos_ros.runtime.model_path import find
-from fcos_ros.runtime.protocol import Recipe
-from fcos_ros.runtime.worker import WorkerError
+from fcos_ros.runtime.boards import this_board
+from fcos_ros.runtime.detector import DetectorConfig
+from fcos_ros.runtime.model_path import find_model
+from fcos_ros.runtime.workers import WorkerError
 
-SUMMARY = 'measure models on this machine'
+SUMMARY = 'measure the speed of models on this machine'
 
-PERCENTILES = 'p50 / p95 / p99'
-
-ELSEWHERE = (1, 2)
-"""Numbers of workers where there is no board."""
+DEFAULT_WORKERS = (1, 2)
+"""Numbers of workers to measure on a machine that is not a board."""
 
 
 @dataclass(frozen=True)
-class Setup:
+class Conditions:
     """
-    What all measurements of a run have in common.
+    The conditions that all measurements of a run share.
 
-    :ivar count: frames of each measurement, of all its workers together.
-    :ivar picture: what the frames show; empty for painted rectangles.
+    :ivar frames: number of frames of each measurement, of all its workers together.
+    :ivar size: size of the frames, before they are fitted to the model; likewise `encoding`.
+    :ivar threads: CPU threads of one inference.
+    :ivar image: path of the image file in the frames; empty for drawn rectangles.
     """
 
     machine: Machine
-    count: int
+    frames: int
     size: Size
     encoding: str
     fit: str
     threads: int
-    picture: str
+    image: str
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One model with one number of workers."""
+class Measurement:
+    """The speed of one model with one number of workers."""
 
     model: str
     path: str
     workers: int
-    inference: Rate
+    inference: Throughput
     pipeline: PipelineTimes
 
 
 @dataclass(frozen=True)
-class Report:
+class BenchmarkReport:
     """
-    A whole run.
+    The results of a run.
 
-    :ivar failures: models that could not be measured, and why.
+    :ivar failures: a sentence for each model that could not be measured.
     """
 
-    setup: Setup
-    measured: tuple[Measured, ...]
+    conditions: Conditions
+    measurements: tuple[Measurement, ...]
     failures: tuple[str, ...]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what the verb takes."""
+    """Add the options of the verb."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument('models', metavar='MODEL', nargs='*', default=['auto'],
                         help=f'{MODEL_HELP} [auto]')
     board = this_board()
     parser.add_argument('--workers', type=whole_number(1, 32), nargs='+',
-                        default=list(board.published if board else ELSEWHERE), metavar='N',
-                        help='frames at a time, measured one after the other [as published for '
-                             'the board, elsewhere 1 2]')
+                        default=list(board.published if board else DEFAULT_WORKERS), metavar='N',
+                        help='Numbers of workers to measure, one after the other. [on a board as '
+                             'published by the vendor, elsewhere 1 2]')
     parser.add_argument('--frames', type=whole_number(), default=200, metavar='N',
-                        help='that each measurement takes [200]')
-    parser.add_argument('--size', type=_size, default=Size(1920, 1080), metavar='WIDTHxHEIGHT',
-                        help="of the camera's frames [1920x1080]")
-    parser.add_argument('--encoding', choices=ENCODINGS, default='nv12',
-                        help="of the camera's frames [nv12]")
+                        help='Number of frames of each measurement. [200]')
+    parser.add_argument('--size', type=_parse_size, default=Size(1920, 1080),
+                        metavar='WIDTHxHEIGHT', help='Size of the frames. [1920x1080]')
+    parser.add_argument('--encoding', choices=FRAME_ENCODINGS, default='nv12',
+                        help='Pixel format of the frames. [nv12]')
     parser.add_argument('--image', type=Path, metavar='FILE',
-                        help='what the frames show; decoding takes longer the more is seen '
-                             '[painted rectangles]')
+                        help='Image file for the frames. More detections take longer to decode. '
+                             '[drawn rectangles]')
     add_settings(parser, 'backend', 'threads', 'fit')
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument('--json', action='store_true', help='as JSON')
-    form.add_argument('--markdown', action='store_true', help='as Markdown')
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument('--json', action='store_true', help='Print JSON.')
+    output.add_argument('--markdown', action='store_true', help='Print tables in Markdown.')
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure and show; returns 1 when a model could not be measured."""
-    paths = [find(model) for model in options.models]
+    """Measure and print the models; return 1 if a model could not be measured."""
+    paths = [find_model(model) for model in options.models]
     frames = make_frames(options.size, options.encoding, options.image)
-    setup = Setup(Machine.look(), options.frames, options.size, options.encoding, options.fit,
-                  options.threads, str(options.image or ''))
-    recipes = [Recipe(path, options.backend, options.threads, options.fit) for path in paths]
-    with undisturbed():
-        report = gather(setup, recipes, options.workers, frames)
-    if report.measured:
-        print(_form(options)(report))
+    conditions = Conditions(
+        Machine.read(), options.frames, options.size, options.encoding, options.fit,
+        options.threads, str(options.image or ''))
+    configs = [DetectorConfig(path, options.backend, options.threads, options.fit)
+               for path in paths]
+    with stdout_to_stderr():
+        report = measure_models(conditions, configs, options.workers, frames)
+    if report.measurements:
+        print(_formatter(options)(report))
     for failure in report.failures:
         print(f'fcos bench: {failure}', file=sys.stderr)
     return 1 if report.failures else 0
 
 
-def gather(setup: Setup, recipes: Sequence[Recipe], workers: Sequence[int],
-           frames: Sequence[Frame]) -> Report:
-    """Measure each model with each number of workers; a model that fails stops no other."""
-    measured: list[Measured] = []
+def measure_models(conditions: Conditions, configs: Sequence[DetectorConfig],
+                   workers: Sequence[int], frames: Sequence[Frame]) -> BenchmarkReport:
+    """Measure each model with each number of workers; continue after a model that fails."""
+    measurements: list[Measurement] = []
     failures = []
-    progress = Progress(2 * setup.count * len(recipes) * len(workers), sys.stderr)
+    progress = Progress(2 * conditions.frames * len(configs) * len(workers), sys.stderr)
     try:
-        for recipe in recipes:
+        for config in configs:
             try:
                 for number in workers:
-                    measured.append(_measure(setup.count, recipe, number, frames, progress))
+                    measurements.append(
+                        _measure(conditions.frames, config, number, frames, progress))
             except (InferenceError, ModelError, WorkerError) as error:
-                if _interrupted(error):
+                if _is_interrupt(error):
                     raise KeyboardInterrupt from error
-                failures.append(f'{recipe.path} was not measured: {error}')
+                failures.append(f'{config.path} was not measured: {error}')
     finally:
         progress.end()
-    return Report(setup, tuple(measured), tuple(failures))
+    return BenchmarkReport(conditions, tuple(measurements), tuple(failures))
 
 
-def as_json(report: Report) -> str:
-    """Write the report as one JSON object."""
+def to_json(report: BenchmarkReport) -> str:
+    """Convert a report to one JSON object."""
     return json.dumps(asdict(report), indent=2)
 
 
-def as_markdown(report: Report) -> str:
-    """Lay the report out as two tables of Markdown."""
-    facts = [('machine', ''), *_facts(report.setup)]
-    return f'{markdown(_table(report))}\n\n{markdown(facts)}'
+def to_markdown(report: BenchmarkReport) -> str:
+    """Convert a report to two tables in Markdown."""
+    conditions = [('condition', 'value'), *_condition_rows(report.conditions)]
+    return f'{markdown_table(_result_rows(report))}\n\n{markdown_table(conditions)}'
 
 
-def as_text(report: Report) -> str:
-    """Lay the report out for a terminal."""
-    return f'{plain(_table(report))}\n\n{plain(_facts(report.setup))}'
+def to_text(report: BenchmarkReport) -> str:
+    """Convert a report to two tables for a terminal."""
+    conditions = _condition_rows(report.conditions)
+    return f'{plain_table(_result_rows(report))}\n\n{plain_table(list(conditions))}'
 
 
-def _size(text: str) -> Size:
+def _parse_size(text: str) -> Size:
     sides = re.fullmatch(r'([1-9]\d{0,4})[xX]([1-9]\d{0,4})', text)
     if sides is None:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a size such as 1920x1080')
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not accepted; accepted: a size such as 1920x1080')
     return Size(*map(int, sides.groups()))
 
 
-def _form(options: argparse.Namespace) -> Callable[[Report], str]:
+def _formatter(options: argparse.Namespace) -> Callable[[BenchmarkReport], str]:
     if options.json:
-        return as_json
-    return as_markdown if options.markdown else as_text
+        return to_json
+    return to_markdown if options.markdown else to_text
 
 
-def _measure(count: int, recipe: Recipe, workers: int, frames: Sequence[Frame],
-             progress: Progress) -> Measured:
-    name = recipe.path.stem
-    crew = f'{name}, {workers} worker{"s" if workers > 1 else ""}'
-    progress.begin(f'{crew}: inference')
-    inference = measure_inference(recipe, workers, count, frames[0], progress.advance)
-    progress.begin(f'{crew}: whole pipeline')
-    pipeline = measure_pipeline(recipe, workers, count, frames, progress.advance)
-    return Measured(name, str(recipe.path), workers, inference, pipeline)
+def _measure(count: int, config: DetectorConfig, workers: int, frames: Sequence[Frame],
+             progress: Progress) -> Measurement:
+    name = config.path.stem
+    step = f'{name}, {workers} worker{"s" if workers > 1 else ""}'
+    progress.begin(f'{step}: inference')
+    inference = measure_inference(config, workers, count, frames[0], progress.advance)
+    progress.begin(f'{step}: whole pipeline')
+    pipeline = measure_pipeline(config, workers, count, frames, progress.advance)
+    return Measurement(name, str(config.path), workers, inference, pipeline)
 
 
-def _interrupted(error: BaseException | None) -> bool:
-    """Tell whether Ctrl-C is behind an error: a native module may fail to load because of it."""
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C caused an error, such as a native module that failed to load."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
-def _table(report: Report) -> list[tuple[str, ...]]:
-    head = ('model', 'workers', 'inference', 'FPS', f'preprocess {PERCENTILES}',
-            f'decode {PERCENTILES}', f'whole pipeline {PERCENTILES}', 'FPS', 'detections')
-    return [head, *map(_row, report.measured)]
+def _result_rows(report: BenchmarkReport) -> list[tuple[str, ...]]:
+    percentiles = 'p50 / p95 / p99'
+    head = ('model', 'workers', 'inference', 'FPS', f'preprocess {percentiles}',
+            f'decode {percentiles}', f'whole pipeline {percentiles}', 'FPS', 'detections')
+    return [head, *map(_result_row, report.measurements)]
 
 
-def _row(row: Measured) -> tuple[str, ...]:
-    pipeline = row.pipeline
-    return (row.model, str(row.workers), f'{row.inference.latency.mean:.2f}',
-            f'{row.inference.fps:.1f}', _spread(pipeline.preprocess), _spread(pipeline.decode),
-            _spread(pipeline.whole.latency), f'{pipeline.whole.fps:.1f}',
-            f'{pipeline.detections:.1f}')
+def _result_row(measurement: Measurement) -> tuple[str, ...]:
+    inference, pipeline = measurement.inference, measurement.pipeline
+    return (measurement.model, str(measurement.workers), f'{inference.latency.mean:.2f}',
+            f'{inference.fps:.1f}', _percentiles(pipeline.preprocess),
+            _percentiles(pipeline.decode), _percentiles(pipeline.whole.latency),
+            f'{pipeline.whole.fps:.1f}', f'{pipeline.detections:.1f}')
 
 
-def _spread(times: Spread) -> str:
-    return f'{times.p50:.2f} / {times.p95:.2f} / {times.p99:.2f}'
+def _percentiles(latency: LatencySummary) -> str:
+    return f'{latency.p50:.2f} / {latency.p95:.2f} / {latency.p99:.2f}'
 
 
-def _facts(setup: Setup) -> list[tuple[str, str]]:
-    return list(_conditions(setup)) + machine_rows(setup.machine)
-
-
-def _conditions(setup: Setup) -> Iterator[tuple[str, str]]:
-    yield 'times', 'ms; of inference the mean, as published; with N workers about 1000 N / FPS'
-    yield 'frames', (f'{setup.count} each, {setup.size} {setup.encoding}, {setup.fit}, showing '
-                     f'{setup.picture or "painted rectangles"}')
-    yield 'threads', (f'{setup.threads} for one inference, where the engine has a choice; '
-                      f'OpenCV {setup.machine.opencv_threads}')
+def _condition_rows(conditions: Conditions) -> Iterator[tuple[str, str]]:
+    yield 'times', ('in ms; inference is the mean, as the vendor publishes it; with N workers '
+                    'about 1000 N / FPS')
+    yield 'frames', (f'{conditions.frames} for each measurement, {conditions.size} '
+                     f'{conditions.encoding}, {conditions.fit}, of '
+                     f'{conditions.image or "drawn rectangles"}')
+    yield 'threads', (f'{conditions.threads} for one inference (ONNX models only), '
+                      f'{conditions.machine.opencv_threads} for OpenCV')
+    yield from machine_rows(conditions.machine)

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a model file is: its inputs and outputs, and how its detections are read."""
+"""Describe a model file: its inputs and outputs, and how its detections are decoded."""
 
 from __future__ import annotations
 
@@ -16,34 +16,32 @@ import socket
 import numpy as np
 
 from fcos_ros.backends import (
-    BACKENDS,
-    Backend,
     ModelError,
     ModelInfo,
-    TensorFacts,
+    TensorInfo,
     UnfitModelError,
     choose,
     load,
 )
 from fcos_ros.cli.options import MODEL_HELP, add_settings
-from fcos_ros.cli.output import plain, undisturbed
+from fcos_ros.cli.output import plain_table, stdout_to_stderr
 from fcos_ros.core.head import Head
 from fcos_ros.core.resize import Size
-from fcos_ros.runtime.model_path import find
-from fcos_ros.runtime.process import Process
-from fcos_ros.runtime.protocol import Failure, Line
-from fcos_ros.runtime.worker import FAREWELL, START
+from fcos_ros.runtime.channel import Channel, Failure
+from fcos_ros.runtime.child_process import ChildProcess
+from fcos_ros.runtime.model_path import find_model
+from fcos_ros.runtime.workers.process import EXIT_TIMEOUT, LOAD_TIMEOUT
 
-SUMMARY = 'say what a model file is'
+SUMMARY = 'describe a model file'
 
 
 @dataclass(frozen=True)
-class OutputFacts(TensorFacts):
+class OutputInfo(TensorInfo):
     """
-    An output and its place in the head; both empty when there is no head.
+    An output and its place in the head; both None if the model is not an FCOS network.
 
     :ivar part: `class`, `box` or `centerness`.
-    :ivar stride: in pixels.
+    :ivar stride: in pixels of the canvas.
     """
 
     part: str | None = None
@@ -51,12 +49,16 @@ class OutputFacts(TensorFacts):
 
 
 @dataclass(frozen=True)
-class Reading:
+class FcosInfo:
     """
-    How an FCOS is fed and its detections are read.
+    How the input of an FCOS network is prepared, and how its outputs are decoded.
 
-    :ivar layout: of the outputs; likewise `input_layout`.
-    :ivar mean: on the scale 0 to 255; likewise `std`.
+    :ivar canvas: size of the input in pixels.
+    :ivar input_layout: 'NHWC' or 'NCHW'; likewise `layout`, of the outputs.
+    :ivar mean: for each channel, on the scale 0 to 255; likewise `std`.
+    :ivar box_unit: 'stride' or 'pixel'.
+    :ivar point_offset: where the point of a cell lies, in cells.
+    :ivar top_k: maximum number of candidates that enter NMS.
     """
 
     canvas: Size
@@ -75,12 +77,13 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryUse:
     """
-    Bytes; None where the file leaves sizes open.
+    Bytes; None if the file leaves the size of a tensor open.
 
+    :ivar file: size of the file.
     :ivar inputs: of one frame; likewise `outputs`.
-    :ivar process: by how much a process grew when it loaded the model, engine included.
+    :ivar process: memory that the process gained by loading the engine and the model.
     """
 
     file: int
@@ -90,132 +93,133 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class ModelFacts:
+class ModelDescription:
     """
-    All there is to say of a model file.
+    The description of a model file.
 
-    :ivar reading: None when it is not an FCOS.
-    :ivar complaint: what is wrong with it; empty when nothing is.
+    :ivar fcos: None if the model is not an FCOS network.
+    :ivar problem: why the model cannot be used; empty if it can.
     """
 
     name: str
     path: str
     backend: str
-    inputs: tuple[TensorFacts, ...]
-    outputs: tuple[OutputFacts, ...]
-    reading: Reading | None
-    memory: Memory
-    complaint: str = ''
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[OutputInfo, ...]
+    fcos: FcosInfo | None
+    memory: MemoryUse
+    problem: str = ''
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what the verb takes."""
+    """Add the options of the verb."""
     parser.add_argument('model', metavar='MODEL', help=MODEL_HELP)
     add_settings(parser, 'backend')
-    parser.add_argument('--json', action='store_true', help='as JSON')
+    parser.add_argument('--json', action='store_true', help='Print JSON.')
 
 
 def run(options: argparse.Namespace) -> int:
-    """Show the facts; returns 1 when the file is not an FCOS."""
-    path = find(options.model)
-    with undisturbed():
-        facts = gather(path, options.backend)
-    print(as_json(facts) if options.json else as_text(facts))
-    return 1 if facts.complaint else 0
+    """Print the description of a model; return 1 if it is not an FCOS network."""
+    path = find_model(options.model)
+    with stdout_to_stderr():
+        description = describe_model(path, options.backend)
+    print(to_json(description) if options.json else to_text(description))
+    return 1 if description.problem else 0
 
 
-def gather(path: Path, backend: str = 'auto') -> ModelFacts:
+def describe_model(path: Path, backend: str = 'auto') -> ModelDescription:
     """
-    Load a model and describe it, in a process of its own where the engine might take ours down.
+    Load a model and describe it. Engines that hold the GIL load it in a child process.
 
-    :raises ModelError: when the engine cannot be used, or cannot read the file.
+    :raises ModelError: the engine cannot be used, or cannot read the file.
     """
-    apart = choose(path, backend).holds_gil
-    return _ask(path, backend) if apart else _load(path, backend)
+    in_child = choose(path, backend).holds_gil
+    return _load_in_child(path, backend) if in_child else _load(path, backend)
 
 
-def as_json(facts: ModelFacts) -> str:
-    """Write the facts as one JSON object."""
-    return json.dumps(asdict(facts), indent=2)
+def to_json(description: ModelDescription) -> str:
+    """Convert a description to one JSON object."""
+    return json.dumps(asdict(description), indent=2)
 
 
-def as_text(facts: ModelFacts) -> str:
-    """Lay the facts out for people."""
-    parts = [plain(list(_summary(facts))), plain(_outputs_table(facts.outputs))]
-    if facts.complaint:
-        parts.append(facts.complaint)
+def to_text(description: ModelDescription) -> str:
+    """Convert a description to tables for a terminal."""
+    parts = [plain_table(list(_model_rows(description))),
+             plain_table(_output_rows(description.outputs))]
+    if description.problem:
+        parts.append(description.problem)
     return '\n\n'.join(parts)
 
 
-def _ask(path: Path, backend: str) -> ModelFacts:
-    """Have a process load a model: an engine that holds the GIL heeds neither time nor Ctrl-C."""
+def _load_in_child(path: Path, backend: str) -> ModelDescription:
+    """Describe a model in a child process: neither a timeout nor Ctrl-C stops such an engine."""
     try:
-        child = Process(_answer, path, backend)
+        child = ChildProcess(_send_description, path, backend)
     except OSError as error:
         raise ModelError(f'no process to load {path} can be started: {error}') from error
     try:
-        said = Line(child.socket).receive(START)
+        reply = Channel(child.socket).receive(LOAD_TIMEOUT)
     except TimeoutError:
-        raise ModelError(f'{path} was not loaded in {START:g} s, the engine hangs: end all '
+        raise ModelError(f'{path} was not loaded in {LOAD_TIMEOUT:g} s, the engine hangs; end all '
                          'programs that use the BPU, or restart the board') from None
     except (EOFError, OSError):
-        raise ModelError(f'the process that was to load {path} died: {child.end(FAREWELL)}; '
-                         'what the engine printed may tell more') from None
+        raise ModelError(f'the process that loads {path} died: {child.end(EXIT_TIMEOUT)}; see '
+                         'also the output that the engine printed') from None
     finally:
         child.end(0.0)
-    if isinstance(said, Failure):
-        raise ModelError(said.reason)
-    assert isinstance(said, ModelFacts)
-    return said
+    if isinstance(reply, Failure):
+        raise ModelError(reply.reason)
+    assert isinstance(reply, ModelDescription)
+    return reply
 
 
-def _answer(end: socket.socket, path: Path, backend: str) -> None:
-    """Be that process."""
-    answer: ModelFacts | Failure
+def _send_description(end: socket.socket, path: Path, backend: str) -> None:
+    """Describe a model and send the description; runs in the child process."""
+    reply: ModelDescription | Failure
     try:
-        answer = _load(path, backend)
-    except Exception as error:  # noqa: BLE001 - the parent has to learn of whatever it is
-        answer = Failure(str(error) or repr(error))
-    Line(end).send(answer)
+        reply = _load(path, backend)
+    except Exception as error:  # noqa: BLE001 - the parent reports it, whatever it is
+        reply = Failure(str(error) or repr(error))
+    Channel(end).send(reply)
 
 
-def _load(path: Path, backend: str) -> ModelFacts:
-    before = _resident()
+def _load(path: Path, backend: str) -> ModelDescription:
+    memory_before = _process_memory()
     try:
         engine = load(path, backend)
     except UnfitModelError as error:
-        name = _engine_name(choose(path, backend))
-        outputs = tuple(OutputFacts(**vars(output)) for output in error.outputs)
-        memory = _memory(path, error.inputs, outputs, before)
-        return ModelFacts(path.stem, str(path), name, error.inputs, outputs, None, memory,
-                          str(error))
-    facts = _described(engine.info, before)
+        name = choose(path, backend).name
+        outputs = tuple(OutputInfo(**vars(output)) for output in error.outputs)
+        memory = _memory_use(path, error.inputs, outputs, memory_before)
+        return ModelDescription(path.stem, str(path), name, error.inputs, outputs, None, memory,
+                                str(error))
+    description = _describe(engine.info, memory_before)
     engine.close()
-    return facts
+    return description
 
 
-def _described(info: ModelInfo, before: int) -> ModelFacts:
-    inputs = (TensorFacts.of(info.input),)
-    roles = _roles(info.head)
-    outputs = tuple(OutputFacts(**vars(TensorFacts.of(spec)), part=part, stride=stride)
-                    for spec, (part, stride) in zip(info.outputs, roles))
-    return ModelFacts(info.name, str(info.path), info.backend, inputs, outputs, _reading(info),
-                      _memory(info.path, inputs, outputs, before))
+def _describe(info: ModelInfo, memory_before: int) -> ModelDescription:
+    inputs = (TensorInfo.of(info.input),)
+    outputs = tuple(OutputInfo(**vars(TensorInfo.of(spec)), part=part, stride=stride)
+                    for spec, (part, stride) in zip(info.outputs, _places(info.head)))
+    memory = _memory_use(info.path, inputs, outputs, memory_before)
+    return ModelDescription(info.name, str(info.path), info.backend, inputs, outputs,
+                            _fcos_info(info), memory)
 
 
-def _roles(head: Head) -> list[tuple[str, int]]:
-    """Tell each output's part and stride, in the order of the outputs."""
-    roles = {}
+def _places(head: Head) -> list[tuple[str, int]]:
+    """Return part and stride of each output, in the order of the outputs."""
+    places = {}
     for level in head.levels:
-        roles[level.class_output] = 'class', level.stride
-        roles[level.box_output] = 'box', level.stride
-        roles[level.centerness_output] = 'centerness', level.stride
-    return [roles[index] for index in sorted(roles)]
+        places[level.class_output] = 'class', level.stride
+        places[level.box_output] = 'box', level.stride
+        places[level.centerness_output] = 'centerness', level.stride
+    return [places[index] for index in sorted(places)]
 
 
-def _reading(info: ModelInfo) -> Reading:
+def _fcos_info(info: ModelInfo) -> FcosInfo:
     head, spec, criteria = info.head, info.input, info.criteria
-    return Reading(
+    return FcosInfo(
         canvas=spec.size, pixels=spec.pixels, input_layout=spec.layout, mean=spec.mean,
         std=spec.std, layout=head.levels[0].layout, box_unit=head.box_unit,
         point_offset=head.point_offset, score_threshold=criteria.score_threshold,
@@ -223,17 +227,13 @@ def _reading(info: ModelInfo) -> Reading:
         top_k=criteria.top_k, labels=info.labels.names)
 
 
-def _engine_name(engine: type[Backend]) -> str:
-    return next(name for name, known in BACKENDS.items() if known is engine)
+def _memory_use(path: Path, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo],
+                memory_before: int) -> MemoryUse:
+    return MemoryUse(path.stat().st_size, _total_bytes(inputs), _total_bytes(outputs),
+                     max(0, _process_memory() - memory_before))
 
 
-def _memory(path: Path, inputs: Sequence[TensorFacts], outputs: Sequence[TensorFacts],
-            before: int) -> Memory:
-    return Memory(path.stat().st_size, _bytes(inputs), _bytes(outputs),
-                  max(0, _resident() - before))
-
-
-def _bytes(tensors: Sequence[TensorFacts]) -> int | None:
+def _total_bytes(tensors: Sequence[TensorInfo]) -> int | None:
     total = 0
     for tensor in tensors:
         sides = [side for side in tensor.shape if isinstance(side, int)]
@@ -246,55 +246,58 @@ def _bytes(tensors: Sequence[TensorFacts]) -> int | None:
     return total
 
 
-def _resident() -> int:
-    """Tell the memory of this process, in bytes."""
+def _process_memory() -> int:
+    """Return the resident memory of this process in bytes."""
     pages = int(Path('/proc/self/statm').read_text().split()[1])
     return pages * os.sysconf('SC_PAGE_SIZE')
 
 
-def _summary(facts: ModelFacts) -> Iterator[tuple[str, str]]:
-    yield 'model', facts.name
-    yield 'file', facts.path
-    yield 'backend', facts.backend
-    for tensor in facts.inputs:
+def _model_rows(description: ModelDescription) -> Iterator[tuple[str, str]]:
+    yield 'model', description.name
+    yield 'file', description.path
+    yield 'backend', description.backend
+    for tensor in description.inputs:
         yield 'input', f'{tensor.name} {tensor.dtype} {_shape(tensor)}'
-    if facts.reading:
-        yield from _reading_rows(facts.reading)
-    memory = facts.memory
-    yield 'memory', (f'file {_size(memory.file)}; one frame {_size(memory.inputs)} in, '
-                     f'{_size(memory.outputs)} out; loading took {_size(memory.process)}')
+    if description.fcos:
+        yield from _fcos_rows(description.fcos)
+    memory = description.memory
+    yield 'memory', (f'file {_mebibytes(memory.file)}; input {_mebibytes(memory.inputs)} and '
+                     f'output {_mebibytes(memory.outputs)} for one frame; loading used '
+                     f'{_mebibytes(memory.process)}')
 
 
-def _reading_rows(reading: Reading) -> Iterator[tuple[str, str]]:
-    layout = '' if reading.pixels == 'nv12' else f', {reading.input_layout}'
-    yield 'canvas', f'{reading.canvas} {reading.pixels}{layout}'
-    if any(reading.mean) or set(reading.std) != {1}:
-        yield 'normalised', f'(pixel - {list(reading.mean)}) / {list(reading.std)}'
-    yield 'boxes', (f'in {reading.box_unit} units, from points {reading.point_offset:g} cells '
-                    'into each cell')
-    yield 'kept', (f'scores from {reading.score_threshold:g}, best {reading.top_k} into NMS at '
-                   f'IoU {reading.nms_threshold:g}, at most {reading.max_detections} remain')
-    yield 'classes', f'{len(reading.labels)}: {", ".join(reading.labels)}'
+def _fcos_rows(fcos: FcosInfo) -> Iterator[tuple[str, str]]:
+    layout = '' if fcos.pixels == 'nv12' else f', {fcos.input_layout}'
+    yield 'canvas', f'{fcos.canvas} {fcos.pixels}{layout}'
+    if any(fcos.mean) or set(fcos.std) != {1}:
+        yield 'normalised', f'(pixel - {list(fcos.mean)}) / {list(fcos.std)}'
+    yield 'boxes', f'distances from the point of a cell to the sides, in {fcos.box_unit}s'
+    yield 'points', f'{fcos.point_offset:g} cells from the left and from the top of each cell'
+    yield 'scores', f'at least {fcos.score_threshold:g}'
+    yield 'NMS', (f'best {fcos.top_k} candidates, IoU {fcos.nms_threshold:g}, '
+                  f'at most {fcos.max_detections} detections')
+    yield 'classes', f'{len(fcos.labels)}: {", ".join(fcos.labels)}'
 
 
-def _outputs_table(outputs: Sequence[OutputFacts]) -> list[tuple[str, ...]]:
+def _output_rows(outputs: Sequence[OutputInfo]) -> list[tuple[str, ...]]:
     head = ('output', 'dtype', 'shape', 'scales', 'part', 'stride')
     return [head, *(
-        (output.name, output.dtype, _shape(output), _scales(output.scale), output.part or '-',
-         str(output.stride or '-')) for output in outputs)]
+        (output.name, output.dtype, _shape(output), _scale_range(output.scale),
+         output.part or '-', str(output.stride or '-')) for output in outputs)]
 
 
-def _shape(tensor: TensorFacts) -> str:
+def _shape(tensor: TensorInfo) -> str:
     return f'[{", ".join(map(str, tensor.shape))}]'
 
 
-def _scales(scale: Sequence[float]) -> str:
+def _scale_range(scale: Sequence[float]) -> str:
+    """Return number, minimum and maximum of the scales."""
     if not scale:
         return '-'
     low, high = min(scale), max(scale)
-    span = f'{low:.3g}' if low == high else f'{low:.3g} to {high:.3g}'
-    return f'{len(scale)}: {span}'
+    values = f'{low:.3g}' if low == high else f'{low:.3g} to {high:.3g}'
+    return f'{len(scale)}: {values}'
 
 
-def _size(count: int | None) -> str:
-    return 'an open size' if count is None else f'{count / 2 ** 20:.2f} MiB'
+def _mebibytes(count: int | None) -> str:
+    return 'of open size' if count is None else f'{count / 2 ** 20:.2f} MiB'

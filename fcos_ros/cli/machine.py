@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a measurement depends on besides the model: the machine, its clocks and its libraries."""
+"""Describe the machine of a measurement: its board, clocks, load and libraries."""
 
 from __future__ import annotations
 
@@ -15,27 +15,30 @@ import platform
 import cv2
 import numpy as np
 
-ENGINES = ('onnxruntime', 'hobot-dnn', 'hobot-dnn-rdkx5', 'hbm-runtime')
-"""Distributions that run models; those that are there are noted."""
+ENGINE_PACKAGES = ('onnxruntime', 'hobot-dnn', 'hobot-dnn-rdkx5', 'hbm-runtime')
+"""Python distributions of inference engines; the version of each installed one is reported."""
 
-CPUFREQ = 'sys/devices/system/cpu/cpu[0-9]*/cpufreq'
-BPU = 'sys/devices/system/bpu/bpu[0-9]*'
-RATIOS = (f'{BPU}/ratio', 'sys/devices/system/bpu/ratio')
-"""Where the BPU's load is, for each core, or on some images for all of it."""
+CPU_CLOCK = 'sys/devices/system/cpu/cpu[0-9]*/cpufreq'
+BPU_CORE = 'sys/devices/system/bpu/bpu[0-9]*'
+BPU_LOAD = (f'{BPU_CORE}/ratio', 'sys/devices/system/bpu/ratio')
+"""Files with the load of the BPU: one for each core, on some system images one for all cores."""
 
 
 @dataclass(frozen=True)
 class Machine:
     """
-    The machine as it is right now; what cannot be read is empty or None.
+    The state of a machine. A value that cannot be read is empty or None.
 
     :ivar board: the name in the device tree, which only boards have.
-    :ivar cores: that this process may use, of `all_cores`.
-    :ivar governor: of the CPU's clock, with counts when cores differ; likewise `cpu_clock`.
-    :ivar boost: whether the CPU may clock higher than usual.
-    :ivar load: processes that wanted to run in the last minute, on average.
-    :ivar bpu_load: percent; like `bpu_clock` and `bpu_governor` of every core, where these differ.
-    :ivar libraries: versions by name.
+    :ivar cores: CPU cores that this process may use.
+    :ivar all_cores: CPU cores of the machine.
+    :ivar governor: governor of the CPU clock, with counts if the cores differ.
+    :ivar cpu_clock: in MHz, with counts if the cores differ.
+    :ivar boost: whether the CPU clock may exceed its nominal maximum.
+    :ivar load: load average of the last minute.
+    :ivar bpu_clock: in MHz, with counts if the BPU cores differ; likewise `bpu_governor`.
+    :ivar bpu_load: in percent, with counts if the BPU cores differ.
+    :ivar libraries: the version of each library, by its name.
     """
 
     board: str
@@ -54,72 +57,76 @@ class Machine:
     libraries: Mapping[str, str]
 
     @classmethod
-    def look(cls, root: Path = Path('/')) -> Machine:
+    def read(cls, root: Path = Path('/')) -> Machine:
         """
-        Look around.
+        Read the present state of this machine.
 
-        :param root: of the file system with /proc and /sys.
+        :param root: root of the file system with /proc and /sys.
         """
-        boost = _read(root / 'sys/devices/system/cpu/cpufreq/boost')
+        boost = _read_text(root / 'sys/devices/system/cpu/cpufreq/boost')
         return cls(
-            board=_read(root / 'proc/device-tree/model'),
-            cpu=_cpu(root),
+            board=_read_text(root / 'proc/device-tree/model'),
+            cpu=_cpu_name(root),
             cores=len(os.sched_getaffinity(0)),
             all_cores=os.cpu_count() or 1,
-            governor=_all(root.glob(f'{CPUFREQ}/scaling_governor')),
-            cpu_clock=_all(root.glob(f'{CPUFREQ}/scaling_cur_freq'), _megahertz(1e3)),
+            governor=_summary(root.glob(f'{CPU_CLOCK}/scaling_governor')),
+            cpu_clock=_summary(root.glob(f'{CPU_CLOCK}/scaling_cur_freq'), _megahertz(1e3)),
             boost=None if not boost else boost == '1',
             load=round(os.getloadavg()[0], 2),
-            bpu_clock=_all(root.glob(f'{BPU}/devfreq/*/cur_freq'), _megahertz(1e6)),
-            bpu_governor=_all(root.glob(f'{BPU}/devfreq/*/governor')),
+            bpu_clock=_summary(root.glob(f'{BPU_CORE}/devfreq/*/cur_freq'), _megahertz(1e6)),
+            bpu_governor=_summary(root.glob(f'{BPU_CORE}/devfreq/*/governor')),
             bpu_load=next(filter(None, (
-                _all(root.glob(ratio), '{} %'.format) for ratio in RATIOS)), ''),
+                _summary(root.glob(pattern), '{} %'.format) for pattern in BPU_LOAD)), ''),
             system=f'{platform.system()} {platform.release()} {platform.machine()}',
             opencv_threads=cv2.getNumThreads(),
             libraries=_libraries())
 
 
-def rows(machine: Machine) -> list[tuple[str, str]]:
-    """Say it in words, leaving out what is not known."""
-    boost = {None: '', True: ', boosted', False: ', not boosted'}[machine.boost]
+def machine_rows(machine: Machine) -> list[tuple[str, str]]:
+    """Return name and value of each known fact, in words."""
+    boost = {None: '', True: ', boost on', False: ', boost off'}[machine.boost]
     clock = ', '.join(filter(None, (machine.cpu_clock, machine.governor)))
     bpu = ', '.join(filter(None, (machine.bpu_clock, machine.bpu_governor)))
     facts = [
         ('board', machine.board),
         ('CPU', f'{machine.cpu}, {machine.cores} of {machine.all_cores} cores usable'),
         ('CPU clock', (clock + boost).removeprefix(', ') or 'cannot be read'),
-        ('load before', f'{machine.load:g}'),
+        ('load average', f'{machine.load:g} before the run'),
         ('BPU clock', bpu),
-        ('BPU load before', machine.bpu_load),
+        ('BPU load', f'{machine.bpu_load} before the run' if machine.bpu_load else ''),
         ('system', machine.system),
         ('libraries', ', '.join(f'{name} {number}' for name, number in machine.libraries.items())),
     ]
     return [(name, value) for name, value in facts if value]
 
 
-def _read(path: Path) -> str:
-    """Read a file of /proc or /sys; empty when there is none or it may not be read."""
+def _read_text(path: Path) -> str:
+    """Read a file of /proc or /sys; return '' if it is missing or not readable."""
     try:
         return path.read_text(errors='replace').strip('\0 \n')
     except OSError:
         return ''
 
 
-def _cpu(root: Path) -> str:
-    """Name the processor; on ARM the file often does not."""
-    lines = (line.partition(':') for line in _read(root / 'proc/cpuinfo').splitlines())
+def _cpu_name(root: Path) -> str:
+    """Return the name of the CPU, or its architecture if the kernel does not report a name."""
+    lines = (line.partition(':') for line in _read_text(root / 'proc/cpuinfo').splitlines())
     facts = {key.strip().lower(): value.strip() for key, _, value in lines}
     return facts.get('model name') or facts.get('hardware') or platform.machine()
 
 
 def _megahertz(unit: float) -> Callable[[str], str]:
-    """Write a frequency of the kernel, which counts in kHz or Hz: `unit` of them are a MHz."""
+    """
+    Return a function that converts a frequency of the kernel to MHz.
+
+    :param unit: how many units of the kernel are 1 MHz: 1e3 for kHz, 1e6 for Hz.
+    """
     return lambda text: f'{float(text) / unit:.0f} MHz' if text.isdecimal() else text
 
 
-def _all(paths: Iterable[Path], say: Callable[[str], str] = str) -> str:
-    """Sum up what several files say: once when all say the same, else with counts."""
-    values = Counter(say(text) for text in map(_read, sorted(paths)) if text)
+def _summary(paths: Iterable[Path], convert: Callable[[str], str] = str) -> str:
+    """Read several files; return their common value, or the values with their counts."""
+    values = Counter(convert(text) for text in map(_read_text, sorted(paths)) if text)
     if len(values) == 1:
         return str(next(iter(values)))
     return ', '.join(f'{count} x {value}' for value, count in values.items())
@@ -128,7 +135,7 @@ def _all(paths: Iterable[Path], say: Callable[[str], str] = str) -> str:
 def _libraries() -> dict[str, str]:
     found = {'Python': platform.python_version(), 'numpy': np.__version__,
              'OpenCV': cv2.__version__}
-    for name in ('fcos_ros', *ENGINES):
+    for name in ('fcos_ros', *ENGINE_PACKAGES):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -3,8 +3,8 @@
 """
 The command `fcos`.
 
-Ends with 0, with 1 when a model turned out not to be an FCOS or failed, with 2 when the command or
-a file cannot be used at all, with 130 when interrupted.
+Its exit code is 0 for success, 1 if a model is not an FCOS network or failed, 2 if the command or
+a file cannot be used, and 130 if the user interrupted it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import sys
 
 from fcos_ros.backends import ModelError
 from fcos_ros.cli import bench, info
-from fcos_ros.core.frame import FrameError
+from fcos_ros.core.errors import FrameError
 
 VERBS = {'info': info, 'bench': bench}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code."""
-    # Where pip has put the share folder; a sourced ROS 2 knows better.
+    """Run the command and return its exit code."""
+    # The prefix into which pip installs the share folder; a sourced ROS 2 has priority.
     os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='fcos', description='FCOS models, and this machine.')
+    parser = argparse.ArgumentParser(
+        prog='fcos', description='Describe FCOS models, and measure them on this machine.')
     verbs = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
     for name, verb in VERBS.items():
         verb.add_options(verbs.add_parser(name, help=verb.SUMMARY, description=verb.__doc__))

@@ -1,53 +1,45 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-How fast a model is with N frames at a time.
+Measure inference and the whole pipeline while several workers are busy all the time.
 
-That is a closed queue, as of the vendor's tool and the published table: each of N workers takes
-the next frame as soon as it is done with the last. So latency includes the wait for a core that
-the others use, and is about N / rate.
+The workers are those of the node: threads, or child processes for engines that hold the GIL.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
-import socket
-from threading import Barrier, Event, Thread
+from threading import Barrier, Event
 from time import perf_counter
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fcos_ros.backends import Backend, ModelInfo, choose, load
 from fcos_ros.core.frame import Frame
-from fcos_ros.core.preprocess import Preprocessor
-from fcos_ros.runtime.detector import Result
-from fcos_ros.runtime.process import Process
-from fcos_ros.runtime.protocol import Failure, Recipe
-from fcos_ros.runtime.worker import Worker, WorkerError, open_workers
+from fcos_ros.runtime.detector import DetectorConfig, InferenceTimes, Result
+from fcos_ros.runtime.workers import Worker, open_workers
 
-WARM_UP = 5
-"""Frames that each worker does before any counts."""
+WARM_UP_FRAMES = 5
+"""Frames that each worker processes before the measurement."""
 
-PATIENCE = 60.0
-"""Seconds without a sign of life; the slowest of CPUs takes some for a frame."""
+WORKER_TIMEOUT = 60.0
+"""Seconds for one task of a worker; slow CPUs take some seconds for a frame."""
 
-TELLING = 0.2
-"""Seconds from one sign of progress to the next."""
+SERIES_LENGTH = 20
+"""Inferences of one task. After each task, progress is reported and the run can be stopped."""
 
-Tick = Callable[[int], None]
-"""Told how many more frames are done."""
+Advance = Callable[[int], None]
+"""Called with the number of frames that were finished."""
+
+Measured = TypeVar('Measured')
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Milliseconds: the mean, the median, and what 95 and 99 of 100 stay below."""
+class LatencySummary:
+    """Mean and percentiles of latencies, in milliseconds."""
 
     mean: float
     p50: float
@@ -55,280 +47,151 @@ class Spread:
     p99: float
 
     @classmethod
-    def of(cls, seconds: Sequence[float]) -> Spread:
-        """Sum up samples, at least one."""
+    def of(cls, seconds: Sequence[float]) -> LatencySummary:
+        """Summarise samples; there must be at least one."""
         samples = 1000 * np.asarray(seconds)
         return cls(float(samples.mean()), *map(float, np.percentile(samples, (50, 95, 99))))
 
 
 @dataclass(frozen=True)
-class Rate:
+class Throughput:
     """
-    A closed queue, measured.
+    The frame rate of workers that are busy all the time.
 
-    :ivar seconds: from the first start to the last end.
+    :ivar seconds: from the start of the first frame to the end of the last.
     :ivar fps: frames / seconds.
-    :ivar latency: of one frame, as its worker sees it.
+    :ivar latency: the time that a worker takes for one frame.
     """
 
     frames: int
     seconds: float
     fps: float
-    latency: Spread
+    latency: LatencySummary
 
 
 @dataclass(frozen=True)
 class PipelineTimes:
     """
-    From frames to detections in their pixels.
+    The times of the whole pipeline, from a frame to its detections in image pixels.
 
-    :ivar whole: all of it.
-    :ivar detections: on an average frame.
+    :ivar whole: all stages together.
+    :ivar preprocess: one stage; likewise `infer` and `decode`.
+    :ivar detections: mean number of detections in a frame.
     """
 
-    whole: Rate
-    preprocess: Spread
-    infer: Spread
-    decode: Spread
+    whole: Throughput
+    preprocess: LatencySummary
+    infer: LatencySummary
+    decode: LatencySummary
     detections: float
 
 
-def measure_inference(recipe: Recipe, workers: int, count: int, frame: Frame, tick: Tick) -> Rate:
+def measure_inference(
+    config: DetectorConfig, workers: int, count: int, frame: Frame, advance: Advance,
+) -> Throughput:
     """
-    Measure inference alone: no preprocessing, no decoding.
+    Measure inference alone, without preprocessing and decoding.
 
-    An engine that holds the GIL gets a process for each worker, any other a thread.
-
-    :param count: frames of all workers together.
-    :param frame: what all inferences see.
+    :param count: number of inferences, of all workers together.
+    :param frame: the input of all inferences.
     :raises ModelError: the model cannot be used.
-    :raises WorkerError: a worker failed, died or hung.
+    :raises InferenceError: the engine failed.
+    :raises WorkerError: a worker failed, died or timed out.
     """
-    with _crew(recipe, workers) as crew:
-        info = _heard(crew[0])
-        assert isinstance(info, ModelInfo)
-        tensor, _ = Preprocessor(info.input, recipe.fit)(frame)
-        for worker in crew[1:]:
-            _heard(worker)
-        for worker, share in zip(crew, _shares(count, workers)):
-            worker.send((tensor, share))
-        for worker in crew:
-            _heard(worker)  # that it is warm
-        for worker in crew:
-            worker.send('go')
-        return _rate(_collected(crew, tick))
+    def infer(worker: Worker, number: int) -> InferenceTimes:
+        times = worker.time_inference(frame, number)
+        advance(number)
+        return times
+
+    with _open(config, workers, frame) as opened:
+        series = [_split(share, SERIES_LENGTH) for share in _divide(count, workers)]
+        runs = _run_together(opened, series, infer)
+    return _throughput([times for run in runs for times in run])
 
 
 def measure_pipeline(
-    recipe: Recipe, workers: int, count: int, frames: Sequence[Frame], tick: Tick,
+    config: DetectorConfig, workers: int, count: int, frames: Sequence[Frame], advance: Advance,
 ) -> PipelineTimes:
     """
-    Measure what the node does with a frame: preprocessing, inference and decoding.
+    Measure preprocessing, inference and decoding together, as the node runs them.
 
-    :param count: frames of all workers together.
-    :param frames: shown in turn.
+    :param count: number of frames, of all workers together.
+    :param frames: the inputs, used in turn.
     :raises ModelError: the model cannot be used.
     :raises InferenceError: the engine failed.
-    :raises WorkerError: a worker failed, died or hung.
+    :raises WorkerError: a worker failed, died or timed out.
     """
-    crew = open_workers(recipe, workers, PATIENCE)
-    try:
-        for worker in crew:
-            for _ in range(WARM_UP):
-                worker.detect(frames[0])
-        logs = _all_at_once(crew, _shares(count, workers), frames, tick)
-    finally:
-        for worker in crew:
-            worker.close()
-    results = [result for log in logs for result in log.results]
+    def detect(worker: Worker, number: int) -> tuple[InferenceTimes, Result]:
+        start = perf_counter()
+        result = worker.detect(frames[number % len(frames)])
+        end = perf_counter()
+        advance(1)
+        return InferenceTimes(start, end, (end - start,)), result
+
+    with _open(config, workers, frames[0]) as opened:
+        numbers = [range(share) for share in _divide(count, workers)]
+        measured = [pair for run in _run_together(opened, numbers, detect) for pair in run]
+    results = [result for _, result in measured]
     return PipelineTimes(
-        whole=_rate([log.log for log in logs]),
-        preprocess=Spread.of([result.times.preprocess for result in results]),
-        infer=Spread.of([result.times.infer for result in results]),
-        decode=Spread.of([result.times.decode for result in results]),
+        whole=_throughput([times for times, _ in measured]),
+        preprocess=LatencySummary.of([result.times.preprocess for result in results]),
+        infer=LatencySummary.of([result.times.infer for result in results]),
+        decode=LatencySummary.of([result.times.decode for result in results]),
         detections=float(np.mean([len(result.detections) for result in results])))
 
 
-@dataclass(frozen=True)
-class _Log:
-    """One worker's frames; `start` and `end` on the clock that all processes share."""
+@contextmanager
+def _open(config: DetectorConfig, count: int, frame: Frame) -> Iterator[Sequence[Worker]]:
+    """Open workers and warm them up; close them at the end of the block."""
+    workers = open_workers(config, count, WORKER_TIMEOUT)
+    try:
+        for worker in workers:
+            for _ in range(WARM_UP_FRAMES):
+                worker.detect(frame)
+        yield workers
+    finally:
+        for worker in workers:
+            worker.close()
 
-    start: float
-    end: float
-    seconds: tuple[float, ...]
 
+def _run_together(
+    workers: Sequence[Worker], tasks: Sequence[Sequence[int]],
+    run: Callable[[Worker, int], Measured],
+) -> list[list[Measured]]:
+    """Run each worker's tasks on a thread; all start together, and stop if one fails."""
+    start, stop = Barrier(min(len(workers), len(tasks))), Event()
 
-@dataclass(frozen=True)
-class _Work:
-    log: _Log
-    results: tuple[Result, ...]
-
-
-def _all_at_once(crew: Sequence[Worker], shares: Sequence[int], frames: Sequence[Frame],
-                 tick: Tick) -> list[_Work]:
-    start, stop = Barrier(len(crew)), Event()
-
-    def work(worker: Worker, share: int) -> _Work:
+    def work(worker: Worker, own: Sequence[int]) -> list[Measured]:
         try:
-            return _detect(worker, share, frames, start, stop, tick)
+            start.wait()
+            return [run(worker, task) for task in own if not stop.is_set()]
         except Exception:
             stop.set()
             raise
 
-    with ThreadPoolExecutor(len(crew)) as pool:
+    with ThreadPoolExecutor(len(workers)) as threads:
         try:
-            return list(pool.map(work, crew, shares))
-        finally:
-            stop.set()  # also when the user interrupts
+            return list(threads.map(work, workers, tasks))
+        except BaseException:  # also when the user interrupts
+            stop.set()
+            start.abort()  # else threads would wait for others that were not started
+            for worker in workers:  # else the threads would wait for workers that hang
+                worker.close()
+            raise
 
 
-def _detect(worker: Worker, share: int, frames: Sequence[Frame], start: Barrier, stop: Event,
-            tick: Tick) -> _Work:
-    results, seconds = [], []
-    start.wait()
-    begin = perf_counter()
-    for number in range(share):
-        if stop.is_set():
-            break
-        before = perf_counter()
-        results.append(worker.detect(frames[number % len(frames)]))
-        seconds.append(perf_counter() - before)
-        tick(1)
-    return _Work(_Log(begin, perf_counter(), tuple(seconds)), tuple(results))
+def _divide(count: int, workers: int) -> list[int]:
+    """Divide frames among workers as evenly as possible; return the shares above 0."""
+    shares = [(count + number) // workers for number in reversed(range(workers))]
+    return [share for share in shares if share]
 
 
-def _shares(count: int, workers: int) -> list[int]:
-    """Divide frames among workers, as evenly as possible."""
-    return [(count + number) // workers for number in range(workers)]
+def _split(count: int, length: int) -> list[int]:
+    """Split a count into parts of `length`; the last part may be shorter."""
+    return [min(length, count - done) for done in range(0, count, length)]
 
 
-def _rate(logs: Sequence[_Log]) -> Rate:
-    busy = [log for log in logs if log.seconds]
-    samples = [seconds for log in busy for seconds in log.seconds]
-    seconds = max(log.end for log in busy) - min(log.start for log in busy)
-    return Rate(len(samples), seconds, len(samples) / seconds, Spread.of(samples))
-
-
-@contextmanager
-def _crew(recipe: Recipe, count: int) -> Iterator[list[Connection]]:
-    """Start workers that `_serve`, and end them in the end; yields the lines to them."""
-    engine = choose(recipe.path, recipe.backend)
-    with (_processes if engine.holds_gil else _threads)(recipe, count) as crew:
-        yield crew
-
-
-@contextmanager
-def _processes(recipe: Recipe, count: int) -> Iterator[list[Connection]]:
-    with ExitStack() as stack:
-        lines = []
-        for _ in range(count):
-            child = _started(recipe)
-            stack.callback(child.end, 0.0)  # whatever it is at; what counts has been said
-            lines.append(stack.enter_context(Connection(child.socket.detach())))
-        yield lines
-
-
-def _started(recipe: Recipe) -> Process:
-    try:
-        return Process(_serve_alone, recipe)
-    except OSError as error:
-        raise WorkerError(f'no worker process can be started: {error}') from error
-
-
-@contextmanager
-def _threads(recipe: Recipe, count: int) -> Iterator[list[Connection]]:
-    backends = [load(recipe.path, recipe.backend, recipe.threads)]
-    while len(backends) < count:
-        first = backends[0]
-        backends.append(first if first.concurrent
-                        else load(recipe.path, recipe.backend, recipe.threads))
-    lines = [Pipe() for _ in backends]
-    threads = [Thread(target=_serve, args=(theirs, backend), daemon=True)
-               for (_, theirs), backend in zip(lines, backends)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield [ours for ours, _ in lines]
-    finally:
-        for ours, _ in lines:
-            ours.close()
-        for thread in threads:
-            thread.join(PATIENCE)
-        for backend in set(backends):
-            backend.close()
-
-
-def _serve_alone(end: socket.socket, recipe: Recipe) -> None:
-    """Be a worker in a process of its own."""
-    line = Connection(end.detach())
-    try:
-        backend = load(recipe.path, recipe.backend, recipe.threads)
-    except Exception as error:  # noqa: BLE001 - the parent has to learn of whatever it is
-        with suppress(OSError):  # the parent has gone
-            line.send(Failure(str(error) or repr(error), fatal=True))
-        return
-    _serve(line, backend)
-
-
-def _serve(line: Connection, backend: Backend) -> None:
-    """Be a worker: describe the model, get a tensor, warm up, and on the word infer and log."""
-    with line, suppress(EOFError, OSError):  # the parent has gone
-        try:
-            line.send(backend.info)
-            tensor, share = line.recv()
-            own = backend.new_input()
-            own[...] = tensor
-            for _ in range(WARM_UP):
-                backend.infer(own)
-            line.send('warm')
-            line.recv()
-            line.send(_infer(line, backend, own, share))
-        except Exception as error:  # noqa: BLE001 - the parent has to learn of whatever it is
-            line.send(Failure(f'{type(error).__name__}: {error}'))
-
-
-def _infer(line: Connection, backend: Backend, tensor: NDArray[Any], share: int) -> _Log:
-    seconds, told, told_at = [], 0, perf_counter()
-    begin = perf_counter()
-    for number in range(share):
-        before = perf_counter()
-        backend.infer(tensor)
-        after = perf_counter()
-        seconds.append(after - before)
-        if after - told_at > TELLING:
-            line.send(number + 1 - told)
-            told, told_at = number + 1, after
-    end = perf_counter()
-    line.send(share - told)
-    return _Log(begin, end, tuple(seconds))
-
-
-def _collected(crew: Sequence[Connection], tick: Tick) -> list[_Log]:
-    """Pass on the signs of progress until every worker has handed in its log."""
-    logs, busy = [], list(crew)
-    while busy:
-        ready = wait(busy, PATIENCE)
-        if not ready:
-            raise WorkerError(f'no worker finished a frame in {PATIENCE:g} s')
-        for worker in ready:
-            assert isinstance(worker, Connection)
-            said = _heard(worker)
-            if isinstance(said, int):
-                tick(said)
-            else:
-                logs.append(said)
-                busy.remove(worker)
-    return logs
-
-
-def _heard(worker: Connection) -> Any:
-    """Hear a worker's next word; a failure is raised."""
-    if not worker.poll(PATIENCE):
-        raise WorkerError(f'the worker did not answer in {PATIENCE:g} s')
-    try:
-        said = worker.recv()
-    except (EOFError, OSError):
-        raise WorkerError('the worker died') from None
-    if isinstance(said, Failure):
-        raise WorkerError(said.reason)
-    return said
+def _throughput(times: Sequence[InferenceTimes]) -> Throughput:
+    samples = [seconds for one in times for seconds in one.seconds]
+    seconds = max(one.end for one in times) - min(one.start for one in times)
+    return Throughput(len(samples), seconds, len(samples) / seconds, LatencySummary.of(samples))

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How verbs speak: tables to stdout, progress to stderr, and nobody in between."""
+"""Output of the command: tables on stdout, progress on stderr."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from typing import TextIO
 
 Row = Sequence[str]
 
-BAR = 30
-"""Characters of a full bar."""
+BAR_WIDTH = 30
+"""Characters of a full progress bar."""
 
-PAUSE = 0.1
-"""Seconds between two pictures of the bar."""
+REDRAW_PERIOD = 0.1
+"""Minimum seconds between two updates of the progress bar."""
 
 
-def plain(rows: Sequence[Row]) -> str:
-    """Align columns with spaces; the last one may be as long as it likes."""
+def plain_table(rows: Sequence[Row]) -> str:
+    """Align the columns of a table with spaces."""
     widths = _widths(rows)
     return '\n'.join(
         '  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """Make a table of Markdown, the first row its head."""
+def markdown_table(rows: Sequence[Row]) -> str:
+    """Format a table as Markdown; the first row is the head."""
     widths = [max(3, width) for width in _widths(rows)]
     head, *body = [[cell.ljust(width) for cell, width in zip(row, widths)] for row in rows]
     rule = ['-' * width for width in widths]
@@ -38,27 +38,30 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def stdout_to_stderr() -> Iterator[None]:
     """
-    Send to stderr what libraries print: the vendor's print to stdout, where tables and JSON go.
+    Redirect stdout to stderr inside the block.
 
-    Holds for native code and for child processes started meanwhile.
+    The vendor's libraries print to stdout, which must hold only our tables or JSON. The output of
+    native code is also redirected, and that of child processes which start inside the block.
     """
     sys.stdout.flush()
-    kept = os.dup(1)
+    original = os.dup(1)
     os.dup2(2, 1)
     try:
         with redirect_stdout(sys.stderr):
             yield
     finally:
-        ctypes.CDLL(None).fflush(None)  # what the C library has not yet written
-        os.dup2(kept, 1)
-        os.close(kept)
+        ctypes.CDLL(None).fflush(None)  # the C library buffers its output
+        os.dup2(original, 1)
+        os.close(original)
 
 
 class Progress:
     """
-    A bar for each step on a terminal, a line for each step elsewhere; any thread may advance it.
+    Show the progress of several steps: as a bar on a terminal, else as a line for each step.
+
+    Any thread may call `advance`.
 
     :param total: frames in all steps.
     """
@@ -67,37 +70,37 @@ class Progress:
         self._total = total
         self._stream = stream
         self._lock = Lock()
-        self._bar = stream.isatty()
+        self._is_terminal = stream.isatty()
         self._done = 0
         self._step = ''
-        self._shown = 0.0
+        self._drawn = 0.0
 
     def begin(self, step: str) -> None:
-        """Name what follows."""
+        """Begin a step, and show its name."""
         with self._lock:
             self._step = step
-            if self._bar:
+            if self._is_terminal:
                 self._draw()
             else:
                 print(step, file=self._stream, flush=True)
 
     def advance(self, frames: int = 1) -> None:
-        """Count frames that are done."""
+        """Count finished frames."""
         with self._lock:
             self._done += frames
-            if self._bar and monotonic() - self._shown > PAUSE:
+            if self._is_terminal and monotonic() - self._drawn > REDRAW_PERIOD:
                 self._draw()
 
     def end(self) -> None:
-        """Take the bar away."""
-        if self._bar:
+        """Remove the bar."""
+        if self._is_terminal:
             self._stream.write('\r\x1b[K')
             self._stream.flush()
 
     def _draw(self) -> None:
-        self._shown = monotonic()
+        self._drawn = monotonic()
         done = min(self._done / self._total, 1.0)
-        bar = ('#' * round(BAR * done)).ljust(BAR, '.')
+        bar = ('#' * round(BAR_WIDTH * done)).ljust(BAR_WIDTH, '.')
         self._stream.write(f'\r\x1b[K[{bar}] {done:4.0%} {self._step}')
         self._stream.flush()
 

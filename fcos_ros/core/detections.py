@@ -1,9 +1,10 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What the network found, as parallel arrays.
+The detections of one image, as parallel arrays.
 
-The coordinates are whatever the maker says, canvas or image pixels; see `resize` for both.
+Boxes are in canvas pixels or in image pixels; the function that returns them states which.
+`Resize` converts between the two.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fcos_ros.core.resize import Boxes
+from fcos_ros.core.arrays import Boxes, Mask
 
 
 class Alternatives(NamedTuple):
     """
-    What else each object may be, likeliest first.
+    The next best classes of each detection, best first.
 
     :ivar class_ids: int32 of shape (N, K), -1 where there is none.
     :ivar scores: float32 of shape (N, K), 0 where there is none.
@@ -29,17 +30,17 @@ class Alternatives(NamedTuple):
     scores: NDArray[np.float32]
 
     def rows(self, index: slice | NDArray[Any]) -> Alternatives:
-        """Pick those of some objects."""
+        """Return the alternatives of some detections."""
         return Alternatives(self.class_ids[index], self.scores[index])
 
     def columns(self, count: int) -> Alternatives:
-        """Keep the likeliest, so many at most."""
+        """Keep at most the best `count` of each detection."""
         return Alternatives(self.class_ids[:, :count], self.scores[:, :count])
 
-    def where(self, named: NDArray[np.bool_]) -> Alternatives:
-        """Leave out those that are not named, (N, K)."""
-        return Alternatives(np.where(named, self.class_ids, np.int32(-1)),
-                            np.where(named, self.scores, np.float32(0)))
+    def where(self, kept: Mask) -> Alternatives:
+        """Remove all but those that the mask selects, (N, K)."""
+        return Alternatives(np.where(kept, self.class_ids, np.int32(-1)),
+                            np.where(kept, self.scores, np.float32(0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +51,9 @@ class Detections:
     :ivar boxes: float32 of shape (N, 4), rows (x1, y1, x2, y2) in pixels.
     :ivar scores: float32 of shape (N,), from 0 to 1.
     :ivar class_ids: int32 of shape (N,), indices into the labels.
-    :ivar alternatives: what else they may be, when that was asked for and anything was found.
-    :ivar track_ids: int64 of shape (N,), when they were tracked: the same number for the same
-        object in image after image, 0 for an object that has none yet.
+    :ivar alternatives: the next best classes; None if not requested, or if nothing was detected.
+    :ivar track_ids: int64 of shape (N,), if tracked: an object keeps its number from image to
+        image, and 0 is an object without a number yet.
     """
 
     boxes: Boxes
@@ -65,24 +66,24 @@ class Detections:
         count = len(self.scores)
         shapes = self.boxes.shape, self.scores.shape, self.class_ids.shape
         if shapes != ((count, 4), (count,), (count,)):
-            raise ValueError(f'boxes, scores and class_ids have the shapes {shapes}: '
-                             'expected (N, 4), (N,) and (N,) with one N')
+            raise ValueError(f'boxes, scores and class_ids have the shapes {shapes}; '
+                             'accepted: (N, 4), (N,) and (N,) with the same N')
         if self.alternatives is not None:
             _require_alternatives(self.alternatives, count)
         if self.track_ids is not None and self.track_ids.shape != (count,):
-            raise ValueError(f'track_ids have the shape {self.track_ids.shape}: '
-                             f'expected {(count,)}, one for each box')
+            raise ValueError(f'track_ids has the shape {self.track_ids.shape}; '
+                             f'accepted: {(count,)}, one number for each box')
 
     @classmethod
     def empty(cls) -> Detections:
-        """Nothing found."""
+        """Return an empty set of detections."""
         return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int32))
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def __getitem__(self, index: slice | NDArray[Any]) -> Detections:
-        """Pick by slice, index array or boolean mask, in the order given."""
+        """Select by slice, index array or boolean mask; the index gives the order."""
         alternatives, track_ids = self.alternatives, self.track_ids
         return Detections(
             self.boxes[index], self.scores[index], self.class_ids[index],
@@ -90,16 +91,16 @@ class Detections:
             None if track_ids is None else track_ids[index])
 
     def with_boxes(self, boxes: Boxes) -> Detections:
-        """Return the same objects in other coordinates; `boxes` as float32 of shape (N, 4)."""
+        """Return the same detections with other boxes, float32 of shape (N, 4)."""
         return replace(self, boxes=boxes)
 
     def with_track_ids(self, track_ids: NDArray[np.int64]) -> Detections:
-        """Return the same objects as tracked ones."""
+        """Return the same detections with track numbers, int64 of shape (N,)."""
         return replace(self, track_ids=track_ids)
 
 
 def _require_alternatives(alternatives: Alternatives, count: int) -> None:
     shapes = alternatives.class_ids.shape, alternatives.scores.shape
     if shapes[0] != shapes[1] or len(shapes[0]) != 2 or shapes[0][0] != count:
-        raise ValueError(f'class_ids and scores of alternatives have the shapes {shapes}: '
-                         f'expected ({count}, K) for both, a row for each box')
+        raise ValueError(f'class_ids and scores of alternatives have the shapes {shapes}; '
+                         f'accepted: ({count}, K) for both, one row for each box')

@@ -1,42 +1,38 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-An image as it arrived: planes of bytes that still belong to the sender.
+An image as it arrived: views of the sender's bytes.
 
-Nothing is copied or converted here; a camera message becomes numpy views of its own buffer. Of
-samples of 16 bits only the high byte is seen, as networks take 8, and a compressed picture stays
-the file that it is until somebody asks for its pixels.
+Nothing is copied or converted here: a camera message becomes numpy views of its own buffer. Only
+the high byte of 16-bit samples is viewed, as networks take 8 bits. A compressed image stays a file
+until its pixels are needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from fcos_ros.core.errors import FrameError as FrameError
-from fcos_ros.core.picture import FORMATS, decode, read_header
+from fcos_ros.core.arrays import Bytes, Pixels
+from fcos_ros.core.encodings import ALIASES, ENCODINGS, NAMES, Alias, Encoding
+from fcos_ros.core.errors import FrameError
+from fcos_ros.core.image_file import FORMATS, decode, read_header
 from fcos_ros.core.resize import Size
-
-Pixels = NDArray[np.uint8]
-"""Shape (H, W) or (H, W, channels)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
     """
-    One image of 8-bit samples, or the file that it is compressed in.
+    One image of 8-bit samples, or a compressed image file.
 
     :ivar size: width and height in pixels.
-    :ivar encoding: what the planes are, by its plainest name: mono16 and 8UC1 are seen as mono8,
-        yuv422 as uyvy, yuv422_yuy2 as yuyv, whatever has 16 bits as its like of 8.
-    :ivar planes: bgr8 and rgb8: one plane (H, W, 3); bgra8 and rgba8: (H, W, 4); mono8 and
-        bayer_*8: (H, W); uyvy and yuyv: (H, W, 2); nv12 and nv21: Y (H, W) and interleaved chroma
-        (H/2, W/2, 2); nv24: Y (H, W) and chroma (H, W, 2); jpeg and png: the file, flat.
+    :ivar encoding: a key of `ENCODINGS`, never an alias: mono16 and 8UC1 become mono8, yuv422
+        becomes uyvy, and so on. Or a format of image files, such as jpeg.
+    :ivar planes: uint8 views. bgr8 and rgb8: one plane (H, W, 3); bgra8 and rgba8: (H, W, 4);
+        mono8 and bayer_*8: (H, W); uyvy, yuyv and yvyu: (H, W, 2); nv12 and nv21: Y (H, W) and
+        interleaved chroma (H/2, W/2, 2); nv24: Y (H, W) and chroma (H, W, 2); files: (N,).
     """
 
     size: Size
@@ -47,191 +43,137 @@ class Frame:
     def wrap(cls, data: Any, size: Size, encoding: str, step: int = 0,
              big_endian: bool = False) -> Frame:
         """
-        View a buffer as an image; the buffer must stay unchanged while the frame is in use.
+        View a buffer as an image. The buffer must not change while the frame is in use.
 
-        :param data: any contiguous buffer of bytes (bytes, array, memoryview, uint8 array),
-            exactly as long as the image; the padding of the last row may be missing.
-        :param encoding: one of `ENCODINGS`.
-        :param step: bytes from one row to the next, in the first plane; 0 when rows are packed.
-            Chroma rows of nv12 and nv21 are as far apart, those of nv24 twice.
-        :param big_endian: whether samples of 16 bits begin with their high byte; without meaning
-            for 8 bits, where producers fill in anything.
+        :param data: any contiguous buffer (bytes, array, memoryview, uint8 array), exactly as
+            long as the image. The padding of the last row may be missing.
+        :param encoding: one of `encodings.NAMES`.
+        :param step: bytes from one row of the first plane to the next; 0 for packed rows. Chroma
+            rows of nv12 and nv21 have the same step, those of nv24 twice the step.
+        :param big_endian: whether samples of 16 bits begin with their high byte. It is ignored for
+            8 bits, as publishers set it arbitrarily.
         :raises FrameError: the encoding is unknown, or size, step and data do not agree.
         """
-        plan = _plan(encoding, size)
-        step = _checked_step(step, size, encoding, plan)
-        flat = _flat(data)
-        rows = sum(plane.rows(size) * plane.steps for plane in plan.layout.planes)
-        whole = step * rows
-        least = whole - plan.layout.planes[-1].steps * (step - plan.packed(size))
-        if flat.size not in (whole, least):
-            padding = f', or {least} without the padding of the last' if least < whole else ''
+        layout = _BufferLayout.of(encoding, size)
+        step = _checked_step(step, size, encoding, layout)
+        flat = _byte_view(data)
+        rows = layout.rows(size)
+        full = step * rows
+        minimum = full - layout.planes[-1].row_factor * (step - layout.packed_step(size))
+        if flat.size not in (full, minimum):
+            unpadded = f', or {minimum} without padding in the last' if minimum < full else ''
             raise FrameError(
-                f'{encoding} image {size} with {step} bytes a row has {flat.size} bytes of data: '
-                f'expected {whole} ({rows} rows){padding}')
-        first = 0 if big_endian else plan.depth - 1
-        return cls(size, plan.encoding, _views(flat[first:], size, step, plan))
+                f'{encoding} image {size} with {step} bytes a row has {flat.size} bytes of data; '
+                f'accepted: {full} ({rows} rows){unpadded}')
+        first = 0 if big_endian else layout.sample_bytes - 1
+        return cls(size, layout.name, _views(flat[first:], size, step, layout))
+
+    @classmethod
+    def from_bgr(cls, image: Pixels) -> Frame:
+        """
+        View an array of pixels, as OpenCV returns it, as an image.
+
+        :param image: uint8 of shape (H, W, 3) in BGR order, or (H, W) in grey. An array that is
+            not contiguous is copied.
+        :raises FrameError: the array has another shape or dtype.
+        """
+        encoding = {2: 'mono8', 3: 'bgr8'}.get(getattr(image, 'ndim', 0))
+        if encoding is None or image.dtype != np.uint8 or image.shape[2:] not in ((), (3,)):
+            given = (f'{image.dtype}{list(image.shape)}' if isinstance(image, np.ndarray)
+                     else type(image).__name__)
+            raise FrameError(f'image is {given}; accepted: uint8 [H, W, 3] in BGR order, or '
+                             'uint8 [H, W] in grey')
+        height, width = image.shape[:2]
+        return cls.wrap(np.ascontiguousarray(image), Size(width, height), encoding)
 
     @classmethod
     def compressed(cls, data: Any) -> Frame:
         """
-        See the file of a picture as an image; it is not decoded before its pixels are needed.
+        Wrap an image file, which is decoded when its pixels are needed.
 
-        :param data: any contiguous buffer of bytes that begins with a JPEG or PNG file.
-        :raises FrameError: it is neither, or its header is broken or claims to be huge.
+        :param data: any contiguous buffer that begins with a JPEG or PNG file.
+        :raises FrameError: the file is of another format, or its header is damaged or states a
+            size above the maximum.
         """
-        file = _flat(data)
+        file = _byte_view(data)
         encoding, size = read_header(file)
         return cls(size, encoding, (file,))
 
     def bgr(self) -> Pixels:
         """
-        Pixels as (H, W, 3) uint8 in BGR order: a view for bgr8, otherwise a new array.
+        Return the pixels in BGR order, uint8 (H, W, 3): a view for bgr8, else a new array.
 
-        :raises FrameError: a compressed picture is broken.
+        :raises FrameError: an image file is damaged.
         """
         if self.encoding in FORMATS:
             return decode(self.planes[0], self.encoding, self.size)
-        return _LAYOUTS[self.encoding].bgr(*self.planes)
+        return ENCODINGS[self.encoding].to_bgr(*self.planes)
 
 
-class _Plane(NamedTuple):
-    channels: int
-    shrink: int = 1
-    """Image pixels per sample, on both axes."""
-    steps: int = 1
-    """Rows of the first plane that are as long as one of this."""
+class _BufferLayout(NamedTuple):
+    """The planes of a buffer. Each sample has `sample_bytes`, of which one is viewed."""
+
+    name: str
+    encoding: Encoding
+    sample_bytes: int
+
+    @classmethod
+    def of(cls, name: str, size: Size) -> _BufferLayout:
+        alias = ALIASES.get(name, Alias(name, 1))
+        encoding = ENCODINGS.get(alias.encoding)
+        if encoding is None:
+            raise FrameError(f'unknown encoding {name!r}; accepted: {", ".join(NAMES)}')
+        if min(size) < encoding.min_side:
+            raise FrameError(f'{name} image is {size}; accepted: both sides at least '
+                             f'{encoding.min_side} pixel{"s" if encoding.min_side > 1 else ""}')
+        if any(side % multiple for side, multiple in zip(size, encoding.multiple)):
+            raise FrameError(f'{name} image is {size}; accepted: {_EVEN[encoding.multiple]}')
+        return cls(alias.encoding, encoding, alias.sample_bytes)
+
+    @property
+    def planes(self) -> tuple[Any, ...]:
+        return self.encoding.planes
+
+    def packed_step(self, size: Size) -> int:
+        """Return the bytes of a row of the first plane without padding."""
+        return int(size.width * self.planes[0].channels * self.sample_bytes)
 
     def rows(self, size: Size) -> int:
-        return size.height // self.shrink
+        """Return the rows of all planes, in rows of the first plane."""
+        return sum(size.height // plane.subsampling * plane.row_factor for plane in self.planes)
 
 
-class _Layout(NamedTuple):
-    planes: tuple[_Plane, ...]
-    bgr: Callable[..., Pixels]
-    grain: Size = Size(1, 1)
-    """The sides of an image are multiples of these, as pixels share a chroma sample."""
-    least: int = 1
-    """Pixels that a side must have."""
-
-
-class _Plan(NamedTuple):
-    """How a buffer is viewed."""
-
-    encoding: str
-    layout: _Layout
-    depth: int
-    """Bytes of a sample, of which one is seen."""
-
-    def packed(self, size: Size) -> int:
-        """Bytes of a row without padding, in the first plane."""
-        return size.width * self.layout.planes[0].channels * self.depth
-
-
-def _converter(code: int) -> Callable[..., Pixels]:
-    return lambda plane: np.asarray(cv2.cvtColor(plane, code), np.uint8)
-
-
-def _two_plane_converter(code: int) -> Callable[..., Pixels]:
-    return lambda luma, chroma: np.asarray(cv2.cvtColorTwoPlane(luma, chroma, code), np.uint8)
-
-
-# BT.601 of limited range, as OpenCV has it for 4:2:0: blue, green and red, each of
-# Y - 16, U - 128 and V - 128.
-_BT_601 = np.array([[1.164384, 2.017232, 0], [1.164384, -0.391762, -0.812968],
-                    [1.164384, 0, 1.596027]])
-_YUV_TO_BGR = np.column_stack([_BT_601, _BT_601 @ [-16, -128, -128]]).astype(np.float32)
-
-
-def _nv24_to_bgr(luma: Pixels, chroma: Pixels) -> Pixels:
-    return np.asarray(cv2.transform(cv2.merge([luma, chroma]), _YUV_TO_BGR), np.uint8)
-
-
-def _bayer(code: int) -> _Layout:
-    # OpenCV leaves images of fewer pixels black: no neighbour has the missing colours.
-    return _Layout((_Plane(1),), _converter(code), least=3)
-
-
-_HALF = (_Plane(1), _Plane(2, shrink=2))
-
-_LAYOUTS = {
-    'bgr8': _Layout((_Plane(3),), lambda plane: plane),
-    'rgb8': _Layout((_Plane(3),), _converter(cv2.COLOR_RGB2BGR)),
-    'bgra8': _Layout((_Plane(4),), _converter(cv2.COLOR_BGRA2BGR)),
-    'rgba8': _Layout((_Plane(4),), _converter(cv2.COLOR_RGBA2BGR)),
-    'mono8': _Layout((_Plane(1),), _converter(cv2.COLOR_GRAY2BGR)),
-    'uyvy': _Layout((_Plane(2),), _converter(cv2.COLOR_YUV2BGR_UYVY), Size(2, 1)),
-    'yuyv': _Layout((_Plane(2),), _converter(cv2.COLOR_YUV2BGR_YUYV), Size(2, 1)),
-    'nv12': _Layout(_HALF, _two_plane_converter(cv2.COLOR_YUV2BGR_NV12), Size(2, 2)),
-    'nv21': _Layout(_HALF, _two_plane_converter(cv2.COLOR_YUV2BGR_NV21), Size(2, 2)),
-    'nv24': _Layout((_Plane(1), _Plane(2, steps=2)), _nv24_to_bgr),
-    # OpenCV calls these by the second row, from the second pixel on.
-    'bayer_rggb8': _bayer(cv2.COLOR_BayerBG2BGR),
-    'bayer_bggr8': _bayer(cv2.COLOR_BayerRG2BGR),
-    'bayer_gbrg8': _bayer(cv2.COLOR_BayerGR2BGR),
-    'bayer_grbg8': _bayer(cv2.COLOR_BayerGB2BGR),
-}
-
-_OTHER_NAMES = {
-    'mono16': ('mono8', 2),
-    'yuv422': ('uyvy', 1),
-    'yuv422_yuy2': ('yuyv', 1),
-    **{name[:-1] + '16': (name, 2) for name in _LAYOUTS
-       if name.startswith('bayer_') or name in ('bgr8', 'rgb8', 'bgra8', 'rgba8')},
-    # Samples without a meaning are taken for what OpenCV takes them for.
-    **{f'{8 * depth}UC{channels}': (name, depth) for depth in (1, 2)
-       for channels, name in ((1, 'mono8'), (3, 'bgr8'), (4, 'bgra8'))},
-}
-"""What else `wrap` accepts: the layout, and the bytes of a sample."""
-
-ENCODINGS = (*_LAYOUTS, *_OTHER_NAMES)
-"""The names that `Frame.wrap` accepts."""
-
-_GRAINS = {
-    Size(2, 1): 'the width must be even, as two pixels share one chroma sample',
-    Size(2, 2): 'both sides must be even, as two pixels share one chroma sample',
+_EVEN = {
+    Size(2, 1): 'even widths, as two pixels share one chroma sample',
+    Size(2, 2): 'even widths and heights, as two pixels share one chroma sample',
 }
 
 
-def _plan(encoding: str, size: Size) -> _Plan:
-    name, depth = _OTHER_NAMES.get(encoding, (encoding, 1))
-    layout = _LAYOUTS.get(name)
-    if layout is None:
-        raise FrameError(f'unknown encoding {encoding!r}: accepted are {", ".join(ENCODINGS)}')
-    if min(size) < layout.least:
-        raise FrameError(f'{encoding} image is {size}: both sides must be at least '
-                         f'{layout.least} pixel{"s" if layout.least > 1 else ""}')
-    if any(side % grain for side, grain in zip(size, layout.grain)):
-        raise FrameError(f'{encoding} image is {size}: {_GRAINS[layout.grain]}')
-    return _Plan(name, layout, depth)
-
-
-def _checked_step(step: int, size: Size, encoding: str, plan: _Plan) -> int:
-    """Bytes per row of the first plane."""
-    packed = plan.packed(size)
+def _checked_step(step: int, size: Size, encoding: str, layout: _BufferLayout) -> int:
+    packed = layout.packed_step(size)
     if step and step < packed:
-        raise FrameError(f'{encoding} image {size} has a step of {step} bytes: '
-                         f'expected at least {packed}, or 0 for packed rows')
+        raise FrameError(f'{encoding} image {size} has a step of {step} bytes; '
+                         f'accepted: at least {packed}, or 0 for packed rows')
     return step or packed
 
 
-def _flat(data: Any) -> Pixels:
+def _byte_view(data: Any) -> Bytes:
     try:
         return np.frombuffer(data, np.uint8)
     except (TypeError, ValueError, BufferError) as error:
         raise FrameError(f'image data ({type(data).__name__}) cannot be read: {error}; '
-                         'expected a contiguous buffer of bytes') from error
+                         'accepted: a contiguous buffer of bytes') from error
 
 
-def _views(flat: Pixels, size: Size, step: int, plan: _Plan) -> tuple[Pixels, ...]:
-    """Cut the buffer into planes, which lie one after the other."""
+def _views(flat: Bytes, size: Size, step: int, layout: _BufferLayout) -> tuple[Pixels, ...]:
+    """Divide the buffer into planes, which lie one after the other."""
     views: list[Pixels] = []
     top = 0
-    for plane in plan.layout.planes:
-        rows, channels, row = plane.rows(size), plane.channels, plane.steps * step
-        axes = 3 if channels > 1 else 2
-        shape = (rows, size.width // plane.shrink, channels)[:axes]
-        strides = (row, channels * plan.depth, plan.depth)[:axes]
+    for plane in layout.planes:
+        rows, row = size.height // plane.subsampling, plane.row_factor * step
+        axes = 3 if plane.channels > 1 else 2
+        shape = (rows, size.width // plane.subsampling, plane.channels)[:axes]
+        strides = (row, plane.channels * layout.sample_bytes, layout.sample_bytes)[:axes]
         views.append(np.ndarray(shape, np.uint8, flat, top, strides))
         top += rows * row
     return tuple(views)

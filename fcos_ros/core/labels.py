@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The names of the classes a network knows."""
+"""The names of the classes of a network."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ class Labels:
         return len(self.names)
 
     def name(self, class_id: int) -> str:
-        """Name a class; an index without a name is its own decimal number."""
+        """Return the name of a class; its decimal index if it has no name."""
         return self.names[class_id] if 0 <= class_id < len(self.names) else str(class_id)
 
     def ids(self, classes: Iterable[str | int]) -> tuple[int, ...]:
         """
-        Find class indices by name or by (decimal) index, each index once, in the order given.
+        Return the indices of classes, without duplicates, in the given order.
 
-        :raises ValueError: a class that does not exist, with the nearest names.
+        :param classes: names, or indices as numbers or decimal text. Names have priority over
+            indices.
+        :raises ValueError: a class does not exist. The message lists similar names.
         """
         return tuple(dict.fromkeys(self._id(entry) for entry in classes))
 
@@ -42,13 +44,13 @@ class Labels:
             return int(text)
         near = difflib.get_close_matches(text, self.names)
         hint = f'did you mean {" or ".join(map(repr, near))}?' if near else self._accepted()
-        raise ValueError(f'unknown class {entry!r}: {hint}')
+        raise ValueError(f'unknown class {entry!r}; {hint}')
 
     def _accepted(self) -> str:
         if not self.names:
-            return 'this network has no named classes'
+            return 'the network has no named classes'
         shown = ', '.join(self.names[:5]) + (', ...' if len(self.names) > 5 else '')
-        return f'give a name ({shown}) or an index from 0 to {len(self.names) - 1}'
+        return f'accepted: a name ({shown}) or an index from 0 to {len(self.names) - 1}'
 
 
 COCO = Labels((
@@ -64,3 +66,8 @@ COCO = Labels((
     'clock', 'vase', 'scissors', 'teddy bear', 'hair drier', 'toothbrush',
 ))
 """The 80 classes of the COCO detection task."""
+
+
+def default_labels(num_classes: int) -> Labels:
+    """Return labels for a model without its own: COCO names for 80 classes, else numbers."""
+    return COCO if num_classes == len(COCO) else Labels(tuple(map(str, range(num_classes))))

@@ -1,9 +1,10 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Which of the objects found in an image count, in its own pixels.
+Filter detections by size and zone, and limit their number.
 
-The decoder knows the canvas only; what depends on the image, and the cut that comes last, is here.
+The decoder works in canvas pixels and does not know the image. Filters in image pixels are
+applied here, and after them the limit.
 """
 
 from __future__ import annotations
@@ -12,42 +13,41 @@ from dataclasses import replace
 
 import numpy as np
 
-from fcos_ros.core.decode import Criteria
+from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.resize import Size
 from fcos_ros.core.zones import EVERYWHERE
 
-_SMALLEST = float(np.nextafter(np.float32(0), np.float32(1)))
-"""A box without width or height is nothing: it lay outside the image, or never had any."""
+_MIN_SIDE = float(np.nextafter(np.float32(0), np.float32(1)))
+"""Minimum side in pixels: a box without area lay outside the image, or never had an area."""
 
 
 def select(found: Detections, criteria: Criteria, image: Size) -> Detections:
     """
-    Leave out boxes that are too small or in the wrong place, then all but the best.
+    Remove boxes that are too small or in the wrong zone, then keep the best `max_detections`.
 
-    In this order, so that what does not count takes nobody's place.
+    Removed boxes do not count towards the limit.
 
-    :param found: best score first, boxes in image pixels and clipped to the image: size and
-        place are judged by what is seen of an object.
+    :param found: best score first, boxes in image pixels and clipped to the image. Size and zone
+        are those of the visible part.
     """
     sides = found.boxes[:, 2:] - found.boxes[:, :2]
-    counted = (sides >= max(criteria.min_size, _SMALLEST)).all(axis=1)
+    kept = (sides >= max(criteria.min_size, _MIN_SIDE)).all(axis=1)
     if criteria.zones != EVERYWHERE:
-        counted &= criteria.zones.admits(found.boxes, image)
-    return found[counted.nonzero()[0][:criteria.max_detections]]
+        kept &= criteria.zones.admits(found.boxes, image)
+    return found[kept.nonzero()[0][:criteria.max_detections]]
 
 
-def judge_again(found: Detections, criteria: Criteria, image: Size) -> Detections:
+def reapply_criteria(found: Detections, criteria: Criteria, image: Size) -> Detections:
     """
-    Leave out what was let through by other criteria than those that hold by now.
+    Remove detections that the given criteria exclude, although earlier criteria accepted them.
 
-    What those left out does not come back, and boxes that overlap are not looked at again.
+    Detections that the earlier criteria removed do not come back. NMS is not repeated.
 
-    :param found: as `select` returned it.
+    :param found: the detections that `select` returned with the earlier criteria.
     """
     found = found[criteria.reached(found)]
-    others = found.alternatives
-    if others is not None:
-        some = others.columns(criteria.hypotheses - 1)
-        found = replace(found, alternatives=some.where(criteria.wants(some.class_ids)))
+    if found.alternatives is not None:
+        best = found.alternatives.columns(criteria.hypotheses - 1)
+        found = replace(found, alternatives=best.where(criteria.wants(best.class_ids)))
     return select(found, criteria, image)

@@ -1,10 +1,10 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A camera that needs no hardware: synthetic images, and exactly what is to be seen in each.
+A camera without hardware: it publishes rendered images and the exact boxes of their objects.
 
-Publishes `image` (sensor_msgs/Image) and `ground_truth` (vision_msgs/Detection2DArray), both with
-the same header; boxes are in image pixels.
+It publishes `image` (sensor_msgs/Image) and `ground_truth` (vision_msgs/Detection2DArray). Both
+have the same header; boxes are in image pixels.
 """
 
 from __future__ import annotations
@@ -40,34 +40,39 @@ from vision_msgs.msg import (
 
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.resize import Size
-from fcos_ros.demo.scenes import PERIOD, Tour
-from fcos_ros.node.qos import newest
+from fcos_ros.demo.scenes import SWING_PERIOD, AnimatedScene
+from fcos_ros.node.qos import latest_qos
 
 FRAME_ID = 'demo_camera_optical_frame'
 
-VIEWS = 12
-"""Scenes of one world: a second of motion to look at, at the default rate."""
+IMAGES_PER_SCENE = 12
+"""Images of one scene before the next one: one second of motion at the default frame rate."""
 
-FAREWELL = 4.0
-"""Seconds that listeners get to ask for what they missed: DDS asks every three."""
+ACKNOWLEDGE_TIMEOUT = 4.0
+"""Seconds to wait for acknowledgements; DDS repeats lost messages every 3 s."""
 
 
-class Shot(NamedTuple):
-    """An image as it goes into a message, uint8 of shape (bytes,), and the objects in it."""
+class RenderedImage(NamedTuple):
+    """The data of an image message, uint8 of shape (bytes,), and the objects in the image."""
 
-    pixels: NDArray[np.uint8]
-    truth: Detections
+    data: NDArray[np.uint8]
+    objects: Detections
 
 
 class Packing(NamedTuple):
-    """How (H, W, 3) BGR pixels become an encoding's bytes, and the bytes of a pixel in a row."""
+    """
+    The conversion of BGR pixels to an encoding.
+
+    :ivar pack: converts (H, W, 3) to the bytes of a message.
+    :ivar step_per_pixel: bytes of `Image.step` for each pixel of the width.
+    """
 
     pack: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
-    stride: int
+    step_per_pixel: int
 
 
 def to_nv12(bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Pack (H, W, 3) BGR pixels with even sides as H rows of Y and H / 2 of U, V in turn."""
+    """Convert (H, W, 3) BGR pixels with even sides to H rows of Y and H / 2 rows of U, V pairs."""
     luma_size = bgr.shape[0] * bgr.shape[1]
     planes = cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV_I420).ravel()
     chroma = planes[luma_size:].reshape(2, -1).T
@@ -78,44 +83,48 @@ PACKINGS: Mapping[str, Packing] = {'bgr8': Packing(np.ravel, 3), 'nv12': Packing
 
 PARAMETERS: Mapping[str, tuple[Any, str, tuple[float, float, int] | None]] = {
     'encoding': ('bgr8', f'Pixel format: {", ".join(PACKINGS)}.', None),
-    'width': (640, 'Width of the image in pixels.', (64, 4096, 2)),
-    'height': (480, 'Height of the image in pixels.', (64, 4096, 2)),
-    'rate': (12.0, 'Images a second.', (0.1, 240.0, 0)),
-    'seed': (505, 'Another seed shows other worlds.', (0, 2**31 - 1, 1)),
-    'scenes': (60, 'Different images, rendered at the start and shown over and over.',
+    'width': (640, 'Width of the images in pixels.', (64, 4096, 2)),
+    'height': (480, 'Height of the images in pixels.', (64, 4096, 2)),
+    'rate': (12.0, 'Frame rate in Hz.', (0.1, 240.0, 0)),
+    'seed': (505, 'Seed of the rendered scenes.', (0, 2**31 - 1, 1)),
+    'scenes': (60, 'Number of different images, rendered at the start and repeated forever.',
                (1, 1000, 1))}
-"""Default, meaning, and for numbers least, greatest and step of each parameter."""
+"""Default and description of each parameter; for numbers also minimum, maximum and step."""
 
 
 class DemoCamera(Node):
     """
-    Renders one round through its worlds first, so that the rate holds, then goes it for ever.
+    Publish rendered images at a fixed rate, over and over.
 
-    :param node_arguments: passed on to `rclpy.node.Node`.
-    :raises ValueError: when the encoding is not among the accepted ones.
+    All images are rendered at the start, as rendering is slower than the frame rate.
+
+    :param node_arguments: passed to `rclpy.node.Node`.
+    :raises ValueError: the encoding is not accepted.
     """
 
     def __init__(self, **node_arguments: Any) -> None:
         super().__init__('demo_camera', **node_arguments)
         values = {name: self._declare(name) for name in PARAMETERS}
         if values['encoding'] not in PACKINGS:
-            raise ValueError(f'encoding is {values["encoding"]!r}: '
-                             f'accepted are {", ".join(PACKINGS)}')
+            raise ValueError(f'encoding is {values["encoding"]!r}; '
+                             f'accepted: {", ".join(PACKINGS)}')
         self._encoding: str = values['encoding']
         self._size = Size(values['width'], values['height'])
-        # Before the rendering: listeners find the topics meanwhile.
-        self._images = self.create_publisher(Image, 'image', newest())
-        self._truths = self.create_publisher(Detection2DArray, 'ground_truth', history())
-        shots = self._render(values['seed'], values['scenes'])
-        self._shots = cycle(shots)
+        # Created before the rendering, so that subscribers discover the topics meanwhile.
+        self._image_publisher = self.create_publisher(Image, 'image', latest_qos())
+        self._ground_truth_publisher = self.create_publisher(
+            Detection2DArray, 'ground_truth', ground_truth_qos())
+        images = self._render(values['seed'], values['scenes'])
+        self._images = cycle(images)
         self.create_timer(1 / values['rate'], self._publish)
         self.get_logger().info(
-            f'{self._encoding} {self._size} at {values["rate"]:g} Hz, {len(shots)} scenes')
+            f'{self._encoding} {self._size} at {values["rate"]:g} Hz, {len(images)} scenes')
 
     def destroy_node(self) -> None:
-        """Let the listeners first have what was published: a lost message is repaired late."""
+        """Wait until the ground truth is received, as DDS repeats lost messages late."""
         if self.context.ok():
-            self._truths.wait_for_all_acked(Duration(seconds=FAREWELL))
+            self._ground_truth_publisher.wait_for_all_acked(
+                Duration(seconds=ACKNOWLEDGE_TIMEOUT))
         super().destroy_node()
 
     def _declare(self, name: str) -> Any:
@@ -125,56 +134,63 @@ class DemoCamera(Node):
             descriptor.floating_point_range = [
                 FloatingPointRange(from_value=float(limits[0]), to_value=float(limits[1]))]
         elif limits is not None:
-            least, greatest, step = limits
+            minimum, maximum, step = limits
             descriptor.integer_range = [
-                IntegerRange(from_value=int(least), to_value=int(greatest), step=step)]
+                IntegerRange(from_value=int(minimum), to_value=int(maximum), step=step)]
         return self.declare_parameter(name, default, descriptor).value
 
-    def _render(self, seed: int, count: int) -> Sequence[Shot]:
+    def _render(self, seed: int, count: int) -> Sequence[RenderedImage]:
         pack = PACKINGS[self._encoding].pack
-        return [Shot(pack(bgr), truth) for bgr, truth in tour(self._size, seed, count)]
+        return [RenderedImage(pack(bgr), objects)
+                for bgr, objects in render_images(self._size, seed, count)]
 
     def _publish(self) -> None:
-        shot = next(self._shots)
+        image = next(self._images)
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id=FRAME_ID)
-        # The truth first: whoever has the image can already look it up.
-        self._truths.publish(to_truth(shot.truth, header))
-        self._images.publish(self._to_image(shot.pixels, header))
+        # The ground truth goes first, so that it is there when the image arrives.
+        self._ground_truth_publisher.publish(to_ground_truth(image.objects, header))
+        self._image_publisher.publish(self._to_image(image.data, header))
 
     def _to_image(self, pixels: NDArray[np.uint8], header: Header) -> Image:
         width, height = self._size
         message = Image(header=header, width=width, height=height, encoding=self._encoding,
-                        step=width * PACKINGS[self._encoding].stride)
+                        step=width * PACKINGS[self._encoding].step_per_pixel)
         # The fastest way on every distribution: the setter copies, or checks each byte in Python.
         data: array[int] = message.data
         data.frombytes(pixels.data)
         return message
 
 
-def tour(size: Size, seed: int, count: int) -> Iterator[tuple[NDArray[np.uint8], Detections]]:
-    """Render a round through some worlds: BGR images of shape (H, W, 3), and what is in each."""
+def render_images(
+    size: Size, seed: int, count: int,
+) -> Iterator[tuple[NDArray[np.uint8], Detections]]:
+    """
+    Render images of several scenes from a moving camera.
+
+    :returns: BGR images, uint8 of shape (H, W, 3), and the objects in each.
+    """
     for number in range(count):
-        if number % VIEWS == 0:
-            world = Tour(seed + number // VIEWS, size)
-        scene = world.look(number * PERIOD / count)
-        certain = np.ones(len(scene.class_ids), np.float32)
-        yield scene.image, Detections(scene.boxes, certain, scene.class_ids)
+        if number % IMAGES_PER_SCENE == 0:
+            animation = AnimatedScene(seed + number // IMAGES_PER_SCENE, size)
+        scene = animation.render(number * SWING_PERIOD / count)
+        scores = np.ones(len(scene.class_ids), np.float32)
+        yield scene.image, Detections(scene.boxes, scores, scene.class_ids)
 
 
-def history() -> QoSProfile:
-    """Tell late listeners, too, what was in the images of the last seconds."""
+def ground_truth_qos() -> QoSProfile:
+    """Return a profile that also gives late subscriptions the last 100 messages."""
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE,
         durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-def to_truth(truth: Detections, header: Header) -> Detection2DArray:
+def to_ground_truth(objects: Detections, header: Header) -> Detection2DArray:
     """
-    Say what is in an image, each object with the image's header.
+    Convert the objects of an image to a message; each object has the header of the image.
 
-    Not the detector's own conversion, which the truth is there to check.
+    The detector's own conversion is not used, because the ground truth checks it.
     """
-    objects = zip(truth.boxes.tolist(), truth.class_ids.tolist())
+    boxes = zip(objects.boxes.tolist(), objects.class_ids.tolist())
     return Detection2DArray(header=header, detections=[
         Detection2D(
             header=header,
@@ -183,12 +199,12 @@ def to_truth(truth: Detections, header: Header) -> Detection2DArray:
                 size_x=right - left, size_y=bottom - top),
             results=[ObjectHypothesisWithPose(
                 hypothesis=ObjectHypothesis(class_id=str(class_id), score=1.0))])
-        for (left, top, right, bottom), class_id in objects])
+        for (left, top, right, bottom), class_id in boxes])
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the camera until it is told to end."""
-    # rclpy's own handlers would shut down the context, and nobody could take leave any more.
+    """Run the camera until a signal ends it."""
+    # rclpy's own handlers would shut down the context before `destroy_node` can wait.
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     camera: DemoCamera | None = None
@@ -201,7 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
         rclpy.logging.get_logger('demo_camera').fatal(str(error))
         return 1
     finally:
-        # Under `ros2 launch` Ctrl-C arrives twice; the second must not break the clean-up.
+        # Under `ros2 launch` Ctrl-C arrives twice; the second must not interrupt the clean-up.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         if camera is not None:

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A ROS domain of one's own, so that no other graph of this machine is heard."""
+"""Claim a ROS domain that no other demo, test or benchmark of this machine uses."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import random
 import socket
 
 DOMAINS = range(1, 102)
-"""Those whose ports no operating system hands out otherwise; without 0, which robots use."""
+"""Domains whose ports no operating system assigns to clients; without 0, which robots use."""
 
 
 class Domain:
     """
-    A domain that is claimed until it is released or the process ends, however that happens.
+    A claim on a ROS domain, until `release` or until the process ends in any way.
 
-    Whoever else claims one in this way, on the same network of this machine, gets another.
+    Other processes in the same network namespace get another domain, if they use this class.
 
-    :ivar number: what `ROS_DOMAIN_ID` should be.
-    :raises RuntimeError: all are taken.
+    :ivar number: the value for `ROS_DOMAIN_ID`.
+    :raises RuntimeError: all domains are taken.
     """
 
     def __init__(self) -> None:
         for number in random.sample(DOMAINS, len(DOMAINS)):
             self._claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             with suppress(OSError):
-                # A name without a file: the kernel gives it to one only, and takes it back.
+                # An abstract socket name belongs to one process; the kernel frees it at its end.
                 self._claim.bind(f'\0fcos_ros ROS domain {number}')
                 self.number = number
                 return
@@ -34,5 +34,5 @@ class Domain:
         raise RuntimeError(f'all ROS domains from {DOMAINS[0]} to {DOMAINS[-1]} are taken')
 
     def release(self) -> None:
-        """Let another have the domain."""
+        """Free the domain for other processes."""
         self._claim.close()

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Child processes of the demo: started together, watched, and ended whatever happens."""
+"""Start the ROS nodes of the demo as child processes, check that they run, and stop them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import subprocess
 import sys
 from types import TracebackType
 
-PATIENCE = 5.0
-"""Seconds a process gets to end by itself; a detector finishes its frame first."""
+STOP_TIMEOUT = 5.0
+"""Seconds to wait after each signal; a detector finishes its frame first."""
 
-TAIL = 30
-"""Lines of a process' output that are worth showing when something fails."""
+MAX_LOG_LINES = 30
+"""Lines of a process's output that are shown after a failure."""
 
 
 class ProcessEnded(RuntimeError):
-    """A process ended although it should still run."""
+    """A process ended without being stopped."""
 
 
 class Processes:
     """
-    ROS nodes in processes of their own; leaving the `with` block ends them all.
+    ROS nodes in child processes; the end of the `with` block stops all of them.
 
-    :param folder: an existing folder for their outputs.
+    :param folder: an existing folder for their output.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,49 +50,50 @@ class Processes:
         """
         Run a module as a ROS node.
 
-        :param name: names its output.
-        :param parameters: values as in YAML.
+        :param name: name of the process, for `stop` and for messages.
+        :param parameters: the ROS parameters, with values as in YAML.
         """
         settings = (f'{parameter}:={value}' for parameter, value in parameters.items())
         command = [sys.executable, '-m', module, '--ros-args']
         command += [word for setting in settings for word in ('-p', setting)]
         with self._log(name).open('wb') as log:
-            # A session of its own: Ctrl-C comes from here only, once, in the right order.
+            # In its own session it gets no Ctrl-C of the terminal: `stop` sends each signal once
+            # and in the right order.
             self._running[name] = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True)
 
     def check(self) -> None:
         """
-        Make sure that all still run.
+        Check that all processes run.
 
-        :raises ProcessEnded: naming the first that does not.
+        :raises ProcessEnded: a process has ended; the message names the first one.
         """
         for name, process in self._running.items():
             if process.poll() is not None:
                 raise ProcessEnded(f'the {name} ended by itself, exit code {process.returncode}')
 
     def stop(self, name: str) -> int:
-        """End a process, by force if it must be, and return its exit code."""
+        """Stop a process with SIGINT, then SIGTERM, then SIGKILL; return its exit code."""
         process = self._running.pop(name)
-        for stopper in (signal.SIGINT, signal.SIGTERM):
-            process.send_signal(stopper)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process.send_signal(number)
             try:
-                return process.wait(PATIENCE)
+                return process.wait(STOP_TIMEOUT)
             except subprocess.TimeoutExpired:
                 continue
         process.kill()
         return process.wait()
 
     def outputs(self) -> str:
-        """Quote the end of what each process said, for a report of failure."""
+        """Return the last lines that each process printed."""
         logs = sorted(self._folder.glob('*.log'))
-        return '\n'.join(f'--- {log.stem} ---\n{_tail(log)}' for log in logs)
+        return '\n'.join(f'--- {log.stem} ---\n{_last_lines(log)}' for log in logs)
 
     def _log(self, name: str) -> Path:
         return self._folder / f'{name}.log'
 
 
-def _tail(log: Path) -> str:
+def _last_lines(log: Path) -> str:
     lines = log.read_text(errors='replace').splitlines()
-    return '\n'.join(lines[-TAIL:]) or '(no output)'
+    return '\n'.join(lines[-MAX_LOG_LINES:]) or '(no output)'

@@ -1,9 +1,9 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What a run of the demo showed: the table, and the promises that were broken.
+The results of the demo: the table, and the problems that were found.
 
-Knows nothing of ROS; boxes are (x1, y1, x2, y2) in image pixels, times are seconds.
+This module does not use ROS. Boxes are (x1, y1, x2, y2) in image pixels; times are seconds.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from typing import NamedTuple
 import numpy as np
 
 from fcos_ros.core.detections import Detections
-from fcos_ros.core.evaluation import rates
+from fcos_ros.evaluation.average_precision import precision_recall
 
-LEAST_RECALL = 0.8
-"""Less than this and the network, or a coordinate on the way, is wrong."""
+MIN_RECALL = 0.8
+"""A lower recall shows that the network is wrong, or that a coordinate is converted wrongly."""
 
-FATES = ('received', 'published', 'superseded', 'expired', 'failed')
+COUNT_NAMES = ('received', 'published', 'superseded', 'expired', 'failed')
+"""The node's counts that the table shows."""
 
 
-class Header(NamedTuple):
-    """A message header as a value: equal when every bit is."""
+class HeaderKey(NamedTuple):
+    """The header of a message as a value; two are equal only when every bit is equal."""
 
     sec: int
     nanosec: int
@@ -36,153 +37,165 @@ class Header(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReceivedDetections:
     """
-    One message of detections, as it arrived.
+    One message of detections.
 
-    :ivar header: of the array.
-    :ivar strays: headers of single detections that differ from the array's.
-    :ivar latency: seconds from the stamp to the arrival.
+    :ivar header: the header of the array.
+    :ivar mismatched_headers: headers of single detections that differ from the array's.
+    :ivar latency: seconds from the stamp of the image to the arrival of the message.
     """
 
-    header: Header
-    strays: tuple[Header, ...]
+    header: HeaderKey
+    mismatched_headers: tuple[HeaderKey, ...]
     detections: Detections
     latency: float
 
 
 @dataclass
-class Record:
+class Recording:
     """
-    All that a listener heard.
+    All that a listener received.
 
-    :ivar truths: the objects in each image sent, by the image's header, in order.
-    :ivar answers: in the order of arrival.
-    :ivar frames: the node's own account, as its diagnostics tell it.
-    :ivar stages: the node's own latencies, 'p50 / p95 / p99' in milliseconds, by stage.
+    :ivar ground_truth: the objects in each sent image, by the image's header, in order.
+    :ivar received: the messages of detections, in the order of arrival.
+    :ivar frame_diagnostics: the node's newest counts of frames, as its diagnostics report them.
+    :ivar latencies: the node's newest latencies: 'p50 / p95 / p99' in milliseconds, by stage.
     """
 
-    truths: dict[Header, Detections] = field(default_factory=dict)
-    answers: list[Answer] = field(default_factory=list)
-    frames: Mapping[str, str] = field(default_factory=dict)
-    stages: Mapping[str, str] = field(default_factory=dict)
+    ground_truth: dict[HeaderKey, Detections] = field(default_factory=dict)
+    received: list[ReceivedDetections] = field(default_factory=list)
+    frame_diagnostics: Mapping[str, str] = field(default_factory=dict)
+    latencies: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def settled(self) -> bool:
-        """Whether nothing is under way: no frame, no answer, no truth about an answered image."""
-        return (self.frames.get('in_flight') == '0'
-                and self.frames.get('published') == str(len(self.answers))
-                and all(answer.header in self.truths for answer in self.answers))
+    def complete(self) -> bool:
+        """Whether no frame is in flight, and no message is still to arrive."""
+        return (self.frame_diagnostics.get('in_flight') == '0'
+                and self.frame_diagnostics.get('published') == str(len(self.received))
+                and all(message.header in self.ground_truth for message in self.received))
 
     @property
     def sent(self) -> int:
-        """Images sent since the first that was answered: before, the nodes had yet to meet."""
-        first = self.answers[0].header if self.answers else Header(0, 0, '')
-        return sum(header[:2] >= first[:2] for header in self.truths)
+        """
+        Number of images that were sent, counted from the first one with detections.
+
+        Earlier images were sent before the nodes had discovered each other.
+        """
+        first = self.received[0].header if self.received else HeaderKey(0, 0, '')
+        return sum(header[:2] >= first[:2] for header in self.ground_truth)
 
 
 @dataclass(frozen=True)
-class Run:
+class RunResult:
     """
-    One run, judged.
+    The result of one run.
 
-    :ivar encoding: of the camera's images.
-    :ivar counts: rows of the table that count frames.
-    :ivar stages: 'p50 / p95 / p99' in milliseconds, by stage.
-    :ivar precision: at IoU 0.5, over all answered images; nan without detections.
-    :ivar recall: likewise; nan without objects.
-    :ivar faults: broken promises, one sentence each.
+    :ivar encoding: pixel format of the camera's images.
+    :ivar counts: the rows of the table that count frames.
+    :ivar latencies: 'p50 / p95 / p99' in milliseconds, by stage.
+    :ivar precision: at IoU 0.5, over all processed images; nan without detections.
+    :ivar recall: at IoU 0.5, over all processed images; nan without objects.
+    :ivar problems: one sentence each; empty when the run passed.
     """
 
     encoding: str
     counts: Mapping[str, int]
-    stages: Mapping[str, str]
+    latencies: Mapping[str, str]
     precision: float
     recall: float
-    faults: tuple[str, ...]
+    problems: tuple[str, ...]
 
 
-def judge(encoding: str, record: Record, measured: Sequence[Answer],
-          stages: Mapping[str, str]) -> Run:
+def summarise(encoding: str, recording: Recording, measured: Sequence[ReceivedDetections],
+              latencies: Mapping[str, str]) -> RunResult:
     """
-    Sum up what was heard.
+    Return the result of a run.
 
-    :param measured: the answers whose latency counts: those after the warm-up.
-    :param stages: the node's own latencies at the end of the measurement.
+    :param measured: the messages that count for the end-to-end latency: those after the warm-up.
+    :param latencies: the node's own latencies at the end of the measurement.
     """
-    known = [answer for answer in record.answers if answer.header in record.truths]
-    score = rates([answer.detections for answer in known],
-                  [record.truths[answer.header] for answer in known])
-    account = {fate: int(record.frames.get(fate, 0)) for fate in FATES}
-    counts = {'sent by the camera': record.sent,
-              'overtaken on the way': max(record.sent - account['received'], 0), **account,
-              'detections': sum(len(answer.detections) for answer in record.answers)}
-    return Run(encoding, counts, {**stages, 'end to end': _spread(measured)}, score.precision,
-               score.recall, tuple(_faults(record, account, score.recall)))
+    known = [message for message in recording.received
+             if message.header in recording.ground_truth]
+    score = precision_recall([message.detections for message in known],
+                             [recording.ground_truth[message.header] for message in known])
+    node_counts = {name: int(recording.frame_diagnostics.get(name, 0)) for name in COUNT_NAMES}
+    counts = {'sent by the camera': recording.sent,
+              'dropped in transport': max(recording.sent - node_counts['received'], 0),
+              **node_counts,
+              'detections': sum(len(message.detections) for message in recording.received)}
+    return RunResult(encoding, counts, {**latencies, 'end to end': _percentiles(measured)},
+                     score.precision, score.recall,
+                     tuple(_problems(recording, node_counts, score.recall)))
 
 
-def table(runs: Sequence[Run]) -> str:
-    """Lay the runs side by side."""
+def format_table(runs: Sequence[RunResult]) -> str:
+    """Return the table of the runs, one column each."""
     rows = [['', *(run.encoding for run in runs)], ['frames', *('' for _ in runs)]]
     rows += [[f'  {name}', *(str(run.counts[name]) for run in runs)] for name in runs[0].counts]
     rows += [['latency in ms', *('p50 / p95 / p99' for _ in runs)]]
-    rows += [[f'  {stage}', *(run.stages.get(stage, '-') for run in runs)]
-             for stage in dict.fromkeys(stage for run in runs for stage in run.stages)]
+    rows += [[f'  {stage}', *(run.latencies.get(stage, '-') for run in runs)]
+             for stage in dict.fromkeys(stage for run in runs for stage in run.latencies)]
     rows += [['against the exact boxes, IoU 0.5', *('' for _ in runs)],
              ['  precision', *(f'{run.precision:.3f}' for run in runs)],
              ['  recall', *(f'{run.recall:.3f}' for run in runs)]]
     widths = [max(map(len, column)) for column in zip(*rows)]
-    return '\n'.join(_line(row, widths) for row in rows)
+    return '\n'.join(_format_row(row, widths) for row in rows)
 
 
-def _spread(answers: Sequence[Answer]) -> str:
-    if not answers:
+def _percentiles(messages: Sequence[ReceivedDetections]) -> str:
+    if not messages:
         return '-'
-    spread = 1000 * np.percentile([answer.latency for answer in answers], (50, 95, 99))
-    return ' / '.join(f'{value:.2f}' for value in spread)
+    percentiles = 1000 * np.percentile([message.latency for message in messages], (50, 95, 99))
+    return ' / '.join(f'{value:.2f}' for value in percentiles)
 
 
-def _faults(record: Record, account: Mapping[str, int], recall: float) -> Iterator[str]:
-    """Tell which promises were broken."""
-    if not any(len(answer.detections) for answer in record.answers):
-        yield (f'nothing was detected: {record.sent} images sent, '
-               f'{len(record.answers)} answered')
+def _problems(
+    recording: Recording, node_counts: Mapping[str, int], recall: float,
+) -> Iterator[str]:
+    """Yield the problems of a run."""
+    if not any(len(message.detections) for message in recording.received):
+        yield (f'nothing was detected: {recording.sent} images sent, '
+               f'{len(recording.received)} messages received')
         return
-    yield from _header_faults(record)
-    yield from _account_faults(record, account)
-    if not recall >= LEAST_RECALL:  # nor is nan enough, the recall of no objects
-        yield f'recall is {recall:.3f}: expected at least {LEAST_RECALL}'
+    yield from _header_problems(recording)
+    yield from _count_problems(recording, node_counts)
+    if not recall >= MIN_RECALL:  # also reports nan, the recall without objects
+        yield f'recall is {recall:.3f}; accepted: at least {MIN_RECALL}'
 
 
-def _header_faults(record: Record) -> Iterator[str]:
-    headers = [answer.header for answer in record.answers]
-    unknown = [header for header in headers if header not in record.truths]
+def _header_problems(recording: Recording) -> Iterator[str]:
+    headers = [message.header for message in recording.received]
+    unknown = [header for header in headers if header not in recording.ground_truth]
     if unknown:
-        yield f'{len(unknown)} answers have a header that no image had, such as {unknown[0]}'
-    strays = [stray for answer in record.answers for stray in answer.strays]
-    if strays:
-        yield f'{len(strays)} detections have a header unlike their image, such as {strays[0]}'
-    swapped = [later for earlier, later in pairwise(headers) if later[:2] <= earlier[:2]]
-    if swapped:
-        yield f'{len(swapped)} answers came out of order, first the one of {swapped[0]}'
+        yield f'{len(unknown)} messages have a header that no image had, such as {unknown[0]}'
+    mismatched = [header for message in recording.received
+                  for header in message.mismatched_headers]
+    if mismatched:
+        yield (f'{len(mismatched)} detections have another header than their image, such as '
+               f'{mismatched[0]}')
+    unordered = [later for earlier, later in pairwise(headers) if later[:2] <= earlier[:2]]
+    if unordered:
+        yield f'{len(unordered)} messages came out of order, first that of {unordered[0]}'
 
 
-def _account_faults(record: Record, account: Mapping[str, int]) -> Iterator[str]:
-    if not record.frames:
-        yield 'the node never reported after the last image'
+def _count_problems(recording: Recording, node_counts: Mapping[str, int]) -> Iterator[str]:
+    if not recording.frame_diagnostics:
+        yield 'the node sent no diagnostics after the last image'
         return
-    flying = int(record.frames['in_flight'])
-    if account['failed']:
-        yield f'{account["failed"]} frames failed: {record.frames["last_error"]}'
-    if flying:
-        yield f'{flying} frames never came to an end'
-    if account['received'] != sum(account[fate] for fate in FATES[1:]) + flying:
-        yield f'the account of the node does not add up: {account}, in flight {flying}'
-    if account['published'] != len(record.answers):
-        yield (f'the node published {account["published"]} times, '
-               f'{len(record.answers)} answers arrived')
+    in_flight = int(recording.frame_diagnostics['in_flight'])
+    if node_counts['failed']:
+        yield (f'{node_counts["failed"]} frames failed: '
+               f'{recording.frame_diagnostics["last_error"]}')
+    if in_flight:
+        yield f'{in_flight} frames were never finished'
+    if node_counts['received'] != sum(node_counts[name] for name in COUNT_NAMES[1:]) + in_flight:
+        yield f"the node's counts do not add up: {node_counts}, in flight {in_flight}"
+    if node_counts['published'] != len(recording.received):
+        yield (f'the node published {node_counts["published"]} messages, '
+               f'{len(recording.received)} were received')
 
 
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+def _format_row(row: Sequence[str], widths: Sequence[int]) -> str:
     cells = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))
     return '  '.join([row[0].ljust(widths[0]), *cells]).rstrip()

@@ -1,10 +1,11 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Solids that a ray can hit, for the demo's scenes.
+Shapes for the ray tracer of the demo's scenes.
 
-Each shape lies around the origin of its own axes, z upwards. Points and directions are float32
-arrays of shape (3, N), or (3, 1) where one serves all; lengths are in whatever unit they come in.
+Each shape lies around the origin of its own axes, with z upwards. Points and directions are
+float32 arrays of shape (3, N), or (3, 1) for one that all rays share. All lengths have the same
+unit, which may be any.
 """
 
 from __future__ import annotations
@@ -22,47 +23,51 @@ MISS = np.float32(np.inf)
 
 
 class Shape(Protocol):
-    """What the renderer asks of a shape."""
+    """The interface of a shape to the renderer."""
 
     @property
-    def half(self) -> tuple[float, float, float]:
-        """Half of its extent along its own axes."""
+    def half_extent(self) -> tuple[float, float, float]:
+        """Half of the shape's extent along its own axes."""
         ...
 
-    def enter(self, origin: Vectors, direction: Vectors) -> NDArray[np.float32]:
-        """Distance to where each ray enters, float32 of shape (N,); infinite where it misses."""
+    def intersect(self, origin: Vectors, direction: Vectors) -> NDArray[np.float32]:
+        """
+        Return where each ray enters the shape.
+
+        :returns: (N,), multiples of the ray's direction; infinite for rays that miss.
+        """
         ...
 
     def normal(self, points: Vectors) -> Vectors:
-        """Unit vectors outwards at points of the surface; edges are a little rounded."""
+        """Return outward unit vectors at points of the surface; edges are slightly rounded."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Polyhedron:
     """
-    A convex body between planes, `normals @ point <= offsets`.
+    A convex body between planes: all points with `normals @ point <= offsets`.
 
     :ivar normals: unit vectors, float32 of shape (K, 3).
     :ivar offsets: float32 of shape (K,).
-    :ivar half: half of its extent along its own axes.
-    :ivar bevel: how far from an edge the surface begins to bend.
+    :ivar half_extent: half of its extent along its own axes.
+    :ivar bevel: distance from an edge at which the surface begins to bend.
     """
 
     normals: NDArray[np.float32]
     offsets: NDArray[np.float32]
-    half: tuple[float, float, float]
+    half_extent: tuple[float, float, float]
     bevel: float
 
     @classmethod
-    def box(cls, half: tuple[float, float, float], bevel: float) -> Polyhedron:
-        """Six faces; first +x, +y, +z, then the opposite ones."""
+    def box(cls, half_extent: tuple[float, float, float], bevel: float) -> Polyhedron:
+        """Create a box; its planes are +x, +y, +z, then the opposite ones."""
         normals = np.concatenate([np.eye(3), -np.eye(3)]).astype(np.float32)
-        return cls(normals, np.array([*half, *half], np.float32), half, bevel)
+        return cls(normals, np.array([*half_extent, *half_extent], np.float32), half_extent, bevel)
 
     @classmethod
     def pyramid(cls, radius: float, height: float, bevel: float) -> Polyhedron:
-        """Four sides on a square of side 2 * radius."""
+        """Create a pyramid with four sides, on a square of side 2 * radius."""
         side = np.hypot(height, radius)
         out, up = height / side, radius / side
         normals = np.array([
@@ -71,18 +76,18 @@ class Polyhedron:
         return cls(normals, np.array([*sides, height / 2], np.float32),
                    (radius, radius, height / 2), bevel)
 
-    def enter(self, origin: Vectors, direction: Vectors) -> NDArray[np.float32]:
-        """Do `Shape.enter`."""
+    def intersect(self, origin: Vectors, direction: Vectors) -> NDArray[np.float32]:
+        """Return where each ray enters the shape; see `Shape.intersect`."""
         speed = self.normals @ direction
         gap = self.offsets[:, None] - self.normals @ origin
         with np.errstate(divide='ignore', invalid='ignore'):
-            reach = gap / speed
-        entry = np.where(speed < 0, reach, -MISS).max(axis=0)
-        leave = np.where(speed > 0, reach, MISS).min(axis=0)
-        return _first(entry, leave)
+            distance = gap / speed
+        entry = np.where(speed < 0, distance, -MISS).max(axis=0)
+        leave = np.where(speed > 0, distance, MISS).min(axis=0)
+        return _hits(entry, leave)
 
     def normal(self, points: Vectors) -> Vectors:
-        """Do `Shape.normal`."""
+        """Return outward unit vectors; see `Shape.normal`."""
         depth = self.normals @ points - self.offsets[:, None]
         return _unit(self.normals.T @ np.exp(np.minimum(depth / self.bevel, 0)))
 
@@ -90,10 +95,11 @@ class Polyhedron:
 @dataclass(frozen=True)
 class Frustum:
     """
-    A round body on the z axis: a cylinder when both radii are equal, a cone when the top is small.
+    A round body on the z axis: a cylinder if both radii are equal, a cone if the top is small.
 
-    :ivar bottom: radius at z = -height / 2; `top` at height / 2.
-    :ivar bevel: how far from an edge the surface begins to bend.
+    :ivar bottom: radius at z = -height / 2.
+    :ivar top: radius at z = height / 2.
+    :ivar bevel: distance from an edge at which the surface begins to bend.
     """
 
     bottom: float
@@ -102,14 +108,14 @@ class Frustum:
     bevel: float
 
     @property
-    def half(self) -> tuple[float, float, float]:
+    def half_extent(self) -> tuple[float, float, float]:
         """Half of its extent along its own axes."""
         radius = max(self.bottom, self.top)
         return radius, radius, self.height / 2
 
-    def enter(self, origin: Vectors, direction: Vectors) -> NDArray[np.float32]:
-        """Do `Shape.enter`."""
-        entry, leave = _between(origin[2], direction[2], self.height / 2)
+    def intersect(self, origin: Vectors, direction: Vectors) -> NDArray[np.float32]:
+        """Return where each ray enters the shape; see `Shape.intersect`."""
+        entry, leave = _slab(origin[2], direction[2], self.height / 2)
         # |(x, y)|^2 = radius(z)^2 along the ray is a * t^2 + 2 * b * t + c = 0.
         slope = np.float32(self._slope)
         radius, widening = self._radius(origin[2]), slope * direction[2]
@@ -117,15 +123,15 @@ class Frustum:
         b = origin[0] * direction[0] + origin[1] * direction[1] - radius * widening
         c = origin[0] ** 2 + origin[1] ** 2 - radius ** 2
         with np.errstate(divide='ignore', invalid='ignore'):
-            root = np.sqrt(b * b - a * c)  # not a number: the ray misses, as comparisons are False
+            root = np.sqrt(b * b - a * c)  # nan for rays that miss: every comparison is False
             one, other = (-b - root) / a, (-b + root) / a
-        # a < 0: the ray is steeper than the side and crosses it once, in or out.
+        # a < 0: the ray is steeper than the side and crosses it once, inwards or outwards.
         side_entry = np.where(a > 0, one, np.where(widening > 0, one, -MISS))
         side_leave = np.where(a > 0, other, np.where(widening > 0, MISS, other))
-        return _first(np.maximum(entry, side_entry), np.minimum(leave, side_leave))
+        return _hits(np.maximum(entry, side_entry), np.minimum(leave, side_leave))
 
     def normal(self, points: Vectors) -> Vectors:
-        """Do `Shape.normal`."""
+        """Return outward unit vectors; see `Shape.normal`."""
         rho = _length(points[0], points[1]) + np.float32(1e-9)
         steep = np.float32(np.hypot(1, self._slope))
         side = np.exp(np.minimum((rho - self._radius(points[2])) / steep / self.bevel, 0))
@@ -151,21 +157,21 @@ class Ball:
     radius: float
 
     @property
-    def half(self) -> tuple[float, float, float]:
+    def half_extent(self) -> tuple[float, float, float]:
         """Half of its extent along its own axes."""
         return self.radius, self.radius, self.radius
 
-    def enter(self, origin: Vectors, direction: Vectors) -> NDArray[np.float32]:
-        """Do `Shape.enter`."""
+    def intersect(self, origin: Vectors, direction: Vectors) -> NDArray[np.float32]:
+        """Return where each ray enters the shape; see `Shape.intersect`."""
         a = _dot(direction, direction)
         b = _dot(origin, direction)
         c = _dot(origin, origin) - np.float32(self.radius ** 2)
         with np.errstate(invalid='ignore'):
             root = np.sqrt(b * b - a * c)
-        return _first((-b - root) / a, (-b + root) / a)
+        return _hits((-b - root) / a, (-b + root) / a)
 
     def normal(self, points: Vectors) -> Vectors:
-        """Do `Shape.normal`."""
+        """Return outward unit vectors; see `Shape.normal`."""
         return _unit(points)
 
 
@@ -174,7 +180,7 @@ class Ring:
     """
     A torus around the z axis.
 
-    :ivar radius: of the circle in the middle of the tube.
+    :ivar radius: radius of the circle in the middle of the tube.
     :ivar tube: radius of the tube.
     """
 
@@ -182,58 +188,59 @@ class Ring:
     tube: float
 
     @property
-    def half(self) -> tuple[float, float, float]:
+    def half_extent(self) -> tuple[float, float, float]:
         """Half of its extent along its own axes."""
         return self.radius + self.tube, self.radius + self.tube, self.tube
 
-    def enter(self, origin: Vectors, direction: Vectors) -> NDArray[np.float32]:
-        """Do `Shape.enter`."""
-        near, far = _between(origin[2], direction[2], self.tube)
+    def intersect(self, origin: Vectors, direction: Vectors) -> NDArray[np.float32]:
+        """Return where each ray enters the shape, by sphere tracing; see `Shape.intersect`."""
+        near, far = _slab(origin[2], direction[2], self.tube)
         length = np.sqrt(_dot(direction, direction))
         count = np.broadcast_shapes(near.shape, length.shape, origin[0].shape)
         hit = np.full(count, MISS)
-        # Only rays that pass through the cylinder around the ring are worth following.
+        # Only rays that hit the cylinder around the ring are traced.
         hull = Frustum(self.radius + self.tube, self.radius + self.tube, 2 * self.tube, 1.0)
-        start = hull.enter(origin, direction)
+        start = hull.intersect(origin, direction)
         rays = np.flatnonzero(np.isfinite(start))
         if rays.size == 0:
             return hit
         origin, direction = (np.broadcast_to(v, (3, *count))[:, rays] for v in (origin, direction))
         length, far = (np.broadcast_to(v, count)[rays] for v in (length, far))
-        reach = start[rays]
-        for _ in range(_STEPS):
-            reach = reach + self._gap(origin + reach * direction) / length
-        close = self._gap(origin + reach * direction) < np.float32(0.02 * self.tube)
-        close &= reach <= far + np.float32(1e-3)
-        hit[rays[close]] = reach[close]
+        distance = start[rays]
+        for _ in range(_TRACING_STEPS):
+            distance = distance + self._gap(origin + distance * direction) / length
+        close = self._gap(origin + distance * direction) < np.float32(0.02 * self.tube)
+        close &= distance <= far + np.float32(1e-3)
+        hit[rays[close]] = distance[close]
         return hit
 
     def normal(self, points: Vectors) -> Vectors:
-        """Do `Shape.normal`."""
+        """Return outward unit vectors; see `Shape.normal`."""
         rho = _length(points[0], points[1]) + np.float32(1e-9)
         out = 1 - np.float32(self.radius) / rho
         return _unit(np.stack([points[0] * out, points[1] * out, points[2]]))
 
     def _gap(self, points: Vectors) -> Any:
+        """Return the distance of points to the surface; negative inside."""
         aside = _length(points[0], points[1]) - np.float32(self.radius)
         return _length(aside, points[2]) - np.float32(self.tube)
 
 
-_STEPS = 14
-"""Steps along a ray to a ring, each as long as the gap: enough but for rays that graze it."""
+_TRACING_STEPS = 14
+"""Steps along a ray to a ring, each as long as the gap; too few only for rays that graze it."""
 
 
-def _between(
+def _slab(
     origin: NDArray[np.float32], direction: NDArray[np.float32], limit: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Where rays enter and leave the layer from -limit to limit."""
+    """Return where rays enter and leave the layer from -limit to limit."""
     with np.errstate(divide='ignore', invalid='ignore'):
         one, other = (-limit - origin) / direction, (limit - origin) / direction
     return np.minimum(one, other), np.maximum(one, other)
 
 
-def _first(entry: NDArray[np.float32], leave: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Keep the entries of rays that enter, ahead, before they leave."""
+def _hits(entry: NDArray[np.float32], leave: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the entries that are ahead and before the exit; `MISS` for the other rays."""
     with np.errstate(invalid='ignore'):
         hits = (entry < leave) & (entry > 0)
     return np.where(hits, entry, MISS).astype(np.float32, copy=False)
@@ -244,7 +251,7 @@ def _dot(a: Vectors, b: Vectors) -> Any:
 
 
 def _length(x: NDArray[np.float32], y: NDArray[np.float32]) -> Any:
-    # Faster than np.hypot, which minds overflow.
+    # Faster than np.hypot, which also avoids overflow.
     return np.sqrt(x * x + y * y)
 
 

@@ -1,3 +1,3 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The border to ROS 2: messages, parameters, QoS, diagnostics, lifecycle."""
+"""The border to ROS 2: the lifecycle node, its parameters, diagnostics and topics."""

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One camera's way through the node: message, frame, pool, detections, messages."""
+"""Process the images of one camera: from a message to a frame, the pool, and the outputs."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Header
 
 from fcos_ros.backends import ModelInfo
-from fcos_ros.core.decode import Criteria
+from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Detections
-from fcos_ros.core.frame import FrameError
-from fcos_ros.core.selection import judge_again
+from fcos_ros.core.errors import FrameError
+from fcos_ros.core.selection import reapply_criteria
 from fcos_ros.core.tracking import Tracker
-from fcos_ros.node.criteria import to_criteria, to_tracker_settings
-from fcos_ros.node.diagnostics import CameraHealth
-from fcos_ros.node.images import Source
-from fcos_ros.node.inlet import Inlet
-from fcos_ros.node.legend import Editions
-from fcos_ros.node.outlet import Finding
-from fcos_ros.node.outlets import Outlets
-from fcos_ros.node.settings import Settings
-from fcos_ros.node.stamps import Stamps, seconds_of
-from fcos_ros.runtime.lane import Books, Lane, Outcome
+from fcos_ros.node.health import CameraHealth
+from fcos_ros.node.input.images import Source
+from fcos_ros.node.input.stamps import StampChecker, to_seconds
+from fcos_ros.node.input.subscription import CameraSubscription
+from fcos_ros.node.output.outputs import CameraOutputs
+from fcos_ros.node.output.publisher import FrameDetections
+from fcos_ros.node.output.vision_info import VersionCounter
 from fcos_ros.runtime.pool import Pool
+from fcos_ros.runtime.statistics import FrameStatistics
+from fcos_ros.runtime.streams import Outcome, Stream
+from fcos_ros.settings.criteria import to_criteria, to_tracker_settings
+from fcos_ros.settings.schema import Settings
 
 
 @dataclass(frozen=True)
-class Terms:
+class ActiveCriteria:
     """
-    How frames are judged from some moment on; they change at once or not at all.
+    Settings and the criteria made of them; they are replaced together.
 
-    :ivar wanted: what is to be published.
-    :ivar decoded: what the pool is asked for; tracking continues tracks with less.
+    :ivar wanted: the criteria for publishing.
+    :ivar decoded: the criteria for decoding; tracking also needs lower scores.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -45,18 +46,18 @@ class Terms:
     decoded: Criteria = field(default_factory=Criteria)
 
     @classmethod
-    def of(cls, settings: Settings, model: ModelInfo) -> Terms:
-        """Read them off the settings; raises ValueError when they ask for what is not there."""
+    def of(cls, settings: Settings, model: ModelInfo) -> ActiveCriteria:
+        """Convert settings; raise ValueError if they name classes that the model lacks."""
         wanted = to_criteria(settings, model)
-        less = wanted.lowered(settings.track_threshold) if settings.track else wanted
-        return cls(settings, wanted, less)
+        decoded = wanted.lowered(settings.track_threshold) if settings.track else wanted
+        return cls(settings, wanted, decoded)
 
 
 class Camera:
     """
-    A camera of the node, whose account goes on however often the node is started and halted.
+    One camera of the node. Its statistics continue when the node is deactivated and activated.
 
-    :param name: what its topics are below; empty for the only camera of a node.
+    :param name: prefix of its topics; empty for the only camera of a node.
     """
 
     def __init__(self, node: LifecycleNode, name: str, settings: Settings) -> None:
@@ -64,97 +65,99 @@ class Camera:
         self._name = name
         self._settings = settings
         self._topic = f'{name}/image' if name else 'image'
-        self._books = Books()
-        self._reported = self._books.ledger.account()
-        self._stamps = Stamps(node.get_clock())
-        self._oddities = self._stamps.oddities
+        self._statistics = FrameStatistics()
+        self._reported_counts = self._statistics.counts()
+        self._stamps = StampChecker(node.get_clock())
+        self._reported_stamps = self._stamps.odd_stamps
         self._last_image = monotonic()
-        self._terms = Terms()
+        self._active = ActiveCriteria()
         self._tracker = Tracker()
-        self._editions = Editions()
+        self._versions = VersionCounter()
         self._model: ModelInfo | None = None
-        self._outlets: Outlets | None = None
+        self._outputs: CameraOutputs | None = None
         self._pool: Pool | None = None
-        self._lane: Lane[Header] | None = None
-        self._inlet: Inlet | None = None
+        self._stream: Stream[Header] | None = None
+        self._subscription: CameraSubscription | None = None
 
     def open(self, model: ModelInfo) -> None:
         """
-        Make the publishers.
+        Create the publishers.
 
-        :raises ValueError: when the settings ask for what the model does not have.
+        :raises ValueError: the settings name classes that the model lacks, or the user's
+            `qos_overrides` are not accepted.
         """
         to_criteria(self._settings, model)
         prefix = f'~/{self._name}/' if self._name else '~/'
         self._model = model
-        self._outlets = Outlets(self._node, prefix, model, self._editions)
+        self._outputs = CameraOutputs(self._node, prefix, model, self._versions)
 
     def start(self, pool: Pool) -> None:
-        """Subscribe, and work on what comes."""
-        self._pool, self._lane = pool, pool.lane(
-            partial(self._deliver, pool), self._books)
+        """Subscribe to the images, and submit them to the pool."""
+        self._pool = pool
+        self._stream = pool.open_stream(partial(self._deliver, pool), self._statistics)
         self.apply(self._settings)
         self._last_image = monotonic()
-        self._inlet = Inlet(self._node, self._topic, self._settings.transport,
-                            self._settings.reliability, self._receive)
+        self._subscription = CameraSubscription(
+            self._node, self._topic, self._settings.transport, self._settings.reliability,
+            self._receive)
 
     def apply(self, settings: Settings) -> None:
-        """Let the frames to come be judged by these settings."""
+        """Use these settings from now on, also for frames in work."""
         self._settings = settings
-        if self._lane is None:
+        if self._stream is None:
             return
         assert self._model is not None
-        assert self._outlets is not None
-        self._terms = terms = Terms.of(settings, self._model)
+        assert self._outputs is not None
+        self._active = active = ActiveCriteria.of(settings, self._model)
         self._tracker.settings = to_tracker_settings(settings)
-        self._lane.criteria, self._lane.weight = terms.decoded, settings.weight
-        self._outlets.apply(settings, terms.decoded)
+        self._stream.criteria, self._stream.weight = active.decoded, settings.weight
+        self._outputs.apply(settings, active.decoded)
 
-    def halt(self) -> None:
-        """Unsubscribe; what is in the pool still comes out."""
-        if self._inlet is not None:
-            self._inlet.close()
-            self._inlet = None
+    def unsubscribe(self) -> None:
+        """Stop receiving images."""
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
 
-    def leave(self) -> None:
-        """Forget the pool, which has stopped."""
-        self._pool = self._lane = None
+    def leave_pool(self) -> None:
+        """Forget the pool after it has stopped."""
+        self._pool = self._stream = None
 
     def close(self) -> None:
-        """Give back the publishers."""
-        if self._outlets is not None:
-            self._outlets.close()
-            self._outlets = self._model = None
+        """Destroy the publishers."""
+        if self._outputs is not None:
+            self._outputs.close()
+            self._outputs = self._model = None
 
     def health(self) -> CameraHealth:
-        """Tell how it does, and what has happened since it was last asked."""
-        before, self._reported = self._reported, self._books.ledger.account()
-        odd_before, self._oddities = self._oddities, self._stamps.oddities
-        topic = self._node.resolve_topic_name(self._topic)
+        """Return its state, with the counts of the last call."""
+        counts_before, self._reported_counts = self._reported_counts, self._statistics.counts()
+        stamps_before, self._reported_stamps = self._reported_stamps, self._stamps.odd_stamps
         return CameraHealth(
-            name=self._name, link=self._inlet.link() if self._inlet else None, topic=topic,
+            name=self._name, topic=self._node.resolve_topic_name(self._topic),
+            subscription=self._subscription.status() if self._subscription else None,
             silence=monotonic() - self._last_image, max_age=self._settings.max_age,
-            before=before, account=self._reported,
-            odd_before=odd_before, oddities=self._oddities,
-            latencies=self._books.latencies.percentiles())
+            counts_before=counts_before, counts=self._reported_counts,
+            odd_stamps_before=stamps_before, odd_stamps=self._reported_stamps,
+            latencies=self._statistics.percentiles())
 
     def _receive(self, source: Source, message: Any) -> None:
         self._last_image = monotonic()
-        self._books.ledger.enter()
+        self._statistics.count_received()
         header = source.header(message)
-        self._stamps.judge(header.stamp)
+        self._stamps.check(header.stamp)
         if self._expired(header):
-            self._books.ledger.expire()
+            self._statistics.count_expired()
             return
         try:
             frame = source.read(message)
         except FrameError as error:
-            self._lose(error)
-            self._books.ledger.fail(error)
+            self._log_failure(error)
+            self._statistics.count_failed(error)
             return
         assert self._pool is not None
-        assert self._lane is not None
-        self._pool.submit(self._lane, frame, header, partial(self._expired, header))
+        assert self._stream is not None
+        self._pool.submit(self._stream, frame, header, partial(self._expired, header))
 
     def _expired(self, header: Header) -> bool:
         limit = self._settings.max_age
@@ -164,31 +167,31 @@ class Camera:
         return age is not None and age > limit
 
     def _deliver(self, pool: Pool, outcome: Outcome[Header]) -> None:
-        result, header = outcome.result, outcome.job.ticket
+        result, header = outcome.result, outcome.job.context
         if result is None:
-            self._lose(outcome.error)
+            self._log_failure(outcome.error)
             return
-        # A worker that hung when the node was halted may be done when it runs again.
-        if pool is not self._pool or self._outlets is None:
-            raise TimeoutError('done only after the node was deactivated')
-        found = self._judged(result.detections, outcome)
-        self._outlets.publish(Finding.of(outcome, result.times, found))
+        # A hung worker may finish a frame after the node was deactivated and activated again.
+        if pool is not self._pool or self._outputs is None:
+            raise TimeoutError('finished only after the node was deactivated')
+        found = self._select(result.detections, outcome)
+        self._outputs.publish(FrameDetections.of(outcome, result.times, found))
         age = self._stamps.plausible_age(header.stamp)
         if age is not None:
-            self._books.latencies.add(age=age)
+            self._statistics.add_times(age=age)
 
-    def _judged(self, found: Detections, outcome: Outcome[Header]) -> Detections:
-        """Judge what was found by what holds now, and number the objects where that is wanted."""
-        terms, job = self._terms, outcome.job
-        if outcome.criteria is not terms.decoded:
-            found = judge_again(found, terms.decoded, job.frame.size)
-        if not terms.settings.track:
+    def _select(self, found: Detections, outcome: Outcome[Header]) -> Detections:
+        """Return the detections that the present criteria accept; track them if it is on."""
+        active, job = self._active, outcome.job
+        if outcome.criteria is not active.decoded:
+            found = reapply_criteria(found, active.decoded, job.frame.size)
+        if not active.settings.track:
             return found
-        # A camera without stamps is tracked by the time of arrival.
-        seconds = seconds_of(job.ticket.stamp) or job.arrived
-        return self._tracker.update(found, seconds, terms.wanted)
+        # Images without a stamp are tracked by their time of arrival.
+        seconds = to_seconds(job.context.stamp) or job.arrived
+        return self._tracker.update(found, seconds, active.wanted)
 
-    def _lose(self, error: Exception | None) -> None:
-        place = f' of {self._name}' if self._name else ''
+    def _log_failure(self, error: Exception | None) -> None:
+        camera = f' of {self._name}' if self._name else ''
         self._node.get_logger().error(
-            f'a frame{place} is lost: {error}', throttle_duration_sec=1.0)
+            f'a frame{camera} failed: {error}', throttle_duration_sec=1.0)

@@ -1,84 +1,37 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How the node does, in the words of `/diagnostics` (REP 107): what is wrong comes first."""
+"""Convert the health of the node to `/diagnostics` (REP 107); the worst problem comes first."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
-from fcos_ros.backends import ModelInfo
-from fcos_ros.node.inlet import Link
-from fcos_ros.node.stamps import EXPIRING, REMEDIES
-from fcos_ros.runtime.statistics import Account, Percentiles
+from fcos_ros.node.health import CameraHealth, NodeHealth
+from fcos_ros.node.input.stamps import EXPIRING, REMEDIES
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
-SILENCE = 2.0
-"""Seconds without an image that are worth a warning: slower cameras than 0.5 Hz are rare."""
+MAX_SILENCE = 2.0
+"""Seconds without an image before a warning: cameras slower than 0.5 Hz are rare."""
 
-LOSSY = ('it is published best effort, which loses large images unless the process of the camera '
-         'has room for them in shared memory: see config/fastdds_images.xml')
-"""Why a camera may be there and nothing come: nobody can tell that from here."""
-
-
-@dataclass(frozen=True)
-class CameraHealth:
-    """
-    All that is known of one camera at one moment.
-
-    :ivar name: empty for the only camera.
-    :ivar topic: the resolved name of the image topic.
-    :ivar link: how its inlet is connected; None while the node is not active.
-    :ivar silence: seconds since the last image, or since activation.
-    :ivar max_age: seconds after which an image expires, 0 for never.
-    :ivar before: the account at the last report.
-    :ivar account: the account now.
-    :ivar odd_before: as `oddities`, at the last report.
-    :ivar oddities: images so far by what is wrong with their stamps; see `stamps`.
-    :ivar latencies: percentiles a stage, in seconds.
-    """
-
-    name: str
-    topic: str
-    link: Link | None
-    silence: float
-    max_age: float
-    before: Account
-    account: Account
-    odd_before: Mapping[str, int]
-    oddities: Mapping[str, int]
-    latencies: Mapping[str, Percentiles]
+BEST_EFFORT_HINT = (
+    'it is published best effort, which loses large images unless the process of the camera has '
+    'room for them in shared memory: see config/fastdds_images.xml')
+"""A likely reason why no image arrives from a running camera; a subscriber cannot detect it."""
 
 
-@dataclass(frozen=True)
-class Health:
-    """
-    All that the node knows of itself at one moment.
-
-    :ivar state: label of the lifecycle state.
-    :ivar fault: why it is not active, empty when nothing went wrong.
-    :ivar model: the loaded model.
-    """
-
-    state: str
-    fault: str
-    model: ModelInfo | None
-    cameras: tuple[CameraHealth, ...]
-
-
-def to_diagnostics(node: str, stamp: Time, health: Health) -> DiagnosticArray:
-    """Say a node's health: for each camera its frames and its latencies, and then the model."""
+def to_diagnostics(node: str, stamp: Time, health: NodeHealth) -> DiagnosticArray:
+    """Return the statuses of a node: frames and latency of each camera, then the model."""
     parts = {}
     for camera in health.cameras:
-        place = f'{camera.name} ' if camera.name else ''
-        parts[f'{place}frames'] = _frames(health, camera)
-        parts[f'{place}latency'] = _latency(camera)
+        prefix = f'{camera.name} ' if camera.name else ''
+        parts[f'{prefix}frames'] = _frames(health, camera)
+        parts[f'{prefix}latency'] = _latency(camera)
     parts['model'] = _model(health)
     for part, status in parts.items():
         status.name = f'{node}: {part}'
@@ -86,55 +39,59 @@ def to_diagnostics(node: str, stamp: Time, health: Health) -> DiagnosticArray:
     return DiagnosticArray(header=Header(stamp=stamp), status=list(parts.values()))
 
 
-def _frames(health: Health, camera: CameraHealth) -> DiagnosticStatus:
-    account, before, link = camera.account, camera.before, camera.link
-    fine = 'publishing' if account.published > before.published else 'waiting for images'
-    level, message = next(_troubles(health, camera), (OK, fine))
+def _frames(health: NodeHealth, camera: CameraHealth) -> DiagnosticStatus:
+    counts, before, subscription = camera.counts, camera.counts_before, camera.subscription
+    published = counts.published - before.published
+    usual = 'publishing' if published else 'waiting for images'
+    level, message = next(_problems(health, camera), (OK, usual))
     values = {
-        'received': account.received, 'published': account.published,
-        'superseded': account.superseded, 'expired': account.expired, 'failed': account.failed,
-        'in_flight': account.in_flight, 'last_error': account.last_error,
-        'published since last report': account.published - before.published,
-        'topic': link.topic if link else camera.topic,
-        'type': link.type_name if link else '', 'reliability': link.reliability if link else '',
-        'publishers': link.publishers if link else 0,
-        **{f'failed: {kind}': count for kind, count in account.errors.items()},
-        **camera.oddities}
+        'received': counts.received, 'published': counts.published,
+        'superseded': counts.superseded, 'expired': counts.expired, 'failed': counts.failed,
+        'in_flight': counts.in_flight, 'last_error': counts.last_error,
+        'published since last report': published,
+        'topic': subscription.topic if subscription else camera.topic,
+        'type': subscription.type_name if subscription else '',
+        'reliability': subscription.reliability if subscription else '',
+        'publishers': subscription.publishers if subscription else 0,
+        **{f'failed: {kind}': count for kind, count in counts.errors.items()},
+        **camera.odd_stamps}
     return _status(level, message, values)
 
 
-def _troubles(health: Health, camera: CameraHealth) -> Iterator[tuple[bytes, str]]:
-    """Tell what is wrong, the gravest first."""
-    account, before, link = camera.account, camera.before, camera.link
-    failed = account.failed - before.failed
-    expired = account.expired - before.expired
-    oddities = Counter(camera.oddities) - Counter(camera.odd_before)
-    level = WARN if account.published > before.published else ERROR
+def _problems(health: NodeHealth, camera: CameraHealth) -> Iterator[tuple[bytes, str]]:
+    """Yield the problems of a camera, the worst first."""
+    counts, before, subscription = camera.counts, camera.counts_before, camera.subscription
+    failed = counts.failed - before.failed
+    expired = counts.expired - before.expired
+    odd_stamps = Counter(camera.odd_stamps) - Counter(camera.odd_stamps_before)
+    level = WARN if counts.published > before.published else ERROR
     if health.fault:
         yield ERROR, f'{health.state}: {health.fault}'
-    if link is None:
-        yield WARN, f'{health.state}: no frames are taken'
+    if subscription is None:
+        yield WARN, f'{health.state}: no images are received'
         return
     if failed:
-        yield level, f'{failed} frames failed since the last report: {account.last_error}'
+        yield level, f'{failed} frames failed since the last report: {counts.last_error}'
     if expired:
-        why = next((f'{oddity}; {REMEDIES[oddity]}' for oddity in EXPIRING if oddities[oddity]),
-                   'if they are not, set the clocks, or use_sim_time for a recording')
-        yield level, (f'{expired} images since the last report were older than the '
-                      f'{camera.max_age:g} s of max_age; {why}')
-    if link.trouble:
-        yield level, link.trouble
-    if account.superseded > before.superseded and account.published == before.published:
-        yield WARN, ('images come in and none is done: a worker loads the model, or works on one '
-                     'image for longer than this report covers')
-    for oddity, remedy in REMEDIES.items():
-        if oddities[oddity]:
-            yield WARN, f'{oddities[oddity]} images since the last report: {oddity}; {remedy}'
-    if not link.publishers:
-        yield WARN, f'nobody publishes {link.topic}: start the camera, or remap image'
-    if camera.silence > SILENCE:
-        doubt = f'; {LOSSY}' if link.reliability == 'best effort' else ''
-        yield WARN, f'no image on {link.topic} for {camera.silence:.0f} s{doubt}'
+        reason = next(
+            (f'{kind}; {REMEDIES[kind]}' for kind in EXPIRING if odd_stamps[kind]),
+            'if they are not, set the clocks, or use_sim_time for a recording')
+        yield level, (f'{expired} images since the last report were older than max_age, '
+                      f'{camera.max_age:g} s; {reason}')
+    if subscription.problem:
+        yield level, subscription.problem
+    if counts.superseded > before.superseded and counts.published == before.published:
+        yield WARN, ('images arrive and none is finished: a worker loads the model, or works on '
+                     'one image for longer than the time between two reports')
+    for kind, remedy in REMEDIES.items():
+        if odd_stamps[kind]:
+            yield WARN, f'{odd_stamps[kind]} images since the last report: {kind}; {remedy}'
+    if not subscription.publishers:
+        yield WARN, (f'there is no publisher on {subscription.topic}: start the camera, or remap '
+                     'image')
+    if camera.silence > MAX_SILENCE:
+        reason = f'; {BEST_EFFORT_HINT}' if subscription.reliability == 'best effort' else ''
+        yield WARN, f'no image on {subscription.topic} for {camera.silence:.0f} s{reason}'
 
 
 def _latency(camera: CameraHealth) -> DiagnosticStatus:
@@ -147,7 +104,7 @@ def _latency(camera: CameraHealth) -> DiagnosticStatus:
     return _status(OK, message, values)
 
 
-def _model(health: Health) -> DiagnosticStatus:
+def _model(health: NodeHealth) -> DiagnosticStatus:
     model = health.model
     if model is None:
         return _status(ERROR if health.fault else WARN, health.fault or 'no model is loaded', {})

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`Settings` as ROS parameters: declared with their limits, changed all or none."""
+"""`Settings` as ROS parameters, with their limits; a change applies to all values or to none."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from rcl_interfaces.msg import (
 )
 from rclpy.node import Node
 
-from fcos_ros.node.settings import Option, Settings
+from fcos_ros.settings.schema import Option, Settings
 
-Views = Mapping[str, Settings]
-"""The settings as each camera sees them, by its name; '' is the only camera of a node."""
+CameraSettings = Mapping[str, Settings]
+"""The settings of each camera, by its name; '' is the only camera of a node."""
 
-Check = Callable[[Views, Views], None]
-"""Called with the old and the new settings; raises ValueError with the reason to refuse."""
+Check = Callable[[CameraSettings, CameraSettings], None]
+"""Called with the old and the new settings; raises ValueError to refuse the change."""
 
 _NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
 
@@ -35,14 +35,16 @@ class Parameters:
     """
     The settings of a node, kept equal to its ROS parameters.
 
-    With several cameras, `front.max_age` is the camera `front`'s own `max_age`. It is not set
-    unless the user does so, and as long as it is not, `max_age` holds for that camera, too.
+    With several cameras, `front.max_age` is the `max_age` of the camera `front`. If it is not set,
+    the camera uses the common `max_age`.
 
-    :param node: where the parameters are declared.
-    :param check: asked before a change is accepted.
-    :param changed: told after it was; when it raises, the change is taken back and it is told
+    :ivar cameras: the settings of each camera.
+
+    :param node: the node that declares the parameters.
+    :param check: called before a change is accepted.
+    :param changed: called after a change. If it raises, the change is undone and it is called
         again.
-    :raises ValueError: when a value is not accepted.
+    :raises ValueError: a value is not accepted.
     """
 
     def __init__(self, node: Node, check: Check, changed: Callable[[], None]) -> None:
@@ -51,7 +53,7 @@ class Parameters:
         self._changed = changed
         known = Settings.options()
         self._values: dict[str, Any] = {
-            name: _declared(node, name, option.default, _descriptor(name, option))
+            name: _declare(node, name, option.default, _descriptor(name, option))
             for name, option in known.items()}
         _refuse(self.settings.complaints())
         names = _checked_names(self.settings.camera_names)
@@ -59,24 +61,24 @@ class Parameters:
             for name, option in known.items():
                 if option.camera:
                     own = f'{camera}.{name}'
-                    self._values[own] = _declared(
+                    self._values[own] = _declare(
                         node, own, None, _own_descriptor(own, name, option))
-        _warn_of_strangers(node, self._values)
-        self.views: Views = _views(names, self._values)
+        _warn_of_unknown(node, self._values)
+        self.cameras: CameraSettings = _camera_settings(names, self._values)
         node.add_on_set_parameters_callback(self._on_set)
 
     @property
     def settings(self) -> Settings:
-        """What holds for the whole node, and for cameras without a setting of their own."""
+        """The common settings: those of the node, and of cameras without their own values."""
         return _common(self._values)
 
     def restore(self) -> None:
-        """Declare anew what rclpy forgot because it was unset, or it could not be set again."""
-        for camera in filter(None, self.views):
+        """Declare parameters again that were unset: rclpy removes their declaration."""
+        for camera in filter(None, self.cameras):
             for name, option in Settings.options().items():
                 own = f'{camera}.{name}'
                 if option.camera and not self._node.has_parameter(own):
-                    # What was given at the start is history.
+                    # Ignore the value given at the start: it was replaced since.
                     self._node.declare_parameter(
                         own, None, _own_descriptor(own, name, option), ignore_override=True)
 
@@ -88,42 +90,42 @@ class Parameters:
                 self._change(changes)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        except Exception as error:  # noqa: BLE001 - a wish that fails must not end the node
-            if self._node.context.ok():  # unless a signal ended ROS 2 meanwhile
+        except Exception as error:  # noqa: BLE001 - a failed change must not end the node
+            if self._node.context.ok():  # else a signal has shut ROS 2 down
                 self._node.get_logger().error(format_exc())
             return SetParametersResult(
                 successful=False, reason=f'{type(error).__name__}: {error}')
         return SetParametersResult(successful=True)
 
     def _change(self, changes: Mapping[str, Any]) -> None:
-        """Take over all changes, or leave everything as it was and raise."""
-        before = self._values, self.views
+        """Apply all changes, or raise and apply none."""
+        before = self._values, self.cameras
         values = {**self._values, **changes}
-        views = _views(tuple(self.views), values)
-        self._check(self.views, views)
-        self._values, self.views = values, views
+        settings_of = _camera_settings(tuple(self.cameras), values)
+        self._check(self.cameras, settings_of)
+        self._values, self.cameras = values, settings_of
         try:
             self._changed()
         except Exception:
-            self._values, self.views = before
-            self._changed()  # for those who had been told already
+            self._values, self.cameras = before
+            self._changed()  # undo what the failed call has applied
             raise
 
 
-def _views(cameras: Sequence[str], values: Mapping[str, Any]) -> Views:
-    """Lay each camera's own values over the common ones."""
+def _camera_settings(cameras: Sequence[str], values: Mapping[str, Any]) -> CameraSettings:
+    """Return the settings of each camera: its own values, else the common ones."""
     options = Settings.options()
     common = _common(values)
     complaints = common.complaints()
-    views = {}
+    settings_of = {}
     for camera in cameras:
         own = {name: values[f'{camera}.{name}'] for name in options
                if values.get(f'{camera}.{name}') is not None}
         complaints += [f'{camera}.{name} {complaint}' for name, value in own.items()
                        if (complaint := options[name].complaint(value))]
-        views[camera] = replace(common, **own)
+        settings_of[camera] = replace(common, **own)
     _refuse(complaints)
-    return views
+    return settings_of
 
 
 def _refuse(complaints: Sequence[str]) -> None:
@@ -140,40 +142,42 @@ def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
         return ('',)
     wrong = [name for name in names if not _NAME.fullmatch(name)]
     if wrong or len(set(names)) < len(names):
-        raise ValueError(f'cameras is {list(names)}; accepted: names that differ, of letters, '
-                         'digits and _, with a letter first')
+        raise ValueError(f'cameras is {list(names)}; accepted: different names of letters, '
+                         'digits and _, beginning with a letter')
     return tuple(names)
 
 
-def _declared(node: Node, name: str, default: Any, descriptor: ParameterDescriptor) -> Any:
-    """Declare a parameter and return what it is set to."""
-    given = _given(node).get(name)
-    # An empty list of YAML has no type and comes as unset; one empty text says the same.
+def _declare(node: Node, name: str, default: Any, descriptor: ParameterDescriptor) -> Any:
+    """Declare a parameter and return its value."""
+    given = _overrides(node).get(name)
+    # An empty list of YAML has no type and arrives as unset; a list of '' means the same.
     empty = given is not None and given.value is None
     value = ('',) if empty else default
     return _as_setting(node.declare_parameter(
         name, _as_parameter(value), descriptor, ignore_override=empty).value)
 
 
-def _given(node: Node) -> Mapping[str, Any]:
-    """Tell the parameters that were given at the start; rclpy has no public way to ask."""
-    given: Mapping[str, Any] = getattr(node, '_parameter_overrides', {})
-    return given
+def _overrides(node: Node) -> Mapping[str, Any]:
+    """Return the parameters that were given at the start; rclpy has no public access to them."""
+    overrides: Mapping[str, Any] = getattr(node, '_parameter_overrides', {})
+    return overrides
 
 
-def _warn_of_strangers(node: Node, known: Iterable[str]) -> None:
-    """Say in the log what was given at the start and is not a parameter of the node."""
-    for name in _given(node):
-        # Each topic declares its own qos_overrides, when it is opened.
+def _warn_of_unknown(node: Node, known: Iterable[str]) -> None:
+    """Log parameters that were given at the start and do not exist."""
+    for name in _overrides(node):
+        # qos_overrides are declared later, when publishers and subscriptions are created.
         if not node.has_parameter(name) and not name.startswith('qos_overrides.'):
             node.get_logger().warning(
-                f'there is no parameter {name}: its value counts for nothing{_hint(name, known)}')
+                f'unknown parameter {name}, its value is ignored{_hint(name, known)}')
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
-    # What `[person: 0.3]` becomes in YAML, where it is a map.
-    if '.class_thresholds.' in f'.{name}':
-        return '; put quotes around the entries of class_thresholds, such as ["person: 0.3"]'
+    """Return the likely mistake behind an unknown parameter."""
+    options = Settings.options()
+    for part in name.split('.')[:-1]:  # YAML reads `[person: 0.3]` as a map
+        if part in options and options[part].quoted:
+            return f'; put quotes around the entries of {part}, such as ["{options[part].quoted}"]'
     near = difflib.get_close_matches(name, known, n=1)
     return f'; did you mean {near[0]}?' if near else ''
 
@@ -187,7 +191,7 @@ def _as_setting(value: Any) -> Any:
 
 
 def _constraints(option: Option) -> str:
-    """Say what is accepted, where that is not any value of the type."""
+    """Return the accepted values in words; empty when any value of the type is accepted."""
     if option.limits is not None:
         return f'{option.limits[0]} to {option.limits[1]}'
     return f'one of: {", ".join(option.choices)}' if option.choices else ''
@@ -195,24 +199,24 @@ def _constraints(option: Option) -> str:
 
 def _descriptor(name: str, option: Option) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
-        name=name, description=option.description, read_only=name == 'cameras',
-        # A static type would refuse `score_threshold: 1` and `classes: [0, 2]`, and whatever else
-        # it refuses, in words that name neither the parameter nor what is accepted.
+        name=name, description=option.description, read_only=option.read_only,
+        # With static types, rclpy refuses `score_threshold: 1` and `classes: [0, 2]`, and its
+        # errors name neither the parameter nor the accepted values.
         dynamic_typing=True,
         additional_constraints=_constraints(option) if option.choices else '')
     if option.limits is not None and isinstance(option.default, float):
-        least, greatest = option.limits
+        minimum, maximum = option.limits
         descriptor.floating_point_range = [
-            FloatingPointRange(from_value=float(least), to_value=float(greatest), step=0.0)]
+            FloatingPointRange(from_value=float(minimum), to_value=float(maximum), step=0.0)]
     elif option.limits is not None:
-        least, greatest = option.limits
+        minimum, maximum = option.limits
         descriptor.integer_range = [
-            IntegerRange(from_value=int(least), to_value=int(greatest), step=1)]
+            IntegerRange(from_value=int(minimum), to_value=int(maximum), step=1)]
     return descriptor
 
 
 def _own_descriptor(own: str, name: str, option: Option) -> ParameterDescriptor:
-    """Describe a camera's own parameter, which may be left unset."""
+    """Describe the parameter of one camera, which may be unset."""
     return ParameterDescriptor(
-        name=own, dynamic_typing=True, description=f'Of this camera only. {option.description} '
-        f'Not set: as {name}.', additional_constraints=_constraints(option))
+        name=own, dynamic_typing=True, description=f'For this camera only. {option.description} '
+        f'If not set, {name} is used.', additional_constraints=_constraints(option))

@@ -1,9 +1,9 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The QoS of our topics, and what the user has to say about it.
+The QoS profiles of our topics.
 
-Profiles are made anew for each entity: `qos_overrides` parameters change them in place.
+Each call returns a new profile, because `qos_overrides` parameters change profiles in place.
 """
 
 from __future__ import annotations
@@ -24,57 +24,61 @@ except ImportError:  # ROS 2 Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
 
-SETTLED_POLICIES = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
-"""What `qos_overrides` may change of a subscription that follows its publishers in the rest."""
+USER_POLICIES = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
+"""Policies of an image subscription that users may override; others follow the publisher."""
 
 _RELIABILITIES = {
     None: '', 'reliable': 'reliable', 'best_effort': 'best_effort',
     'system_default': 'auto', 'best_available': 'auto'}
 
 
-def newest(reliable: bool = True, durable: bool = False) -> QoSProfile:
-    """Keep the newest only. By default reliable: best effort is the first to lose large images."""
+def latest_qos(reliable: bool = True, durable: bool = False) -> QoSProfile:
+    """
+    Return a profile that keeps only the newest message.
+
+    It is reliable by default: best effort loses large images first.
+    """
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST, depth=1,
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if durable else DurabilityPolicy.VOLATILE)
 
 
-def every() -> QoSProfile:
-    """Lose none as long as the listener keeps up."""
+def queued_qos() -> QoSProfile:
+    """Return a reliable profile with a queue: no message is lost while the subscriber keeps up."""
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 
-def latched() -> QoSProfile:
-    """Tell late joiners the last word."""
-    return newest(durable=True)
+def latched_qos() -> QoSProfile:
+    """Return a profile that gives the last message to late subscribers."""
+    return latest_qos(durable=True)
 
 
-def quietly() -> SubscriptionEventCallbacks:
-    """Leave out rclpy's own words on publishers that do not match, which name no cure."""
+def without_default_callbacks() -> SubscriptionEventCallbacks:
+    """Return callbacks that suppress rclpy's own QoS warnings, which name no remedy."""
     return SubscriptionEventCallbacks(use_default_callbacks=False)
 
 
 def override_name(topic: str) -> str:
-    """Name the parameter by which a user settles the reliability of one subscription."""
+    """Return the name of the parameter with the reliability of a subscription."""
     return f'qos_overrides.{topic}.subscription.reliability'
 
 
 def declare_reliability(node: Node, topic: str) -> str:
     """
-    Ask which reliability the user wants for a subscription, by the parameter ROS 2 has for it.
+    Return the reliability that the user sets by a parameter `qos_overrides`.
 
-    rclpy itself would write its first value into the parameter, and hold to that for ever.
+    rclpy is not used for it: it would keep the reliability of the first subscription forever.
 
-    :returns: 'reliable', 'best_effort', 'auto', or nothing when the user has not said.
-    :raises ValueError: when it is another word.
+    :returns: 'reliable', 'best_effort' or 'auto'; empty when the parameter is not set.
+    :raises ValueError: the parameter has another value.
     """
     name = override_name(topic)
     if not node.has_parameter(name):
         node.declare_parameter(name, None, ParameterDescriptor(
             name=name, dynamic_typing=True, read_only=True,
-            description='Not set: as the parameter reliability says.'))
+            description='If not set, the parameter reliability decides.'))
     value = node.get_parameter(name).value
     if value not in _RELIABILITIES:
         accepted = ', '.join(filter(None, _RELIABILITIES))

@@ -1,24 +1,24 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""When to try again what has failed."""
+"""The pause before another attempt at something that failed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
 
-LONGEST_PAUSE = 8.0
-"""Seconds between two attempts at what keeps failing."""
+MAX_PAUSE = 8.0
+"""Maximum seconds between two attempts."""
 
 
 class BackOff:
     """
-    At once after the first failure, and ever later after those that follow without a success.
+    Calculate pauses: none after the first failure, a longer one after each further failure.
 
-    :ivar failures: in a row.
-    :ivar reason: of the last one.
+    :ivar failures: number of failures in a row.
+    :ivar reason: the text of the last failure.
 
-    :param clock: tells the time in seconds.
+    :param clock: returns the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -29,12 +29,12 @@ class BackOff:
 
     @property
     def remaining(self) -> float:
-        """Seconds until the next attempt; 0 when it may be made."""
+        """Seconds until the next attempt; 0 when it is due."""
         return max(0.0, self._retry - self._clock()) if self.failures else 0.0
 
     def fail(self, reason: object) -> None:
-        """Write down a failure."""
-        pause = min(2.0 ** (self.failures - 2), LONGEST_PAUSE) if self.failures else 0.0
+        """Note a failure."""
+        pause = min(2.0 ** (self.failures - 2), MAX_PAUSE) if self.failures else 0.0
         self.failures += 1
         self.reason = str(reason)
         self._retry = self._clock() + pause

@@ -1,18 +1,40 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One frame in, its detections and stage times out."""
+"""A detector: preprocessing, inference and decoding of a frame in one call."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 from time import perf_counter
 
-from fcos_ros.backends.base import Backend, ModelInfo
-from fcos_ros.core.decode import Criteria, Decoder
+from fcos_ros.backends import Backend, ModelInfo, load
+from fcos_ros.core.criteria import Criteria
+from fcos_ros.core.decode import Decoder
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import Frame
+from fcos_ros.core.labels import Labels
 from fcos_ros.core.preprocess import Preprocessor
 from fcos_ros.core.selection import select
+from fcos_ros.runtime.model_path import find_model
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """
+    The configuration of a detector.
+
+    :ivar path: the model file.
+    :ivar backend: a key of `backends.BACKENDS`, or `auto`.
+    :ivar threads: CPU threads of one inference, where the engine offers the choice.
+    :ivar fit: how a frame is laid on the model's canvas: `letterbox` or `stretch`.
+    """
+
+    path: Path
+    backend: str = 'auto'
+    threads: int = 1
+    fit: str = 'letterbox'
 
 
 @dataclass(frozen=True)
@@ -26,53 +48,114 @@ class StageTimes:
 
 @dataclass(frozen=True)
 class Result:
-    """What a detector says of one frame: detections in its pixels, and what they cost."""
+    """The detections in one frame, in its pixels, and the time that each stage took."""
 
     detections: Detections
     times: StageTimes
 
 
+@dataclass(frozen=True)
+class InferenceTimes:
+    """
+    The times of several inferences, one after the other.
+
+    :ivar start: start of the first, on the clock of `perf_counter`, which all processes share.
+    :ivar end: end of the last, on the same clock.
+    :ivar seconds: duration of each inference.
+    """
+
+    start: float
+    end: float
+    seconds: tuple[float, ...]
+
+
 class Detector:
     """
-    Preprocessing, a model and its decoder, as one function of a frame.
+    Detect objects in frames.
 
-    One thread at a time may use it. Several detectors may share a backend that is concurrent.
+    One thread at a time may use a detector. Several detectors may share a concurrent backend.
 
     :param backend: the loaded model.
-    :param fit: how a frame is laid on the model's canvas.
+    :param fit: how a frame is laid on the model's canvas: `letterbox` or `stretch`.
     """
 
     def __init__(self, backend: Backend, fit: str = 'letterbox') -> None:
         self._backend = backend
-        self._preprocess = Preprocessor(backend.info.input, fit, backend.new_input())
-        self._decode = Decoder(backend.info.head)
+        self._preprocessor = Preprocessor(backend.info.input, fit, backend.new_input())
+        self._decoder = Decoder(backend.info.head)
+
+    @classmethod
+    def load(cls, model: str | Path = 'auto', *, backend: str = 'auto', threads: int = 1,
+             fit: str = 'letterbox') -> Detector:
+        """
+        Load a model.
+
+        :param model: a path, `package://NAME/PATH`, or `auto` for the model of the board and, on
+            any other machine, the demo network.
+        :param backend: a key of `backends.BACKENDS`, or `auto` to choose by the file's suffix.
+        :param threads: CPU threads of one inference, where the engine offers the choice.
+        :param fit: `letterbox` keeps the aspect ratio, `stretch` fills the canvas.
+        :raises ModelError: the file is not found or cannot be used.
+        """
+        return cls.from_config(DetectorConfig(find_model(str(model)), backend, threads, fit))
+
+    @classmethod
+    def from_config(cls, config: DetectorConfig) -> Detector:
+        """
+        Load the model of a configuration.
+
+        :raises ModelError: the file cannot be used.
+        """
+        return cls(load(config.path, config.backend, config.threads), config.fit)
 
     @property
     def info(self) -> ModelInfo:
-        """The model behind it."""
+        """The description of the model."""
         return self._backend.info
+
+    @property
+    def labels(self) -> Labels:
+        """The names of the classes."""
+        return self._backend.info.labels
 
     def detect(self, frame: Frame, criteria: Criteria | None = None) -> Result:
         """
-        Find the objects in a frame.
+        Detect the objects in a frame.
 
-        :param criteria: which detections to keep; the model's own when not given.
-        :returns: detections with boxes in the frame's pixels and clipped to it, best score first.
-        :raises InferenceError: when the engine fails on this frame.
+        :param criteria: which detections to keep; None for the model's own criteria.
+        :returns: detections with boxes in the frame's pixels, clipped to it, best score first.
+        :raises FrameError: the frame is a damaged image file.
+        :raises InferenceError: the engine failed on this frame.
         """
         start = perf_counter()
-        tensor, resize = self._preprocess(frame)
+        tensor, resize = self._preprocessor.prepare(frame)
         prepared = perf_counter()
         outputs = self._backend.infer(tensor)
         inferred = perf_counter()
         criteria = criteria or self.info.criteria
-        found = self._decode(outputs, criteria)
+        found = self._decoder.decode(outputs, criteria)
         found = found.with_boxes(resize.to_image(found.boxes))
         detections = select(found, criteria, frame.size)
         decoded = perf_counter()
         times = StageTimes(prepared - start, inferred - prepared, decoded - inferred)
         return Result(detections, times)
 
+    def time_inference(self, frame: Frame, count: int) -> InferenceTimes:
+        """
+        Run the model several times on one frame, without preprocessing and decoding.
+
+        :param count: number of inferences, at least one.
+        :raises FrameError: the frame is a damaged image file.
+        :raises InferenceError: the engine failed.
+        """
+        tensor, _ = self._preprocessor.prepare(frame)
+        marks = [perf_counter()]
+        for _ in range(count):
+            self._backend.infer(tensor)
+            marks.append(perf_counter())
+        seconds = tuple(after - before for before, after in pairwise(marks))
+        return InferenceTimes(marks[0], marks[-1], seconds)
+
     def close(self) -> None:
-        """Give back the model; of detectors that share it, each may be told."""
+        """Release the model; detectors that share a backend may each call it."""
         self._backend.close()

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The account of every frame, and how long each stage took of late."""
+"""Counts of frames by their fate, and the times of each stage."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from threading import Lock
 
 import numpy as np
 
-WINDOW = 512
-"""Samples kept a stage: at 30 Hz the last 17 s, few enough to sort once a second."""
+MAX_SAMPLES = 512
+"""Samples kept for each stage: the last 17 s at 30 Hz, few enough to sort once a second."""
 
-MOST_LETTERS = 1000
-"""Kept of an error's text: it is reported once a second."""
+MAX_TEXT_LENGTH = 1000
+"""Characters kept of an error's text, which diagnostics report once a second."""
 
 
 @dataclass(frozen=True)
-class Account:
+class FrameCounts:
     """
-    How many frames came in since the start, and what became of them.
+    The number of frames since the start, by fate.
 
-    :ivar received: frames that came in; the sum of the four fates and of `in_flight`.
-    :ivar published: their detections went out.
-    :ivar superseded: a newer one came before a worker was free.
-    :ivar expired: too old when a worker was free, or already on arrival.
-    :ivar failed: something was wrong with the frame, or went wrong.
-    :ivar errors: failed frames by the kind of error.
-    :ivar last_error: the newest failure's text, of a long one the beginning, empty when there was
-        none.
+    :ivar received: all frames; the sum of `in_flight` and the next four counts.
+    :ivar published: their detections were published.
+    :ivar superseded: a newer frame came before a worker was free.
+    :ivar expired: too old on arrival, or when a worker was free.
+    :ivar failed: damaged, or not processed because of an error.
+    :ivar errors: failed frames by the type of the error.
+    :ivar last_error: the text of the newest error, shortened; empty if there was none.
     """
 
     received: int
@@ -43,82 +42,79 @@ class Account:
 
     @property
     def in_flight(self) -> int:
-        """Frames that wait or are being worked on."""
+        """Frames that wait or are in work."""
         settled = self.published + self.superseded + self.expired + self.failed
         return self.received - settled
 
 
-class Ledger:
-    """Where frames are entered and their fates written down; any thread may call."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._counts: Counter[str] = Counter()
-        self._errors: Counter[str] = Counter()
-        self._last_error = ''
-
-    def enter(self) -> None:
-        """Write down that a frame came in."""
-        with self._lock:
-            self._counts['received'] += 1
-
-    def publish(self) -> None:
-        """Write down that a frame's detections went out."""
-        with self._lock:
-            self._counts['published'] += 1
-
-    def supersede(self) -> None:
-        """Write down that a newer frame took a waiting one's place."""
-        with self._lock:
-            self._counts['superseded'] += 1
-
-    def expire(self) -> None:
-        """Write down that a frame was too old to be worth a worker."""
-        with self._lock:
-            self._counts['expired'] += 1
-
-    def fail(self, error: Exception) -> None:
-        """Write down that a frame was lost, and to what."""
-        with self._lock:
-            self._counts['failed'] += 1
-            self._errors[type(error).__name__] += 1
-            self._last_error = (str(error) or repr(error))[:MOST_LETTERS]
-
-    def account(self) -> Account:
-        """Tell the state of one moment."""
-        with self._lock:
-            return Account(
-                received=self._counts['received'], published=self._counts['published'],
-                superseded=self._counts['superseded'], expired=self._counts['expired'],
-                failed=self._counts['failed'],
-                errors=dict(self._errors), last_error=self._last_error)
-
-
 @dataclass(frozen=True)
 class Percentiles:
-    """Of the last `WINDOW` samples: the median, and what 95 and 99 of 100 stay below; seconds."""
+    """Percentiles of the last `MAX_SAMPLES` samples, in seconds."""
 
     p50: float
     p95: float
     p99: float
 
 
-class Latencies:
-    """Rolling samples of each stage's seconds; any thread may call."""
+class FrameStatistics:
+    """
+    Counts and times of the frames of one source. Any thread may call any method.
+
+    They continue when the pool is replaced.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
+        self._counts: Counter[str] = Counter()
+        self._errors: Counter[str] = Counter()
+        self._last_error = ''
         self._samples: dict[str, deque[float]] = {}
 
-    def add(self, **seconds: float) -> None:
-        """Add one sample to each stage named."""
+    def count_received(self) -> None:
+        """Count a frame that came in."""
+        self._count('received')
+
+    def count_published(self) -> None:
+        """Count a frame whose detections were published."""
+        self._count('published')
+
+    def count_superseded(self) -> None:
+        """Count a waiting frame that was replaced by a newer one."""
+        self._count('superseded')
+
+    def count_expired(self) -> None:
+        """Count a frame that was too old."""
+        self._count('expired')
+
+    def count_failed(self, error: Exception) -> None:
+        """Count a frame that failed, and keep the reason."""
+        with self._lock:
+            self._counts['failed'] += 1
+            self._errors[type(error).__name__] += 1
+            self._last_error = (str(error) or repr(error))[:MAX_TEXT_LENGTH]
+
+    def counts(self) -> FrameCounts:
+        """Return all counts at one moment."""
+        with self._lock:
+            return FrameCounts(
+                received=self._counts['received'], published=self._counts['published'],
+                superseded=self._counts['superseded'], expired=self._counts['expired'],
+                failed=self._counts['failed'],
+                errors=dict(self._errors), last_error=self._last_error)
+
+    def add_times(self, **seconds: float) -> None:
+        """Add one sample to each named stage."""
         with self._lock:
             for stage, sample in seconds.items():
-                self._samples.setdefault(stage, deque(maxlen=WINDOW)).append(sample)
+                self._samples.setdefault(stage, deque(maxlen=MAX_SAMPLES)).append(sample)
 
     def percentiles(self) -> dict[str, Percentiles]:
-        """Tell each stage's percentiles, in the order in which the stages were first seen."""
+        """Return the percentiles of each stage, in the order in which stages first occurred."""
         with self._lock:
             samples = {stage: list(window) for stage, window in self._samples.items()}
         return {stage: Percentiles(*(float(p) for p in np.percentile(window, (50, 95, 99))))
                 for stage, window in samples.items()}
+
+    def _count(self, fate: str) -> None:
+        with self._lock:
+            self._counts[fate] += 1

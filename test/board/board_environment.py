@@ -1,25 +1,27 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The environment in which child processes find a simulated board."""
+"""Environment variables with which child processes find a simulated board."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from board.conftest import IMAGES
 from model_file import ModelFile
 import pytest
 from tiny_models import write
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
+IMAGES = Path(__file__).resolve().parent / 'simulator' / 'images'
+"""The folder with the Python modules of each system image."""
+
 
 class BoardEnvironment:
     """
     Environment variables of a simulated board.
 
-    :param folder: where models and the board's state are written.
+    :param folder: for model files and the state of the board.
     """
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,11 +40,11 @@ class BoardEnvironment:
         self._monkeypatch.setenv('FCOS_LIBDNN', str(library))
 
     def set_fault(self, fault: str) -> None:
-        """Make models fail that are loaded from now on; see `simulator/bpu.py`."""
+        """Set the fault of models that are loaded from now on; see `simulator/bpu.py`."""
         self._monkeypatch.setenv('FCOS_SIM_FAULT', fault)
 
     def clear_fault(self) -> None:
-        """Make models work that are loaded from now on."""
+        """Let models that are loaded from now on work without a fault."""
         self._monkeypatch.delenv('FCOS_SIM_FAULT')
 
     def write(self, model: ModelFile) -> str:

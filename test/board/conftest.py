@@ -1,23 +1,23 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A simulated board under the tests of this folder."""
+"""The simulated board of the tests in this folder."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 import sys
 
-from board.libdnn.build import build, compiler
+from board_environment import IMAGES
+from libdnn.build import build, compiler
 import pytest
 
 from fcos_ros.backends import hobot_dnn
 
-IMAGES = Path(__file__).parent / 'simulator' / 'images'
 VENDOR = {'hbm_runtime', 'hobot_dnn', 'hobot_dnn_rdkx5'}
 
 
 @pytest.fixture(scope='module')
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the simulator of the board's C runtime."""
+    """Return the path of the simulator of the board's C runtime."""
     if compiler() is None:
         pytest.skip('there is no C compiler `cc`')
     return build(tmp_path_factory.mktemp('libdnn'))
@@ -37,7 +37,7 @@ def plug_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callabl
 
 
 def _forget() -> None:
-    hobot_dnn._loaded.cache_clear()
+    hobot_dnn._load_once.cache_clear()
     for name in list(sys.modules):
         if name.split('.')[0] in VENDOR:
             del sys.modules[name]

@@ -1,7 +1,7 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Models for the simulated board: what the compiled file of a real one says, and recorded outputs.
+Write model files for the simulated board: the facts of a compiled model, and recorded outputs.
 
 A file is a text header, zeros up to a multiple of `PAGE` bytes, then little-endian data. Each
 line of the header is a keyword and its values, separated by single spaces:
@@ -9,7 +9,7 @@ line of the header is a keyword and its values, separated by single spaces:
 ====================================================================  =========================
 line                                                                  meaning
 ====================================================================  =========================
-fcos_sim 1                                                            what the file is
+fcos_sim 1                                                            marks the file
 name NAME                                                             of the model
 board BOARD                                                           `x5` or `x3`
 cores N                                                               cores that take turns
@@ -22,8 +22,8 @@ end                                                                   of the hea
 ====================================================================  =========================
 
 TYPE and LAYOUT are the numbers of the vendor's C header. Offsets count from the start of the
-data. The outputs recorded in an answer lie in the aligned shape; HASH is `fnv1a64` of the input
-bytes they belong to, in 16 hexadecimal digits. Any other input gets the first answer.
+data. An answer holds recorded outputs in their aligned shapes. HASH is `fnv1a64` of the bytes of
+their input, in 16 hexadecimal digits. Any other input gets the first answer.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ Array = NDArray[Any]
 
 PAGE = 4096
 LINE = 64
-"""Every tensor of the data begins at a multiple of this many bytes."""
+"""The offset of each tensor is a multiple of this number of bytes."""
 
 NV12, NV12_SEPARATE, YUV444, RGB, BGR = 1, 2, 3, 4, 5
 TYPES = {'int8': 8, 'uint8': 9, 'int16': 11, 'float32': 13, 'int32': 14}
-"""Numbers of the types that an output may have here."""
+"""The numbers of the types that an output may have."""
 
 LAYOUTS = {'NHWC': 0, 'NCHW': 2}
 
@@ -60,8 +60,8 @@ class Output:
 
     :ivar shape: the valid shape, four numbers.
     :ivar dtype: a name in `TYPES`.
-    :ivar scale: float32 of shape (channels,), (1,), or (0,) when not quantised.
-    :ivar aligned: the shape in memory, at least `shape`; None for the same.
+    :ivar scale: float32 of shape (channels,), (1,), or (0,) if the output is not quantised.
+    :ivar aligned: the shape in memory, at least `shape`; None if they are equal.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Output:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """Outputs of the valid shapes, and the input that has them; None where no input is known."""
+    """Outputs in their valid shapes, and their input; None for any input."""
 
     outputs: Sequence[Array]
     tensor: Array | None = None
@@ -89,11 +89,11 @@ class Answer:
 @dataclass(frozen=True, eq=False)
 class ModelFile:
     """
-    Everything a file says.
+    The contents of a file.
 
     :ivar canvas: width and height of the input.
     :ivar service_us: microseconds that an inference takes on one of the `cores`.
-    :ivar cpu_us: microseconds of work beforehand, which inferences do side by side.
+    :ivar cpu_us: microseconds of work before that, which inferences do at the same time.
     """
 
     name: str
@@ -106,12 +106,13 @@ class ModelFile:
     answers: tuple[Answer, ...] = ()
     input_name: str = '0'
     input_type: int = NV12
+    input_layout: str = 'NCHW'
 
     def answering(self, *answers: Answer) -> ModelFile:
         """
-        Return the same model with these answers; integer outputs take their scales from them.
+        Return the same model with other answers; the scales of integer outputs follow from them.
 
-        :param answers: outputs in real numbers, float, of the valid shapes.
+        :param answers: float outputs in their valid shapes.
         """
         if not self.quantised:
             return replace(self, answers=answers)
@@ -125,6 +126,13 @@ class ModelFile:
             for answer in answers))
 
     @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape that the runtime reports for the input; that of an image of three channels."""
+        width, height = self.canvas
+        nchw = self.input_layout == 'NCHW'
+        return (1, 3, height, width) if nchw else (1, height, width, 3)
+
+    @property
     def quantised(self) -> bool:
         """Whether the outputs are integers."""
         return self.outputs[0].dtype.startswith('int')
@@ -135,14 +143,14 @@ def fcos(
     dtype: str = 'int32', **facts: Any,
 ) -> ModelFile:
     """
-    Describe an FCOS as the vendor compiles it.
+    Describe an FCOS network as the vendor compiles it.
 
-    :param first_name: outputs are called by numbers, class outputs from this one on in steps of
-        `step`; box and centerness outputs are one and two ahead of their class output.
+    :param first_name: the name of the first class output. Names are numbers; those of class
+        outputs differ by `step`. Those of box and centerness outputs are higher by one and two.
     """
     outputs = []
     for part, channels in enumerate((classes, 4, 1)):
-        # The string says NCHW on X5 although the channels come last: a quirk to keep.
+        # X5 reports NCHW for centerness outputs, although their channels come last.
         layout = 'NCHW' if channels == 1 and board == 'x5' else 'NHWC'
         for level, stride in enumerate(STRIDES):
             scale = np.full(channels if dtype.startswith('int') else 0, 1e-4, np.float32)
@@ -162,64 +170,64 @@ PUBLISHED: Mapping[str, ModelFile] = {
     'x3': fcos('fcos_512x512_nv12', 'x3', 512, first_name=1410, step=42, dtype='float32',
                cores=2, service_us=11500, cpu_us=1600, input_name='data'),
 }
-"""The four models that the vendor publishes, with the times measured on its boards."""
+"""The four models that the vendor publishes, with the times that it measured on its boards."""
 
 
 @dataclass(frozen=True)
-class Thing:
-    """An object that a painted scene shows: a class id and a box in canvas pixels."""
+class SceneObject:
+    """An object: a class id, and a box in pixels of the canvas."""
 
     class_id: int
     box: tuple[float, float, float, float]
     logit: float = 4.0
 
 
-def paint(model: ModelFile, things: Sequence[Thing], noise: int = 0) -> Answer:
+def make_answer(model: ModelFile, objects: Sequence[SceneObject], noise: int = 0) -> Answer:
     """
-    Make up outputs, in real numbers, of a network that sees these things.
+    Make the answer of a network that detects these objects, with float outputs.
 
-    Each thing is seen by the cell around its centre, at the stride that suits its size; all
-    other cells see nothing. Boxes are in strides on X5, in pixels on X3.
+    The cell around the centre of an object detects it, at the stride for its size. All other cells
+    detect nothing. Boxes are in strides on X5, in pixels on X3.
 
-    :param noise: seed of a small noise, so that outputs differ from model to model.
+    :param noise: seed of small noise, with which the outputs of two models differ.
     """
     rng = np.random.default_rng(noise)
     levels = len(STRIDES)
     outputs = [rng.normal(-8 if index // levels != 1 else 1, 0.5, output.shape)
                for index, output in enumerate(model.outputs)]
-    for thing in things:
-        x1, y1, x2, y2 = thing.box
+    for found in objects:
+        x1, y1, x2, y2 = found.box
         level = int(np.clip(np.log2(max(x2 - x1, y2 - y1) / 64), 0, levels - 1))
         stride = STRIDES[level]
         column, row = int((x1 + x2) / 2 / stride), int((y1 + y2) / 2 / stride)
         x, y = (column + 0.5) * stride, (row + 0.5) * stride
         unit = stride if model.board == 'x5' else 1
-        outputs[level][0, row, column, thing.class_id] = thing.logit
+        outputs[level][0, row, column, found.class_id] = found.logit
         outputs[levels + level][0, row, column] = np.divide((x - x1, y - y1, x2 - x, y2 - y), unit)
-        outputs[2 * levels + level][0, row, column, 0] = thing.logit
+        outputs[2 * levels + level][0, row, column, 0] = found.logit
     return Answer([output.astype(np.float32) for output in outputs])
 
 
 def channel_scales(values: Sequence[Array]) -> NDArray[np.float32]:
-    """Find the step for each channel (last axis) with which all values fit into 20 bits."""
+    """Return the scale for each channel (last axis) with which all values fit into 20 bits."""
     peaks = [np.abs(array).reshape(-1, array.shape[-1]).max(0) for array in values]
     return (np.maximum(np.max(peaks, 0), 1e-3) / 2**19).astype(np.float32)
 
 
 def quantise(values: Array, scale: Array) -> NDArray[np.int32]:
-    """Round to whole steps of `scale`, one for each channel (last axis)."""
+    """Divide by `scale`, one for each channel (last axis), and round."""
     return np.rint(values / scale.astype(np.float64)).astype(np.int32)
 
 
 def write_model(path: Path, model: ModelFile) -> Path:
-    """Write the file; a model without answers answers zeros."""
+    """Write the file; the outputs of a model without answers are zeros."""
     data = bytearray()
     answers = model.answers or (
         Answer([np.zeros(output.shape, output.dtype) for output in model.outputs]),)
     header = ['fcos_sim 1', f'name {model.name}', f'board {model.board}', f'cores {model.cores}',
               f'service_us {model.service_us}', f'cpu_us {model.cpu_us}',
-              _line('input', model.input_name, model.input_type, LAYOUTS['NCHW'],
-                    1, 3, model.canvas[1], model.canvas[0])]
+              _line('input', model.input_name, model.input_type, LAYOUTS[model.input_layout],
+                    *model.input_shape)]
     for output in model.outputs:
         scale = np.ascontiguousarray(output.scale, '<f4')
         header.append(_line(
@@ -237,10 +245,10 @@ def write_model(path: Path, model: ModelFile) -> Path:
 
 def read_header(content: bytes) -> tuple[list[list[str]], int]:
     """
-    Split the header into its lines' words.
+    Split the header into lines, and each line into words.
 
-    :returns: the lines, and where the data begin.
-    :raises ValueError: when this is no such file.
+    :returns: the lines, and the offset of the data.
+    :raises ValueError: the file is not such a model.
     """
     end = content.find(b'\nend\n')
     if not content.startswith(b'fcos_sim 1\n') or end < 0:
@@ -252,7 +260,7 @@ def read_header(content: bytes) -> tuple[list[list[str]], int]:
 
 @lru_cache(maxsize=64)
 def fnv1a64(content: bytes) -> int:
-    """Hash bytes by FNV-1a. Slow in Python, hence the memory for inputs seen before."""
+    """Hash bytes by FNV-1a; it is slow in Python, so hashes of earlier inputs are kept."""
     value = 0xcbf29ce484222325
     for byte in content:
         value = (value ^ byte) * 0x100000001b3 & 0xffffffffffffffff
@@ -271,7 +279,7 @@ def _append(data: bytearray, content: bytes) -> int:
 
 
 def _aligned(output: Output, values: Array) -> Array:
-    """Lay values out as the board's memory holds them, with a mark where nothing belongs."""
+    """Return the values in the aligned shape, as in the board's memory; padding is 99."""
     if tuple(values.shape) != tuple(output.shape):
         raise ValueError(f'output {output.name} is {values.shape}: expected {output.shape}')
     little = np.dtype(output.dtype).newbyteorder('<')

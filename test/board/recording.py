@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A network in ONNX as a model for the simulated board, which then answers what it answers."""
+"""Convert an ONNX network to a model for the simulated board, with its recorded outputs."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from fcos_ros.core.preprocess import InputSpec, Preprocessor
 
 def record(onnx: Path, frames: Sequence[Frame], board: str, **facts: Any) -> ModelFile:
     """
-    Run a network of a square canvas on frames and keep its outputs for their NV12 tensors.
+    Run a network with a square canvas on frames, and record its outputs for their NV12 tensors.
 
-    Integers with a scale for each channel and boxes in strides for X5, float and boxes in pixels
-    for X3, as the vendor compiles.
+    As in the vendor's models, outputs for X5 are integers with a scale for each channel, and boxes
+    in strides. Outputs for X3 are float, and boxes in pixels.
 
-    :param facts: of the model file, times for example.
+    :param facts: fields of `ModelFile`, such as times.
     """
     engine = load(onnx)
     head = engine.info.head
     spec = InputSpec('0', head.canvas, 'nv12')
     model = fcos(onnx.stem, board, head.canvas.width, first_name=1, step=3,
                  classes=head.num_classes, dtype='float32' if board == 'x3' else 'int32', **facts)
-    tensors = [Preprocessor(spec)(frame)[0] for frame in frames]
+    tensors = [Preprocessor(spec).prepare(frame)[0] for frame in frames]
     return model.answering(*(Answer(_outputs(engine, tensor, board), tensor)
                              for tensor in tensors))
 
 
 def _outputs(engine: Backend, tensor: NDArray[Any], board: str) -> list[NDArray[np.float32]]:
-    """Show the network the pixels that the tensor has, and sort its outputs."""
+    """Return the outputs of the network for the pixels of a tensor, in the order of the board."""
     head = engine.info.head
     frame = Frame.wrap(tensor, head.canvas, 'nv12')
-    raw = engine.infer(Preprocessor(engine.info.input)(frame)[0])
+    raw = engine.infer(Preprocessor(engine.info.input).prepare(frame)[0])
     target = {'x3': 'pixel', 'x5': 'stride'}[board]
 
     def last(index: int, factor: float = 1.0) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The same tensors give the same detections, whichever engine hands them out."""
+"""The same outputs give the same detections with every engine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from tiny_models import SIZE, write
 from waiting import TIMEOUT
 
 from fcos_ros.backends import load
-from fcos_ros.core.decode import Criteria, Decoder
+from fcos_ros.core.criteria import Criteria
+from fcos_ros.core.decode import Decoder
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.head import STRIDES, Head, OutputSpec
 from fcos_ros.core.resize import Size
@@ -31,7 +32,7 @@ CRITERIA = Criteria(score_threshold=0.4)
 
 @dataclass(frozen=True)
 class Engine:
-    """A backend, the image of the board that it needs, and the board whose models it loads."""
+    """A backend, the board whose models it loads, and the system image that it needs."""
 
     backend: str
     board: str
@@ -41,7 +42,7 @@ class Engine:
 ENGINES = {
     'hobot_dnn A': Engine('hobot_dnn', 'x3', 'x3_focal'),
     'hobot_dnn B': Engine('hobot_dnn', 'x5', 'x5'),
-    'hobot_dnn B of the index': Engine('hobot_dnn', 'x5', 'x5_index'),
+    'hobot_dnn B from PyPI': Engine('hobot_dnn', 'x5', 'x5_index'),
     'hobot_dnn C': Engine('hobot_dnn', 'x3', 'x3_jammy'),
     'hbm_runtime X5': Engine('hbm_runtime', 'x5', 'x5'),
     'hbm_runtime S100': Engine('hbm_runtime', 's100', 's100'),
@@ -52,7 +53,7 @@ ENGINES = {
 
 @pytest.fixture(scope='module')
 def integers():
-    """A model for X5 that sees dozens of things, a good part of which NMS takes away."""
+    """Return a model for X5 that detects dozens of objects, many of which NMS suppresses."""
     rng = np.random.default_rng(5)
     model = fcos('busy', 'x5', SIZE, first_name=1, step=3)
     parts = (lambda shape: rng.normal(-6, 2.5, shape), lambda shape: rng.uniform(-0.2, 4, shape),
@@ -63,7 +64,7 @@ def integers():
 
 @pytest.fixture(scope='module')
 def reals(integers):
-    """The same numbers in float32, boxes in strides."""
+    """Return the same outputs in float32, with boxes in strides."""
     return [(values * output.scale).astype(np.float32)
             for values, output in zip(integers.answers[0].outputs, integers.outputs)]
 
@@ -72,17 +73,17 @@ def model_for(board, integers, reals):
     if board != 'x3':
         return replace(integers, board=board)
     model = fcos('busy', 'x3', SIZE, first_name=1, step=3, dtype='float32')
-    return model.answering(Answer(pixels(reals)))
+    return model.answering(Answer(strides_to_pixels(reals)))
 
 
-def pixels(reals):
-    """Return boxes in pixels; strides are powers of two, so this rounds nothing."""
+def strides_to_pixels(reals):
+    """Convert boxes to pixels; strides are powers of two, so the values are exact."""
     factors = [1] * LEVELS + list(STRIDES) + [1] * LEVELS
     return [values * np.float32(factor) for values, factor in zip(reals, factors)]
 
 
 def write_onnx(path, reals):
-    """Write a network that answers these arrays whatever it is shown."""
+    """Write a network that returns these arrays for any input."""
     nodes, outputs = [], []
     for index, values in enumerate(reals):
         tensor = numpy_helper.from_array(values, f'value_{index}')
@@ -99,10 +100,10 @@ def write_onnx(path, reals):
 
 
 def decoded(model):
-    """Decode the arrays of a file as no engine has touched them, for an image of their size."""
+    """Decode the arrays of a model file without an engine, for an image of the canvas' size."""
     specs = [OutputSpec(output.name, output.shape, np.dtype(output.dtype), output.scale)
              for output in model.outputs]
-    found = Decoder(Head.recognise(specs, CANVAS))(model.answers[0].outputs, CRITERIA)
+    found = Decoder(Head.recognise(specs, CANVAS)).decode(model.answers[0].outputs, CRITERIA)
     return select(found.with_boxes(np.clip(found.boxes, 0, SIZE)), CRITERIA, CANVAS)
 
 
@@ -114,20 +115,20 @@ def require_equal(found: Any, expected: Any, pixels: float = 0, score: float = 0
 
 
 @pytest.mark.parametrize('engine', ENGINES.values(), ids=ENGINES)
-def test_every_engine_gives_the_files_detections_bit_for_bit(
+def test_the_detections_of_every_engine_equal_those_of_the_file(
         plug_in, tmp_path, monkeypatch, request, integers, reals, engine):
     if engine.backend == 'libdnn':
         monkeypatch.setenv('FCOS_LIBDNN', str(request.getfixturevalue('library')))
     plug_in(engine.image)
     model = model_for(engine.board, integers, reals)
     backend = load(write(tmp_path, model), engine.backend)
-    backend.time_limit = TIMEOUT  # only libdnn has one
+    backend.inference_timeout = TIMEOUT  # only libdnn has one
     found = Detector(backend).detect(FRAME, CRITERIA).detections
     require_equal(found, decoded(model))
     backend.close()
 
 
-def test_integers_in_strides_and_reals_in_pixels_agree(integers, reals):
+def test_integers_in_strides_and_floats_in_pixels_agree(integers, reals):
     require_equal(decoded(model_for('x3', integers, reals)), decoded(integers),
                   pixels=1e-4, score=1e-6)
 

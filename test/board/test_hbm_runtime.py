@@ -1,11 +1,11 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The backend `hbm_runtime`, on the boards that have it."""
+"""The backend `hbm_runtime` on the simulated boards that have it."""
 
 from dataclasses import replace
 from threading import Thread
 
-from model_file import PUBLISHED, RGB, Thing, paint
+from model_file import PUBLISHED, RGB, SceneObject, make_answer
 import numpy as np
 import pytest
 from tiny_models import BYTES, SIZE, padded, tensor, tiny, with_output, write
@@ -18,7 +18,8 @@ from fcos_ros.backends import (
     UnfitModelError,
     load,
 )
-from fcos_ros.core.decode import Criteria, Decoder
+from fcos_ros.core.criteria import Criteria
+from fcos_ros.core.decode import Decoder
 from fcos_ros.core.head import Head, OutputSpec
 from fcos_ros.core.labels import COCO
 from fcos_ros.core.resize import Size
@@ -33,7 +34,7 @@ def open_model(tmp_path, model, suffix='.bin'):
 
 
 @every_board
-def test_outputs_and_detections_are_those_of_the_model_to_the_last_bit(
+def test_outputs_and_detections_equal_those_of_the_model(
         plug_in, tmp_path, image, suffix):
     plug_in(image)
     model = tiny(image)
@@ -41,20 +42,20 @@ def test_outputs_and_detections_are_those_of_the_model_to_the_last_bit(
     head = Head.recognise(
         [OutputSpec(output.name, output.shape, np.dtype(output.dtype), output.scale)
          for output in model.outputs], Size(SIZE, SIZE))
-    for answer, seen in zip(model.answers, ('car', 'dog')):
+    for answer, label in zip(model.answers, ('car', 'dog')):
         outputs = backend.infer(answer.tensor)
         for array, expected in zip(outputs, answer.outputs):
             assert array.dtype == expected.dtype
             np.testing.assert_array_equal(array, expected)
-        found = Decoder(backend.info.head)(outputs, Criteria())
-        own = Decoder(head)(answer.outputs, Criteria())
-        assert [backend.info.labels.name(i) for i in found.class_ids] == [seen]
+        found = Decoder(backend.info.head).decode(outputs, Criteria())
+        own = Decoder(head).decode(answer.outputs, Criteria())
+        assert [backend.info.labels.name(i) for i in found.class_ids] == [label]
         for part in ('boxes', 'scores', 'class_ids'):
             np.testing.assert_array_equal(getattr(found, part), getattr(own, part))
 
 
 @every_board
-def test_outputs_hold_when_the_next_frame_is_inferred(plug_in, tmp_path, image, suffix):
+def test_outputs_do_not_change_with_the_next_inference(plug_in, tmp_path, image, suffix):
     plug_in(image)
     model = tiny(image)
     backend = open_model(tmp_path, model, suffix)
@@ -65,7 +66,7 @@ def test_outputs_hold_when_the_next_frame_is_inferred(plug_in, tmp_path, image, 
 
 
 @every_board
-def test_the_model_is_described_by_what_the_runtime_says_of_it(plug_in, tmp_path, image, suffix):
+def test_the_model_is_described_as_the_runtime_reports_it(plug_in, tmp_path, image, suffix):
     plug_in(image)
     model = tiny(image)
     info = open_model(tmp_path, model, suffix).info
@@ -76,19 +77,28 @@ def test_the_model_is_described_by_what_the_runtime_says_of_it(plug_in, tmp_path
     assert info.head.box_unit == 'stride'
 
 
-def test_hbm_files_are_its_own(plug_in, tmp_path):
+@pytest.mark.parametrize('layout', ['NCHW', 'NHWC'])
+def test_the_shape_of_the_input_may_have_either_layout(plug_in, tmp_path, layout):
+    plug_in('x5')
+    model = replace(tiny(), input_layout=layout)
+    backend = open_model(tmp_path, model)
+    assert (backend.info.input.size, backend.info.input.shape) == ((SIZE, SIZE), (BYTES,))
+    np.testing.assert_array_equal(backend.infer(tensor(2))[0], model.answers[1].outputs[0])
+
+
+def test_hbm_files_are_loaded_by_this_backend(plug_in, tmp_path):
     plug_in('s100')
     assert load(write(tmp_path, tiny('s100'), '.hbm')).info.backend == 'hbm_runtime'
 
 
-def test_the_published_model_is_found_right(plug_in, tmp_path):
+def test_an_object_is_found_by_the_published_model(plug_in, tmp_path):
     plug_in('x5')
     model = PUBLISHED['b0']
-    thing = Thing(0, (30, 40, 200, 300))
-    backend = open_model(tmp_path, model.answering(paint(model, [thing])))
+    person = SceneObject(0, (30, 40, 200, 300))
+    backend = open_model(tmp_path, model.answering(make_answer(model, [person])))
     outputs = backend.infer(np.zeros(backend.info.input.shape, np.uint8))
-    found = Decoder(backend.info.head)(outputs, Criteria())
-    np.testing.assert_allclose(found.boxes, [thing.box], atol=1e-2)
+    found = Decoder(backend.info.head).decode(outputs, Criteria())
+    np.testing.assert_allclose(found.boxes, [person.box], atol=1e-2)
 
 
 def test_float_outputs_have_no_scale(plug_in, tmp_path):
@@ -98,7 +108,7 @@ def test_float_outputs_have_no_scale(plug_in, tmp_path):
     assert info.head.box_unit == 'pixel'
 
 
-def test_what_is_not_quantised_has_no_scale_whatever_its_table_says(
+def test_the_scales_of_an_output_that_is_not_quantised_are_ignored(
         plug_in, tmp_path, monkeypatch):
     plug_in('x5')
     from simulator.hbm import QuantParams, hbDNNQuantiType
@@ -117,7 +127,7 @@ def test_zero_points_other_than_zero_are_refused(plug_in, tmp_path, monkeypatch)
         open_model(tmp_path, tiny())
 
 
-def test_padding_is_taken_out(plug_in, tmp_path):
+def test_padding_is_removed(plug_in, tmp_path):
     plug_in('x5')
     model = padded(tiny())
     outputs = open_model(tmp_path, model).infer(tensor(2))
@@ -129,12 +139,12 @@ def test_padding_is_taken_out(plug_in, tmp_path):
 @every_board
 @pytest.mark.parametrize('wrong', [
     pytest.param(tensor(1)[:-1], id='one byte short'),
-    pytest.param(tensor(1).reshape(-1, SIZE), id='the planes as rows'),
+    pytest.param(tensor(1).reshape(-1, SIZE), id='planes as rows'),
     pytest.param(np.zeros(BYTES, np.float32), id='float'),
     pytest.param(np.zeros(2 * BYTES, np.uint8)[::2], id='every other byte'),
-    pytest.param(None, id='nothing'),
+    pytest.param(None, id='None'),
 ])
-def test_what_is_not_the_input_never_reaches_the_runtime(
+def test_a_wrong_input_is_refused_before_it_reaches_the_runtime(
         plug_in, tmp_path, monkeypatch, image, suffix, wrong):
     # The first inference is that of loading; the second one would fail in the runtime.
     monkeypatch.setenv('FCOS_SIM_FAULT', 'raise:2')
@@ -158,17 +168,17 @@ def test_a_failed_run_is_an_engine_error(plug_in, tmp_path, monkeypatch, fault):
 
 
 @every_board
-@pytest.mark.parametrize('trouble', ['broken file', 'of another board'])
+@pytest.mark.parametrize('trouble', ['broken file', 'for another board'])
 def test_a_file_that_does_not_load_is_refused(plug_in, tmp_path, image, suffix, trouble):
     plug_in(image)
     path = write(tmp_path, tiny('x3', answers=False), suffix)
     if trouble == 'broken file':
-        path.write_bytes(b'this is no model')
+        path.write_bytes(b'not a model')
     with pytest.raises(ModelError, match=r'cannot load .* for one kind of board'):
         load(path, 'hbm_runtime')
 
 
-def test_a_missing_file_is_refused_by_its_path(plug_in, tmp_path):
+def test_a_missing_file_is_refused_with_its_path(plug_in, tmp_path):
     plug_in('s100')
     with pytest.raises(ModelError, match=r'nowhere\.hbm is not a file'):
         load(tmp_path / 'nowhere.hbm')
@@ -177,14 +187,15 @@ def test_a_missing_file_is_refused_by_its_path(plug_in, tmp_path):
 REFUSED = {
     'RGB': (replace(tiny(answers=False), input_type=RGB), 'takes 0 RGB.*accepted: one input'),
     'another canvas': (replace(tiny(answers=False), canvas=(256, 256)), 'not an FCOS'),
-    'an output missing': (
-        replace(tiny(answers=False), outputs=tiny(answers=False).outputs[:-1]), 'found 14'),
+    'missing output': (
+        replace(tiny(answers=False), outputs=tiny(answers=False).outputs[:-1]), 'given 14'),
     'scales along another axis': (with_output(tiny(answers=False), 0, axis=1), 'along its axis 1'),
 }
 
 
 @pytest.mark.parametrize(('model', 'complaint'), REFUSED.values(), ids=REFUSED)
-def test_what_is_not_an_fcos_is_refused_by_what_was_found(plug_in, tmp_path, model, complaint):
+def test_a_model_that_is_not_usable_is_refused_with_the_reason_and_its_tensors(
+        plug_in, tmp_path, model, complaint):
     plug_in('x5')
     with pytest.raises(UnfitModelError, match=complaint) as refusal:
         open_model(tmp_path, model)
@@ -193,7 +204,7 @@ def test_what_is_not_an_fcos_is_refused_by_what_was_found(plug_in, tmp_path, mod
         output.name for output in model.outputs]
 
 
-def test_without_a_board_the_message_says_where_the_runtime_comes_from(tmp_path):
+def test_the_error_on_another_machine_names_the_packages_of_the_runtime(tmp_path):
     with pytest.raises(ModelError) as caught:
         open_model(tmp_path, tiny(answers=False))
     for hint in ("No module named 'hbm_runtime'", 'RDK OS 3.5', 'hobot-spdev',
@@ -201,7 +212,7 @@ def test_without_a_board_the_message_says_where_the_runtime_comes_from(tmp_path)
         assert hint in str(caught.value)
 
 
-def test_threads_take_turns(plug_in, tmp_path):
+def test_inferences_of_several_threads_take_turns(plug_in, tmp_path):
     plug_in('x5')
     backend = open_model(tmp_path, tiny())
     counts = []
@@ -218,7 +229,7 @@ def test_threads_take_turns(plug_in, tmp_path):
     assert counts == [15] * 40
 
 
-def test_it_belongs_in_a_process_of_its_own():
+def test_the_backend_holds_the_gil_and_is_not_concurrent():
     backend = BACKENDS['hbm_runtime']
     assert backend.holds_gil
     assert not backend.concurrent

@@ -1,23 +1,34 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The C runtime through ctypes, on a simulated board whose memory shows every mistake.
+The backend `libdnn` on a simulated board that detects every mistake with memory.
 
-There CPU and BPU see each other's bytes only through a flush, freed memory cannot be read, and
-all that is in use is counted: what a test takes it must give back.
+On this board, CPU and BPU see each other's bytes only after a flush, freed memory cannot be read,
+and everything in use is counted. Each test must release all that it has allocated.
 """
 
 from __future__ import annotations
 
 import ctypes
 from dataclasses import replace
+from pathlib import Path
 import shutil
 from threading import Thread
 from time import monotonic, sleep
 
-from cores import bookings
+from cores import reservations
 from manual_clock import ManualClock
-from model_file import PUBLISHED, RGB, Answer, Thing, fcos, paint, write_model
+from model_file import (
+    NV12,
+    NV12_SEPARATE,
+    PUBLISHED,
+    RGB,
+    Answer,
+    SceneObject,
+    fcos,
+    make_answer,
+    write_model,
+)
 import numpy as np
 import pytest
 from waiting import HANG_TIMEOUT, TIMEOUT, functions_of, wait_until
@@ -32,25 +43,25 @@ from fcos_ros.backends import (
     load,
 )
 from fcos_ros.backends.libdnn import LibdnnBackend
-from fcos_ros.core.decode import Criteria, Decoder
+from fcos_ros.core.criteria import Criteria
+from fcos_ros.core.decode import Decoder
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import COCO
 from fcos_ros.core.resize import Size
-from fcos_ros.runtime import worker
 from fcos_ros.runtime.back_off import BackOff
-from fcos_ros.runtime.detector import Detector
-from fcos_ros.runtime.protocol import Recipe
+from fcos_ros.runtime.detector import Detector, DetectorConfig
+from fcos_ros.runtime.workers import LocalWorker, WorkerError, local, open_workers
 
 SMALL = {
     'x5': fcos('small_x5', 'x5', 128, first_name=10, step=3),
     'x3': fcos('small_x3', 'x3', 128, first_name=10, step=3, dtype='float32', cores=2),
 }
-THINGS = (Thing(0, (10, 20, 60, 90)), Thing(16, (70, 30, 120, 100), 2.0))
+OBJECTS = (SceneObject(0, (10, 20, 60, 90)), SceneObject(16, (70, 30, 120, 100), 2.0))
 BYTES = 128 * 128 * 3 // 2
 
 
 class LibdnnSimulator:
-    """The simulated C runtime in this process, and the environment in which it is found."""
+    """The simulated C runtime in this process, and the environment variables for it."""
 
     def __init__(self, library, folder, environment):
         self.folder = folder
@@ -62,17 +73,17 @@ class LibdnnSimulator:
         for name, value in values.items():
             self._environment.setenv(name, str(value))
 
-    def count(self, what):
-        return self._simulator.fcos_sim_count(what.encode())
+    def count(self, kind):
+        return self._simulator.fcos_sim_count(kind.encode())
 
     def in_use(self):
-        return {what: self.count(what) for what in ('models', 'memories', 'tasks')}
+        return {kind: self.count(kind) for kind in ('models', 'memories', 'tasks')}
 
     def wait_until_running(self):
         """Wait until the BPU has begun an inference."""
         wait_until(lambda: self.count('running'))
 
-    def go_on(self):
+    def end_hangs(self):
         """End the inferences that hang."""
         self._simulator.fcos_sim_go_on()
         wait_until(lambda: not self.count('running'))
@@ -81,17 +92,17 @@ class LibdnnSimulator:
         model = model.answering(*answers) if answers else model
         return write_model(self.folder / f'{model.name}.bin', model), model
 
-    def load(self, model, *answers, time_limit=TIMEOUT):
-        path, model = self.write(model, *(answers or (paint(model, THINGS),)))
-        return LibdnnBackend(path, time_limit=time_limit), model
+    def load(self, model, *answers, inference_timeout=TIMEOUT):
+        path, model = self.write(model, *(answers or (make_answer(model, OBJECTS),)))
+        return LibdnnBackend(path, inference_timeout=inference_timeout), model
 
 
-NOTHING = {'models': 0, 'memories': 0, 'tasks': 0}
+NOT_IN_USE = {'models': 0, 'memories': 0, 'tasks': 0}
 
 
 @pytest.fixture
-def lasting_board(library, tmp_path, monkeypatch):
-    """A board of its own for each test: a copy of the library has a state of its own."""
+def board_with_leftovers(library, tmp_path, monkeypatch):
+    """Return a board whose resources may be in use at the end; each copy has its own state."""
     monkeypatch.delenv('FCOS_SIM_FAULT', raising=False)
     board = LibdnnSimulator(shutil.copy(library, tmp_path), tmp_path, monkeypatch)
     yield board
@@ -99,10 +110,10 @@ def lasting_board(library, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def board(lasting_board):
-    """A board that must have everything back in the end."""
-    yield lasting_board
-    assert lasting_board.in_use() == NOTHING
+def board(board_with_leftovers):
+    """Return a board; assert that nothing is in use at the end."""
+    yield board_with_leftovers
+    assert board_with_leftovers.in_use() == NOT_IN_USE
 
 
 def tensor(value=0, size=BYTES):
@@ -110,7 +121,7 @@ def tensor(value=0, size=BYTES):
 
 
 def decoded(info, outputs):
-    return Decoder(info.head)(outputs, Criteria())
+    return Decoder(info.head).decode(outputs, Criteria())
 
 
 def assert_same(found, expected):
@@ -119,18 +130,18 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize(('structure', 'size'), [
-    (abi.Memory, 24), (abi.Shape, 36), (abi.Shift, 16), (abi.Scale, 32),
-    (abi.Properties, 176), (abi.Tensor, 272), (abi.Control, 32),
+    (abi.SysMem, 24), (abi.TensorShape, 36), (abi.QuantiShift, 16), (abi.QuantiScale, 32),
+    (abi.TensorProperties, 176), (abi.Tensor, 272), (abi.InferCtrlParam, 32),
 ])
-def test_structures_are_as_large_as_the_vendors(structure, size):
+def test_structures_have_the_sizes_of_the_vendors_structures(structure, size):
     assert ctypes.sizeof(structure) == size
 
 
 @pytest.mark.parametrize('name', PUBLISHED)
-def test_the_published_models_give_their_outputs_to_the_bit(board, name):
+def test_the_published_models_return_their_recorded_outputs(board, name):
     model = PUBLISHED[name]
     side = model.canvas[0]
-    backend, model = board.load(model, paint(model, [Thing(5, (100, 100, 300, 400))]))
+    backend, model = board.load(model, make_answer(model, [SceneObject(5, (100, 100, 300, 400))]))
     assert backend.info.name == model.name
     assert backend.info.backend == 'libdnn'
     assert (backend.info.input.name, backend.info.input.size) == (model.input_name, model.canvas)
@@ -148,14 +159,14 @@ def test_the_published_models_give_their_outputs_to_the_bit(board, name):
     backend.close()
 
 
-def test_the_backend_is_found_by_its_name(board):
-    path, _ = board.write(SMALL['x5'], paint(SMALL['x5'], THINGS))
+def test_the_backend_is_chosen_by_its_name(board):
+    path, _ = board.write(SMALL['x5'], make_answer(SMALL['x5'], OBJECTS))
     backend = load(path, 'libdnn')
     assert (backend.holds_gil, backend.concurrent) == (False, True)
     backend.close()
 
 
-def test_a_frame_becomes_detections(board):
+def test_a_frame_is_detected_without_more_memory(board):
     backend, _ = board.load(SMALL['x5'])
     frame = Frame.wrap(bytes(256 * 256 * 3), Size(256, 256), 'bgr8')
     detector = Detector(backend)
@@ -169,10 +180,11 @@ def test_a_frame_becomes_detections(board):
 
 
 @pytest.mark.parametrize('board_name', SMALL)
-def test_each_input_reaches_the_bpu_and_its_own_outputs_come_back(board, board_name):
+def test_each_input_returns_its_own_outputs(board, board_name):
     model = SMALL[board_name]
     backend, model = board.load(model, *(
-        Answer(paint(model, THINGS, noise=value).outputs, tensor(value)) for value in range(3)))
+        Answer(make_answer(model, OBJECTS, noise=value).outputs, tensor(value))
+        for value in range(3)))
     for value in (2, 0, 1, 1, 2):
         for output, recorded in zip(
                 backend.infer(tensor(value)), model.answers[value].outputs):
@@ -180,27 +192,27 @@ def test_each_input_reaches_the_bpu_and_its_own_outputs_come_back(board, board_n
     backend.close()
 
 
-def test_an_input_in_the_bpus_memory_needs_no_copy(board):
+def test_an_input_in_the_memory_of_the_bpu_is_not_copied(board):
     model = SMALL['x5']
     backend, model = board.load(
-        model, paint(model, []), Answer(paint(model, THINGS).outputs, tensor(7)))
-    place = backend.new_input()
-    assert (place.shape, place.dtype) == (backend.info.input.shape, np.uint8)
+        model, make_answer(model, []), Answer(make_answer(model, OBJECTS).outputs, tensor(7)))
+    tensor_of_bpu = backend.new_input()
+    assert (tensor_of_bpu.shape, tensor_of_bpu.dtype) == (backend.info.input.shape, np.uint8)
     in_use = board.in_use()
-    place[:] = 7
-    assert len(decoded(backend.info, backend.infer(place))) == 2
+    tensor_of_bpu[:] = 7
+    assert len(decoded(backend.info, backend.infer(tensor_of_bpu))) == 2
     assert board.in_use() == in_use
     backend.close()
-    del place
+    del tensor_of_bpu
 
 
 @pytest.mark.parametrize('board_name', SMALL)
 @pytest.mark.parametrize('padding', [
-    pytest.param(lambda shape: (*shape[:3], -shape[3] % 4 + shape[3]), id='channels to 16 bytes'),
+    pytest.param(lambda shape: (*shape[:3], -shape[3] % 4 + shape[3]), id='to 16 bytes'),
     pytest.param(lambda shape: (*shape[:3], -shape[3] % 32 + shape[3]), id='to 128 bytes'),
     pytest.param(lambda shape: (1, *(side + 3 for side in shape[1:])), id='all sides'),
 ])
-def test_padding_is_read_around(board, board_name, padding):
+def test_padding_is_left_out_of_the_outputs(board, board_name, padding):
     model = SMALL[board_name]
     model = replace(model, outputs=tuple(
         replace(output, aligned=padding(output.shape)) for output in model.outputs))
@@ -216,33 +228,33 @@ def test_padding_is_read_around(board, board_name, padding):
 
 
 @pytest.mark.parametrize('direction', [abi.CLEAN, abi.INVALIDATE])
-def test_a_flush_left_out_would_be_noticed(board, monkeypatch, direction):
-    """A test of the simulator: it is of use only if it is as unforgiving as a board."""
+def test_the_simulator_detects_a_missing_flush(board, monkeypatch, direction):
     model = SMALL['x5']
     backend, model = board.load(
-        model, paint(model, [], noise=1), Answer(paint(model, THINGS).outputs, tensor(7)))
-    flush = libdnn._Seat._flush
-    monkeypatch.setattr(libdnn._Seat, '_flush', lambda seat, tensors, way: (
-        None if way == direction else flush(seat, tensors, way)))
+        model, make_answer(model, [], noise=1),
+        Answer(make_answer(model, OBJECTS).outputs, tensor(7)))
+    flush = libdnn._InferenceSlot._flush
+    monkeypatch.setattr(libdnn._InferenceSlot, '_flush', lambda slot, tensors, way: (
+        None if way == direction else flush(slot, tensors, way)))
     for output, recorded in zip(backend.infer(tensor(7)), model.answers[1].outputs):
         assert (output != recorded).any()
     backend.close()
 
 
-def test_python_goes_on_during_an_inference(board):
+def test_other_threads_run_during_an_inference(board):
     board.set(FCOS_SIM_FAULT='hang:1')
     backend, _ = board.load(SMALL['x5'])
     thread = Thread(target=backend.infer, args=(tensor(),))
     thread.start()
     board.wait_until_running()
     assert thread.is_alive()
-    board.go_on()  # nothing else would end the inference
+    board.end_hangs()  # only this ends the inference
     thread.join()
     backend.close()
 
 
-@pytest.mark.parametrize(('board_name', 'in_turn'), [('x5', True), ('x3', False)])
-def test_inferences_take_turns_on_the_cores_there_are(board, board_name, in_turn):
+@pytest.mark.parametrize(('board_name', 'cores'), [('x5', 1), ('x3', 2)])
+def test_inferences_take_turns_on_the_cores(board, board_name, cores):
     service = 0.3
     backend, _ = board.load(replace(SMALL[board_name], service_us=int(service * 1e6)))
     threads = [Thread(target=backend.infer, args=(tensor(),)) for _ in range(2)]
@@ -251,15 +263,15 @@ def test_inferences_take_turns_on_the_cores_there_are(board, board_name, in_turn
         thread.start()
     for thread in threads:
         thread.join()
-    booked = bookings(board.folder)
-    assert len(booked) == (1 if in_turn else 2)
-    assert max(booked) >= start + (2 if in_turn else 1) * service
+    reserved = reservations(board.folder)
+    assert len(reserved) == cores
+    assert max(reserved) >= start + 2 / cores * service
     backend.close()
 
 
-def test_threads_do_not_see_each_others_outputs(board):
+def test_each_thread_gets_the_outputs_of_its_own_input(board):
     model = replace(SMALL['x3'], service_us=1000)
-    answers = [paint(model, THINGS, noise=value).outputs for value in range(4)]
+    answers = [make_answer(model, OBJECTS, noise=value).outputs for value in range(4)]
     backend, model = board.load(model, *(
         Answer(outputs, tensor(value)) for value, outputs in enumerate(answers)))
     wrong = []
@@ -284,32 +296,32 @@ def test_threads_do_not_see_each_others_outputs(board):
 @pytest.mark.parametrize('fault', [
     'raise:1', 'late:1', 'stray:1', 'wait:1', 'flush:1', 'flush:2', 'flush:9',
     'alloc:1', 'alloc:2', 'alloc:16'])
-def test_after_a_failure_the_next_frame_is_fine_and_nothing_is_lost(board, fault):
+def test_the_next_inference_succeeds_after_a_failure_and_all_memory_is_released(board, fault):
     board.set(FCOS_SIM_FAULT=fault)
     backend, model = board.load(SMALL['x5'])
     with pytest.raises(InferenceError, match=r'hb\w+ returned -6000\d+ \([a-z]') as failure:
         backend.infer(tensor())
-    assert not isinstance(failure.value, LateError), 'nothing is under way'
+    assert not isinstance(failure.value, LateError), 'no inference is running'
     assert board.count('tasks') == 0
     if 'hbSysAllocCachedMem' in str(failure.value):
         assert board.count('memories') == 0
-    del failure  # Its traceback would hold the memory beyond the end of this test.
+    del failure  # its traceback would keep the memory until after this test
     for output, recorded in zip(backend.infer(tensor()), model.answers[0].outputs):
         np.testing.assert_array_equal(output, recorded)
     backend.close()
 
 
 @pytest.mark.parametrize('fault', ['wait', 'stray'])
-def test_a_lasting_failure_loses_nothing_either(board, fault):
+def test_repeated_failures_release_all_memory_and_tasks(board, fault):
     board.set(FCOS_SIM_FAULT=fault)
     backend, _ = board.load(SMALL['x5'])
-    for _ in range(40):  # More than the tasks that the library allows.
+    for _ in range(40):  # more than the library allows at the same time
         with pytest.raises(InferenceError, match=r'-6000012 \(running failed\)'):
             backend.infer(tensor())
     backend.close()
 
 
-def test_not_a_number_is_no_detection(board):
+def test_outputs_that_are_nan_give_no_detections(board):
     board.set(FCOS_SIM_FAULT='nan:1')
     backend, _ = board.load(SMALL['x3'])
     assert len(decoded(backend.info, backend.infer(tensor()))) == 0
@@ -317,33 +329,33 @@ def test_not_a_number_is_no_detection(board):
     backend.close()
 
 
-def test_a_late_inference_keeps_its_memory_and_others_get_other(board):
+def test_the_memory_of_a_late_inference_is_not_used_again_before_it_finishes(board):
     board.set(FCOS_SIM_FAULT='hang:1')
-    backend, _ = board.load(SMALL['x5'], time_limit=0.2)
+    backend, _ = board.load(SMALL['x5'], inference_timeout=0.2)
     late = backend.new_input()
     start = monotonic()
     with pytest.raises(LateError, match='not done in time'):
         backend.infer(late)
     assert monotonic() - start >= 0.2
-    backend.time_limit = TIMEOUT
+    backend.inference_timeout = TIMEOUT
     other = backend.new_input()
     assert not np.shares_memory(late, other)
     assert len(decoded(backend.info, backend.infer(other))) == 2
-    assert len(decoded(backend.info, backend.infer(late))) == 2  # a copy of it
+    assert len(decoded(backend.info, backend.infer(late))) == 2  # of a copy of it
     assert board.count('tasks') == 1
-    board.go_on()
+    board.end_hangs()
     memories = board.count('memories')
     last = backend.new_input()
     assert board.count('tasks') == 0
     del late
-    assert board.count('memories') == memories  # one set came, one went
+    assert board.count('memories') == memories  # one slot was added, and one released
     del other, last
     backend.close()
 
 
-def test_memory_in_which_the_bpu_is_late_gets_no_other_inference(board):
+def test_a_second_inference_in_the_memory_of_a_late_one_is_refused(board):
     board.set(FCOS_SIM_FAULT='hang:1')
-    backend, _ = board.load(SMALL['x5'], time_limit=HANG_TIMEOUT)
+    backend, _ = board.load(SMALL['x5'], inference_timeout=HANG_TIMEOUT)
     shared, errors = backend.new_input(), []
 
     def work(tensor):
@@ -361,28 +373,28 @@ def test_memory_in_which_the_bpu_is_late_gets_no_other_inference(board):
         thread.join()
     assert ['hbDNNWaitTaskDone' in error for error in sorted(errors)] == [True, False]
     assert board.count('tasks') == 1
-    board.go_on()
+    board.end_hangs()
     del shared
     backend.close()
 
 
-def test_a_bpu_that_ends_no_inference_gets_no_more(board, monkeypatch):
-    monkeypatch.setattr(libdnn, 'MOST_LATE', 2)
+def test_no_inference_is_started_while_too_many_are_late(board, monkeypatch):
+    monkeypatch.setattr(libdnn, 'MAX_LATE', 2)
     board.set(FCOS_SIM_FAULT='hang')
-    backend, _ = board.load(SMALL['x5'], time_limit=0.05)
+    backend, _ = board.load(SMALL['x5'], inference_timeout=0.05)
     for _ in range(2):
         with pytest.raises(LateError, match='not done in time'):
             backend.infer(tensor())
     used = board.in_use()
     for _ in range(3):
-        with pytest.raises(LateError, match='has not ended 2 inferences'):
+        with pytest.raises(LateError, match='has not finished 2 inferences'):
             backend.infer(tensor())
     assert board.in_use() == used
-    board.go_on()
+    board.end_hangs()
     backend.close()
 
 
-def test_while_one_thread_waits_others_infer(board):
+def test_other_threads_infer_while_one_thread_waits(board):
     board.set(FCOS_SIM_FAULT='hang:1')
     backend, _ = board.load(SMALL['x5'])
     waiting = Thread(target=backend.infer, args=(tensor(),))
@@ -390,83 +402,83 @@ def test_while_one_thread_waits_others_infer(board):
     board.wait_until_running()
     assert len(decoded(backend.info, backend.infer(tensor()))) == 2
     assert waiting.is_alive()
-    board.go_on()
+    board.end_hangs()
     waiting.join()
     backend.close()
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Return the clock by which workers wait before they try again."""
+    """Return the clock by which workers pause after failures."""
     clock = ManualClock()
-    monkeypatch.setattr(worker, 'BackOff', lambda: BackOff(clock))
+    monkeypatch.setattr(local, 'BackOff', lambda: BackOff(clock))
     return clock
 
 
 def local_workers(backend, count):
     """Return workers that share a model."""
-    recipe = Recipe(backend.info.path, 'libdnn')
-    return [worker.LocalWorker(recipe, backend) for _ in range(count)]
+    config = DetectorConfig(backend.info.path, 'libdnn')
+    return [LocalWorker(config, backend) for _ in range(count)]
 
 
-def picture():
+def nv12_frame():
     return Frame.wrap(tensor(), Size(128, 128), 'nv12')
 
 
-def test_a_late_frame_is_lost_alone_and_the_next_is_served(board, clock):
+def test_a_late_inference_fails_only_its_own_frame(board, clock):
     board.set(FCOS_SIM_FAULT='hang:1')
-    backend, _ = board.load(SMALL['x5'], time_limit=0.05)
+    backend, _ = board.load(SMALL['x5'], inference_timeout=0.05)
     first, second = local_workers(backend, 2)
     with pytest.raises(LateError):
-        first.detect(picture())
-    backend.time_limit = TIMEOUT
-    assert len(second.detect(picture()).detections) == 2
-    assert len(first.detect(picture()).detections) == 2
-    board.go_on()
+        first.detect(nv12_frame())
+    backend.inference_timeout = TIMEOUT
+    assert len(second.detect(nv12_frame()).detections) == 2
+    assert len(first.detect(nv12_frame()).detections) == 2
+    board.end_hangs()
     first.close()
 
 
-def test_workers_have_the_deadline_that_is_set(board):
+def test_workers_have_the_inference_timeout_that_is_set(board):
     board.set(FCOS_SIM_FAULT='hang:1')
-    path, _ = board.write(SMALL['x5'], paint(SMALL['x5'], THINGS))
-    deadline = 1.5 * libdnn.TIME_LIMIT
-    (only,) = worker.open_workers(Recipe(path, 'libdnn'), 1, deadline)
+    path, _ = board.write(SMALL['x5'], make_answer(SMALL['x5'], OBJECTS))
+    inference_timeout = 1.5 * libdnn.INFERENCE_TIMEOUT
+    only, = open_workers(DetectorConfig(path, 'libdnn'), 1, inference_timeout)
     start = monotonic()
     with pytest.raises(LateError):
-        only.detect(picture())
-    assert monotonic() - start >= deadline, 'the default would be less'
-    board.go_on()
+        only.detect(nv12_frame())
+    assert monotonic() - start >= inference_timeout, 'the default is less'
+    board.end_hangs()
     only.close()
 
 
-def test_a_bpu_that_hangs_for_good_costs_a_wait_now_and_then_only(board, clock):
+def test_a_worker_pauses_after_repeated_late_inferences(board, clock):
     board.set(FCOS_SIM_FAULT='hang')
-    backend, _ = board.load(SMALL['x5'], time_limit=0.05)
+    backend, _ = board.load(SMALL['x5'], inference_timeout=0.05)
     hanging, = local_workers(backend, 1)
     for _ in range(2):
         with pytest.raises(LateError):
-            hanging.detect(picture())
+            hanging.detect(nv12_frame())
     tasks = board.count('tasks')
     for _ in range(50):
-        with pytest.raises(worker.WorkerError, match=r'2 times in a row.* again in 0\.5 s'):
-            hanging.detect(picture())
+        with pytest.raises(WorkerError, match=r'2 times in a row.* again in 0\.5 s'):
+            hanging.detect(nv12_frame())
     assert board.count('tasks') == tasks == 2
     clock.advance(0.5)
     with pytest.raises(LateError):
-        hanging.detect(picture())
-    board.go_on()
+        hanging.detect(nv12_frame())
+    board.end_hangs()
     hanging.close()
 
 
-def test_memory_of_a_bpu_that_never_ends_is_left_to_it(lasting_board):
-    board = lasting_board
+def test_the_memory_of_an_inference_that_never_finishes_is_not_released(board_with_leftovers):
+    board = board_with_leftovers
     board.set(FCOS_SIM_FAULT='hang')
-    backend, model = board.load(SMALL['x5'], time_limit=0.05)
+    backend, model = board.load(SMALL['x5'], inference_timeout=0.05)
     with pytest.raises(InferenceError):
         backend.infer(tensor())
     backend.close()
     assert board.in_use() == {'models': 1, 'memories': 1 + len(model.outputs), 'tasks': 0}
-    board.go_on()
+    board.end_hangs()
 
 
 @pytest.mark.parametrize('wrong', [
@@ -475,32 +487,29 @@ def test_memory_of_a_bpu_that_never_ends_is_left_to_it(lasting_board):
     pytest.param(tensor().reshape(192, 128), id='not flat'),
     pytest.param(tensor().astype(np.float32), id='float'),
     pytest.param(tensor().view(np.int8), id='signed'),
+    pytest.param(tensor(0, 2 * BYTES)[::2], id='every other byte'),
+    pytest.param(tensor()[::-1], id='reversed'),
+    pytest.param(tensor().tobytes(), id='bytes'),
+    pytest.param(None, id='None'),
 ])
-def test_another_input_is_refused(board, wrong):
+def test_a_wrong_input_is_refused(board, wrong):
     backend, _ = board.load(SMALL['x5'])
-    with pytest.raises(InferenceError, match=r'the model takes uint8\[24576\]'):
+    in_use = board.in_use()
+    with pytest.raises(InferenceError, match=r'accepted: uint8\[24576\] without gaps'):
         backend.infer(wrong)
+    assert board.in_use() == in_use, 'it is refused before any memory is allocated'
+    assert len(decoded(backend.info, backend.infer(tensor()))) == 2
     backend.close()
 
 
-def test_bytes_that_are_not_contiguous_are_read_as_numpy_reads_them(board):
-    model = SMALL['x5']
-    spread = np.zeros(2 * BYTES, np.uint8)
-    spread[::2] = 7
-    backend, _ = board.load(
-        model, paint(model, []), Answer(paint(model, THINGS).outputs, tensor(7)))
-    assert len(decoded(backend.info, backend.infer(spread[::2]))) == 2
-    backend.close()
-
-
-def test_outputs_cannot_be_written_to(board):
+def test_outputs_are_read_only(board):
     backend, _ = board.load(SMALL['x5'])
     with pytest.raises(ValueError, match='read-only'):
         backend.infer(tensor())[0][:] = 0
     backend.close()
 
 
-def test_outputs_outlive_the_model(board):
+def test_outputs_may_be_read_after_the_model_was_closed(board):
     backend, model = board.load(SMALL['x5'])
     outputs = list(backend.infer(tensor()))
     backend.close()
@@ -512,17 +521,17 @@ def test_outputs_outlive_the_model(board):
     del part
 
 
-def test_a_closed_model_says_so_and_may_be_closed_again(board):
+def test_a_closed_model_refuses_inferences_and_may_be_closed_again(board):
     backend, _ = board.load(SMALL['x5'])
     backend.infer(tensor())
     backend.close()
     backend.close()
     for use in (lambda: backend.infer(tensor()), backend.new_input):
-        with pytest.raises(InferenceError, match='was closed: load it again'):
+        with pytest.raises(InferenceError, match='was closed; load it again'):
             use()
 
 
-def test_closing_waits_for_what_is_under_way(board):
+def test_close_waits_for_running_inferences(board):
     board.set(FCOS_SIM_FAULT='hang:1')
     backend, _ = board.load(SMALL['x5'])
     found = []
@@ -534,16 +543,28 @@ def test_closing_waits_for_what_is_under_way(board):
     closing.start()
     wait_until(lambda: 'close' in functions_of(closing))
     assert board.count('models') == 1
-    board.go_on()
+    board.end_hangs()
     for thread in (inferring, closing):
         thread.join()
     assert len(found) == 2
 
 
-def test_of_several_models_the_first_is_taken(board):
-    path, _ = board.write(SMALL['x5'], paint(SMALL['x5'], THINGS))
+@pytest.mark.parametrize('input_type', [NV12, NV12_SEPARATE])
+@pytest.mark.parametrize('layout', ['NCHW', 'NHWC'])
+def test_the_nv12_input_may_have_either_type_and_layout(board, input_type, layout):
+    model = replace(SMALL['x5'], input_type=input_type, input_layout=layout)
+    backend, model = board.load(
+        model, make_answer(model, []), Answer(make_answer(model, OBJECTS).outputs, tensor(7)))
+    assert (backend.info.input.size, backend.info.input.shape) == ((128, 128), (BYTES,))
+    assert len(decoded(backend.info, backend.infer(tensor(7)))) == 2
+    assert len(decoded(backend.info, backend.infer(tensor(8)))) == 0
+    backend.close()
+
+
+def test_the_first_of_several_packed_models_is_used(board):
+    path, _ = board.write(SMALL['x5'], make_answer(SMALL['x5'], OBJECTS))
     content = path.read_bytes()
-    # The header is followed by zeros, of which a longer header leaves fewer.
+    # Zeros follow the header; there are fewer after a longer header.
     more = b'name another\n'
     path.write_bytes(content.replace(b'\nboard', b'\n' + more + b'board', 1)
                      .replace(b'\nend\n' + bytes(len(more)), b'\nend\n', 1))
@@ -553,18 +574,20 @@ def test_of_several_models_the_first_is_taken(board):
 
 
 @pytest.mark.parametrize(('model', 'environment', 'complaint'), [
-    pytest.param(SMALL['x3'], {'FCOS_SIM_BOARD': 'x5'}, r'-6000014 \(incompatible model\).*X3',
-                 id='of the other board'),
+    pytest.param(SMALL['x3'], {'FCOS_SIM_BOARD': 'x5'},
+                 r'-6000014 \(incompatible model\).*use the file for this board',
+                 id='for another board'),
     pytest.param(SMALL['x5'], {'FCOS_SIM_FAULT': 'load'}, r'-6000002 \(invalid model\)',
                  id='refused'),
-    pytest.param(replace(SMALL['x5'], input_type=RGB), {}, 'input 0 is of type 4.*NV12',
-                 id='not NV12'),
-    pytest.param(replace(SMALL['x5'], outputs=SMALL['x5'].outputs[:6]), {}, 'found 6',
+    pytest.param(replace(SMALL['x5'], input_type=RGB), {},
+                 r'takes 0 RGB\[1, 3, 128, 128\]; accepted: .*NV12', id='not NV12'),
+    pytest.param(replace(SMALL['x5'], outputs=SMALL['x5'].outputs[:6]), {}, 'given 6',
                  id='six outputs'),
-    pytest.param(replace(SMALL['x5'], canvas=(127, 128)), {}, 'both sides must be even',
+    pytest.param(replace(SMALL['x5'], canvas=(127, 128)), {}, 'accepted: even sides',
                  id='odd canvas'),
 ])
-def test_a_file_that_is_no_fcos_for_this_board_is_refused(board, model, environment, complaint):
+def test_a_file_that_is_not_an_fcos_network_for_this_board_is_refused(
+        board, model, environment, complaint):
     path, _ = board.write(model)
     board.set(**environment)
     with pytest.raises(ModelError, match=complaint) as refusal:
@@ -572,18 +595,20 @@ def test_a_file_that_is_no_fcos_for_this_board_is_refused(board, model, environm
     assert str(path) in str(refusal.value)
 
 
-@pytest.mark.parametrize(('facts', 'kind', 'sides'), [
-    pytest.param({'input_type': RGB}, 'RGB', [128, 128], id='not NV12'),
-    pytest.param({'canvas': (127, 128)}, 'NV12', [128, 127], id='odd canvas'),
+@pytest.mark.parametrize(('facts', 'kind', 'shape'), [
+    pytest.param({'input_type': RGB}, 'RGB', [1, 3, 128, 128], id='not NV12'),
+    pytest.param({'canvas': (127, 128)}, 'NV12', [1, 3, 128, 127], id='odd canvas'),
+    pytest.param({'outputs': SMALL['x5'].outputs[:14]}, 'uint8', [BYTES], id='missing output'),
 ])
-def test_a_refusal_tells_what_the_file_takes_and_gives(board, facts, kind, sides):
+def test_a_refused_model_is_described_with_its_tensors(board, facts, kind, shape):
     model = replace(SMALL['x5'], **facts)
     path, _ = board.write(model)
     with pytest.raises(UnfitModelError) as refusal:
         LibdnnBackend(path)
-    (taken,), given = refusal.value.inputs, refusal.value.outputs
-    assert (taken.dtype, list(taken.shape)) == (kind, [1, 3, *sides])
-    for output, expected in zip(given, model.outputs):
+    (taken,), found = refusal.value.inputs, refusal.value.outputs
+    assert (taken.dtype, list(taken.shape)) == (kind, shape)
+    assert len(found) == len(model.outputs)
+    for output, expected in zip(found, model.outputs):
         assert (output.name, output.dtype, output.shape) == (
             expected.name, 'int32', expected.shape)
         np.testing.assert_allclose(output.scale, expected.scale)
@@ -595,13 +620,13 @@ def test_a_refusal_tells_what_the_file_takes_and_gives(board, facts, kind, sides
     pytest.param({'alignedByteSize': 36}, 'does not fit', id='too little memory'),
     pytest.param({'validShape': ()}, 'does not fit', id='no dimension'),
     pytest.param({'validShape': (1, 2, 5)}, 'does not fit', id='other dimensions'),
-    pytest.param({'validShape': (1, 2, 0, 1)}, 'does not fit', id='nothing in it'),
-    pytest.param({'tensorType': 17}, r'of type 17; accepted: 8 \(int8\)', id='64 bits'),
+    pytest.param({'validShape': (1, 2, 0, 1)}, 'does not fit', id='side of 0'),
+    pytest.param({'tensorType': 17}, r'is type 17; accepted: int8, ', id='64 bits'),
 ])
-def test_an_output_that_cannot_be_so_is_refused(facts, complaint):
+def test_an_output_with_an_impossible_description_is_refused(facts, complaint):
     described = {'tensorType': 14, 'alignedByteSize': 40, 'validShape': (1, 2, 5, 1),
                  'alignedShape': (1, 2, 5, 1), **facts}
-    properties = abi.Properties()
+    properties = abi.TensorProperties()
     for name, value in described.items():
         if name.endswith('Shape'):
             shape = getattr(properties, name)
@@ -610,25 +635,25 @@ def test_an_output_that_cannot_be_so_is_refused(facts, complaint):
             properties.stride[:4] = value
         else:
             setattr(properties, name, value)
-    with pytest.raises(ValueError, match=complaint):
-        libdnn._Layout.of_output('score', properties)
+    with pytest.raises(ModelError, match=rf'^model\.bin: output score .*{complaint}'):
+        libdnn._OutputTensor.read(Path('model.bin'), 'score', properties)
 
 
-def test_what_is_no_model_is_refused(board):
+def test_a_file_that_is_not_a_model_is_refused(board):
     path = board.folder / 'broken.bin'
     with pytest.raises(ModelError, match=r'broken\.bin is not a file'):
         LibdnnBackend(path)
-    path.write_bytes(b'this is no model')
-    with pytest.raises(ModelError, match=r'broken\.bin cannot be loaded'):
+    path.write_bytes(b'not a model')
+    with pytest.raises(ModelError, match=r'libdnn cannot load .*broken\.bin'):
         LibdnnBackend(path)
 
 
-def test_without_the_library_all_places_are_told(board, monkeypatch):
-    monkeypatch.setattr(abi, 'PLACES', ('libdnn_of_no_board.so', '/nowhere/libdnn.so'))
+def test_a_missing_library_is_reported_with_the_paths_that_were_tried(board, monkeypatch):
+    monkeypatch.setattr(abi, 'LIBRARY_PATHS', ('no_libdnn.so', '/nowhere/libdnn.so'))
     monkeypatch.delenv('FCOS_LIBDNN')
     with pytest.raises(ModelError) as refusal:
         LibdnnBackend(board.folder / 'model.bin')
-    for word in ('libdnn_of_no_board.so', '/nowhere/libdnn.so', 'FCOS_LIBDNN'):
+    for word in ('no_libdnn.so', '/nowhere/libdnn.so', 'FCOS_LIBDNN'):
         assert word in str(refusal.value)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A network that was recorded sees on the simulated board what it sees in ONNX."""
+"""A recorded network detects the same objects on the simulated board as in ONNX."""
 
 from pathlib import Path
 
@@ -23,7 +23,8 @@ DEMO = Path(__file__).resolve().parents[2] / 'models' / 'fcos_demo.onnx'
 
 @pytest.mark.parametrize('output_layout', ['NHWC', 'NCHW'])
 @pytest.mark.parametrize(('image', 'board'), [('x5', 'x5'), ('x3_jammy', 'x3')])
-def test_the_board_sees_what_the_network_sees(plug_in, tmp_path, image, board, output_layout):
+def test_the_board_detects_the_same_objects_as_the_network(
+        plug_in, tmp_path, image, board, output_layout):
     plug_in(image)
     onnx = write_fcos(tmp_path / 'squares.onnx', half_box=8.0, output_layout=output_layout)
     frames = [nv12(white_square(SIZE, column, 4)) for column in (3, 9)]
@@ -37,7 +38,7 @@ def test_the_board_sees_what_the_network_sees(plug_in, tmp_path, image, board, o
         np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
 
 
-def test_a_simulated_x5_sees_what_the_network_of_the_demo_sees(plug_in, tmp_path):
+def test_a_simulated_x5_detects_the_same_objects_as_the_demo_network(plug_in, tmp_path):
     plug_in('x5')
     network = Detector(load(DEMO))
     canvas = network.info.input.size
@@ -52,7 +53,7 @@ def test_a_simulated_x5_sees_what_the_network_of_the_demo_sees(plug_in, tmp_path
 
 
 def nv12(image, canvas=CANVAS):
-    """Turn a picture of canvas size into an NV12 frame."""
-    tensor, _ = Preprocessor(InputSpec('0', canvas, 'nv12'))(
+    """Convert an image of the size of the canvas to an NV12 frame."""
+    tensor, _ = Preprocessor(InputSpec('0', canvas, 'nv12')).prepare(
         Frame.wrap(image.tobytes(), canvas, 'bgr8'))
     return Frame.wrap(tensor.copy(), canvas, 'nv12')

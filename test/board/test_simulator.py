@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated board behaves as the real one was seen to, also where that is no help."""
+"""The simulated board behaves as real boards do, including their faults."""
 
 from dataclasses import replace
 from importlib import import_module
@@ -13,9 +13,9 @@ import sys
 from threading import Event, Thread
 import time
 
-from board.conftest import IMAGES
-from cores import bookings
-from model_file import PUBLISHED, fnv1a64, paint
+from board_environment import IMAGES
+from cores import reservations
+from model_file import PUBLISHED, fnv1a64, make_answer
 import numpy as np
 import pytest
 from tiny_models import BYTES, CAR, SIZE, padded, tensor, tiny, write
@@ -31,27 +31,27 @@ later_generations = pytest.mark.parametrize(('image', 'board'), LATER.values(), 
 
 @pytest.fixture
 def model(plug_in, tmp_path):
-    """Load a tiny model in the binding of an image."""
-    def model(image='x5', made=None):
+    """Return a function that loads a tiny model in the binding of a system image."""
+    def model(image='x5', file=None):
         plug_in(image)
         binding = import_module('hobot_dnn.pyeasy_dnn')
-        return binding.load(str(write(tmp_path, made or tiny(image[:2]))))[0]
+        return binding.load(str(write(tmp_path, file or tiny(image[:2]))))[0]
     return model
 
 
-def answers(made, outputs):
-    """Return which of the model's answers these outputs are, from 0; None for neither."""
-    for index, answer in enumerate(made.answers):
+def answer_index(file, outputs):
+    """Return the index of the answer that these outputs are; None if there is none."""
+    for index, answer in enumerate(file.answers):
         if all(np.array_equal(output.buffer, expected)
                for output, expected in zip(outputs, answer.outputs)):
             return index
     return None
 
 
-# --- what a model says of itself
+# --- the description of a model
 
-def test_integer_models_say_of_themselves_what_boards_print(model):
-    outputs = [output.properties for output in model(made=PUBLISHED['b0']).outputs]
+def test_outputs_of_integer_models_are_described_as_on_boards(model):
+    outputs = [output.properties for output in model(file=PUBLISHED['b0']).outputs]
     assert [(p.tensor_type, p.dtype, p.layout, p.shape, p.scale_data.shape)
             for p in outputs[::5]] == [
         ('int32', 'int32', 'NHWC', (1, 64, 64, 80), (80,)),
@@ -60,44 +60,44 @@ def test_integer_models_say_of_themselves_what_boards_print(model):
 
 
 @later_generations
-def test_inputs_say_a_shape_that_is_not_that_of_their_bytes(model, image, board):
-    given, = model(image).inputs
-    properties = given.properties
+def test_the_shape_of_an_input_is_that_of_the_image_and_not_of_its_bytes(model, image, board):
+    image_input, = model(image).inputs
+    properties = image_input.properties
     assert (properties.tensor_type, properties.dtype, properties.layout, properties.shape) == (
         'NV12', 'uint8', 'NCHW', (1, 3, SIZE, SIZE))
 
 
-def test_the_oldest_calls_the_input_separate(model):
+def test_generation_a_reports_separate_planes(model):
     assert model('x3_focal').inputs[0].properties.tensor_type == 'NV12_SEPARATE'
 
 
 @later_generations
-def test_float_outputs_have_an_empty_table_of_scales(model, image, board):
+def test_float_outputs_have_no_scales(model, image, board):
     scale = model(image, tiny(board, dtype='float32')).outputs[0].properties.scale_data
     assert (scale.shape, scale.dtype) == ((0,), np.float32)
 
 
-def test_only_the_newest_tells_shapes_in_memory_and_by_address(model):
-    properties = model(made=padded(tiny())).outputs[10].properties
+def test_generation_b_reports_shapes_in_memory_as_addresses(model):
+    properties = model(file=padded(tiny())).outputs[10].properties
     assert isinstance(properties.alignedShape, int)
     assert properties.alignedShape != properties.alignedShape
 
 
 @pytest.mark.parametrize('image', ['x3_focal', 'x3_jammy'])
-def test_the_others_tell_no_shapes_in_memory(model, image):
+def test_the_other_generations_do_not_report_shapes_in_memory(model, image):
     properties = model(image).outputs[0].properties
     assert not hasattr(properties, 'alignedShape')
     assert not hasattr(properties, 'validShape')
 
 
-def test_writing_to_the_table_of_scales_changes_the_model(model):
+def test_writing_to_the_scales_changes_the_model(model):
     loaded = model()
     loaded.outputs[0].properties.scale_data[:] = 7
     assert set(loaded.outputs[0].properties.scale_data) == {7}
 
 
 @every_generation
-def test_tensors_are_made_anew_at_each_access(model, image, board):
+def test_each_access_makes_new_tensors(model, image, board):
     loaded = model(image)
     assert loaded.outputs[0] is not loaded.outputs[0]
     assert isinstance(loaded.outputs, tuple if image == 'x3_focal' else list)
@@ -106,23 +106,23 @@ def test_tensors_are_made_anew_at_each_access(model, image, board):
 
 
 @every_generation
-def test_nothing_can_be_set_on_a_model(model, image, board):
+def test_attributes_of_a_model_cannot_be_set(model, image, board):
     with pytest.raises(AttributeError):
         model(image).name = 'other'
 
 
-# --- what forward takes
+# --- inputs of `forward`
 
 @every_generation
-def test_the_answer_belongs_to_the_input(model, image, board):
-    made = tiny(board)
-    loaded = model(image, made)
-    assert [answers(made, loaded.forward(tensor(seed))) for seed in (1, 2, 3)] == [0, 1, 0]
+def test_each_input_has_its_own_answer(model, image, board):
+    file = tiny(board)
+    loaded = model(image, file)
+    assert [answer_index(file, loaded.forward(tensor(seed))) for seed in (1, 2, 3)] == [0, 1, 0]
 
 
 @later_generations
 @pytest.mark.parametrize('length', [-1, +1, 2 * BYTES])
-def test_wrong_sizes_are_taken_without_a_word(model, image, board, length):
+def test_an_input_of_a_wrong_size_is_accepted(model, image, board, length):
     loaded = model(image)
     from simulator.generation_b import OVERRUNS
     before = len(OVERRUNS)
@@ -131,71 +131,71 @@ def test_wrong_sizes_are_taken_without_a_word(model, image, board, length):
 
 
 @later_generations
-def test_what_a_short_input_leaves_is_the_former_one(model, image, board):
-    made = tiny(board)
-    loaded = model(image, made)
+def test_a_short_input_leaves_the_rest_of_the_previous_one(model, image, board):
+    file = tiny(board)
+    loaded = model(image, file)
     loaded.forward(tensor(2))
-    assert answers(made, loaded.forward(tensor(2)[:100])) == 1
+    assert answer_index(file, loaded.forward(tensor(2)[:100])) == 1
 
 
-def test_elements_are_counted_as_bytes_whatever_their_size(model):
-    made = tiny()
-    loaded = model(made=made)
+def test_as_many_bytes_are_read_as_the_input_has_elements(model):
+    file = tiny()
+    loaded = model(file=file)
     hidden = np.append(tensor(2), np.zeros(3 * BYTES, np.uint8)).view(np.float32)
-    assert answers(made, loaded.forward(hidden)) == 1
+    assert answer_index(file, loaded.forward(hidden)) == 1
 
 
-def test_strides_are_ignored(model):
-    made = tiny()
-    loaded = model(made=made)
+def test_the_strides_of_an_input_are_ignored(model):
+    file = tiny()
+    loaded = model(file=file)
     two = np.append(tensor(2), tensor(3))
-    assert answers(made, loaded.forward(two[::2])) == 1
+    assert answer_index(file, loaded.forward(two[::2])) == 1
 
 
 @pytest.mark.parametrize('strange', [b'bytes', bytearray(4), None, 5, 'text', {}, []],
                          ids=lambda strange: type(strange).__name__)
-def test_what_is_no_array_runs_on_the_former_input(model, strange, capsys):
-    made = tiny()
-    loaded = model(made=made)
+def test_an_object_that_is_not_an_array_runs_on_the_previous_input(model, strange, capsys):
+    file = tiny()
+    loaded = model(file=file)
     loaded.forward(tensor(2))
-    assert answers(made, loaded.forward(strange)) == 1
+    assert answer_index(file, loaded.forward(strange)) == 1
     assert ('NOT a container' in capsys.readouterr().out) == (strange != [])
 
 
 @pytest.mark.parametrize(('strange', 'cause'), [
     pytest.param(np.empty(0, np.uint8), RuntimeError, id='empty'),
-    pytest.param([b'bytes'], TypeError, id='a list of bytes'),
+    pytest.param([b'bytes'], TypeError, id='list of bytes'),
     pytest.param([tensor(1), tensor(1)], RuntimeError, id='two arrays'),
 ])
-def test_what_is_refused_is_a_system_error_with_a_cause(model, strange, cause):
+def test_a_refused_input_raises_a_system_error_with_a_cause(model, strange, cause):
     with pytest.raises(SystemError, match='returned a result with an exception set') as caught:
         model().forward(strange)
     assert isinstance(caught.value.__cause__, cause)
 
 
-def test_arrays_in_a_list_arrive_if_they_are_bytes_and_as_rubbish_if_not(model):
-    made = tiny()
-    loaded = model(made=made)
-    assert answers(made, loaded.forward([tensor(2)])) == 1
-    assert answers(made, loaded.forward([tensor(2).astype(np.int16)])) == 0
+def test_an_array_in_a_list_is_read_correctly_only_if_it_is_uint8(model):
+    file = tiny()
+    loaded = model(file=file)
+    assert answer_index(file, loaded.forward([tensor(2)])) == 1
+    assert answer_index(file, loaded.forward([tensor(2).astype(np.int16)])) == 0
 
 
 @pytest.mark.parametrize('strange', [np.zeros(BYTES, np.int8), np.zeros(BYTES, np.float32),
-                                     b'bytes', None], ids=['int8', 'float', 'bytes', 'nothing'])
-def test_the_forerunner_refuses_what_is_not_uint8(model, strange):
+                                     b'bytes', None], ids=['int8', 'float', 'bytes', 'None'])
+def test_generation_c_refuses_an_input_that_is_not_uint8(model, strange):
     with pytest.raises(SystemError) as caught:
         model('x3_jammy').forward(strange)
     assert isinstance(caught.value.__cause__, TypeError)
 
 
 @pytest.mark.parametrize('strange', [tensor(1)[1:], np.zeros(BYTES, np.float32), None, []],
-                         ids=['short', 'float', 'nothing', 'no arrays'])
-def test_the_oldest_compares_the_size_and_raises_plainly(model, strange):
+                         ids=['short', 'float', 'None', 'empty list'])
+def test_generation_a_compares_the_size_and_raises_a_runtime_error(model, strange):
     with pytest.raises(RuntimeError, match=r'Run model failed!'):
         model('x3_focal').forward(strange)
 
 
-def test_the_oldest_has_its_own_arguments(model):
+def test_generation_a_ignores_unknown_arguments(model):
     loaded = model('x3_focal')
     assert len(loaded(tensor(1), core_id=2, dsp_id=0, priority=0, unknown=1)) == 15
     with pytest.raises(IndexError):
@@ -203,7 +203,7 @@ def test_the_oldest_has_its_own_arguments(model):
 
 
 @later_generations
-def test_the_later_ones_know_no_other_arguments(model, image, board):
+def test_the_later_generations_refuse_unknown_arguments(model, image, board):
     loaded = model(image)
     assert len(loaded.forward(arg=tensor(1), core_id=1, priority=255)) == 15
     with pytest.raises(SystemError) as caught:
@@ -211,57 +211,58 @@ def test_the_later_ones_know_no_other_arguments(model, image, board):
     assert isinstance(caught.value.__cause__, TypeError)
 
 
-# --- what forward gives
+# --- results of `forward`
 
 @later_generations
-def test_tensors_show_the_last_inference_and_buffers_are_copies(model, image, board):
-    made = tiny(board)
-    loaded = model(image, made)
+def test_tensors_are_views_of_the_last_inference_and_buffers_are_copies(model, image, board):
+    file = tiny(board)
+    loaded = model(image, file)
     first = loaded.forward(tensor(1))
     kept = first[0].buffer
     loaded.forward(tensor(2))
-    assert answers(made, first) == 1
-    assert answers(made, loaded.outputs) == 1
-    np.testing.assert_array_equal(kept, made.answers[0].outputs[0])
+    assert answer_index(file, first) == 1
+    assert answer_index(file, loaded.outputs) == 1
+    np.testing.assert_array_equal(kept, file.answers[0].outputs[0])
     assert not np.shares_memory(first[0].buffer, first[0].buffer)
 
 
-def test_results_of_the_oldest_own_their_memory(model):
-    made = tiny('x3')
-    loaded = model('x3_focal', made)
+def test_results_of_generation_a_own_their_memory(model):
+    file = tiny('x3')
+    loaded = model('x3_focal', file)
     first = loaded.forward(tensor(1))
     loaded.forward(tensor(2))
-    assert answers(made, first) == 0
+    assert answer_index(file, first) == 0
 
 
-def test_padding_stays_in_and_shifts_the_values(model):
-    made = padded(tiny())
-    buffer = model(made=made).forward(tensor(1))[10].buffer
+def test_padding_is_not_removed_and_shifts_the_values(model):
+    file = padded(tiny())
+    buffer = model(file=file).forward(tensor(1))[10].buffer
     assert buffer.shape == (1, 16, 16, 1)
     np.testing.assert_array_equal(buffer.reshape(-1)[::4],
-                                  made.answers[0].outputs[10].reshape(-1)[:64])
+                                  file.answers[0].outputs[10].reshape(-1)[:64])
     assert set(buffer.reshape(-1)[1:4]) == {99}
 
 
-def test_the_oldest_takes_padding_out(model):
-    made = padded(tiny('x3'))
-    assert answers(made, model('x3_focal', made).forward(tensor(2))) == 1
+def test_generation_a_removes_padding(model):
+    file = padded(tiny('x3'))
+    assert answer_index(file, model('x3_focal', file).forward(tensor(2))) == 1
 
 
-def test_unsigned_bytes_come_as_signed_ones(model):
-    made = tiny(answers=False, dtype='int8')
-    made = replace(made, outputs=tuple(replace(o, dtype='uint8') for o in made.outputs))
-    output = model(made=made).forward(tensor(1))[0]
+def test_unsigned_bytes_are_returned_as_signed_ones(model):
+    file = tiny(answers=False, dtype='int8')
+    file = replace(file, outputs=tuple(replace(o, dtype='uint8') for o in file.outputs))
+    output = model(file=file).forward(tensor(1))[0]
     assert (output.properties.dtype, output.buffer.dtype) == ('uint8', np.int8)
 
 
-# --- load
+# --- `load`
 
 @later_generations
 @pytest.mark.parametrize(('given', 'cause'), [
     ('nowhere.bin', RuntimeError), (Path('nowhere.bin'), TypeError), (('a', 'b'), TypeError),
     (b'a', TypeError), (None, TypeError), ([1], TypeError)], ids=repr)
-def test_what_does_not_load_is_a_system_error_with_a_cause(plug_in, image, board, given, cause):
+def test_a_file_that_does_not_load_raises_a_system_error_with_a_cause(
+        plug_in, image, board, given, cause):
     plug_in(image)
     binding = import_module('hobot_dnn.pyeasy_dnn')
     with pytest.raises(SystemError) as caught:
@@ -270,7 +271,7 @@ def test_what_does_not_load_is_a_system_error_with_a_cause(plug_in, image, board
 
 
 @every_generation
-def test_one_model_for_each_path(plug_in, tmp_path, image, board):
+def test_load_returns_one_model_for_each_path(plug_in, tmp_path, image, board):
     plug_in(image)
     binding = import_module('hobot_dnn.pyeasy_dnn')
     path = str(write(tmp_path, tiny(board)))
@@ -279,7 +280,7 @@ def test_one_model_for_each_path(plug_in, tmp_path, image, board):
     assert first is not second
 
 
-def test_the_oldest_raises_plainly_on_load(plug_in):
+def test_load_of_generation_a_raises_a_runtime_error(plug_in):
     plug_in('x3_focal')
     binding = import_module('hobot_dnn.pyeasy_dnn')
     with pytest.raises(RuntimeError, match=r'Load model failed!'):
@@ -288,16 +289,16 @@ def test_the_oldest_raises_plainly_on_load(plug_in):
         binding.load(Path('nowhere.bin'))
 
 
-# --- hbm_runtime
+# --- `hbm_runtime`
 
 @pytest.fixture
 def runtime(plug_in, tmp_path):
-    """Load a tiny model in the `hbm_runtime` of X5."""
+    """Return a tiny model in the `hbm_runtime` of X5."""
     plug_in('x5')
     return import_module('hbm_runtime').HB_HBMRuntime(str(write(tmp_path, tiny())))
 
 
-def test_results_are_named_by_model_and_output(runtime):
+def test_results_are_grouped_by_model_and_output(runtime):
     for arg in (tensor(2), {'0': tensor(2)}, {'tiny': {'0': tensor(2)}}):
         results = runtime.run(arg)
         assert list(results) == runtime.model_names == ['tiny']
@@ -305,13 +306,13 @@ def test_results_are_named_by_model_and_output(runtime):
         np.testing.assert_array_equal(results['tiny']['100'], tiny().answers[1].outputs[0])
 
 
-def test_only_the_dtype_of_an_nv12_tensor_is_looked_at(runtime):
+def test_only_the_dtype_of_an_nv12_tensor_is_checked(runtime):
     assert len(runtime.run(np.zeros(7, np.uint8))['tiny']) == 15
     with pytest.raises(RuntimeError, match='expected uint8'):
         runtime.run(np.zeros(BYTES, np.int8))
 
 
-def test_arguments_that_early_builds_do_not_know_are_refused(runtime):
+def test_arguments_of_later_builds_are_refused(runtime):
     assert runtime.run(tensor(1), model_name='tiny')
     with pytest.raises(RuntimeError, match='unknown arguments'):
         runtime.run(tensor(1), priority=0)
@@ -329,13 +330,13 @@ SLOW_MS = 200
 
 
 @every_generation
-def test_python_stands_still_during_an_inference(model, image, board):
+def test_no_other_thread_runs_during_an_inference(model, image, board):
     slow = replace(tiny(board, answers=False), service_us=SLOW_MS * 1000, cpu_us=SLOW_MS * 1000)
     loaded = model(image, slow)
     assert longest_pause(lambda: loaded.forward(tensor(1))) >= 2 * SLOW_MS / 1000
 
 
-def test_python_stands_still_during_a_run(plug_in, tmp_path):
+def test_no_other_thread_runs_during_a_run_of_hbm_runtime(plug_in, tmp_path):
     plug_in('x5')
     slow = replace(tiny(answers=False), service_us=SLOW_MS * 1000)
     runtime = import_module('hbm_runtime').HB_HBMRuntime(str(write(tmp_path, slow)))
@@ -343,7 +344,7 @@ def test_python_stands_still_during_a_run(plug_in, tmp_path):
 
 
 def longest_pause(work):
-    """Return for how many seconds at most another thread did not run, from before to after."""
+    """Return the longest time in seconds for which another thread did not run."""
     ticks, over = [], Event()
 
     def tick():
@@ -380,19 +381,19 @@ print(start, time.monotonic())
 
 @pytest.mark.parametrize(('image', 'cores', 'workers', 'turns'), [
     ('x5', 1, 2, 2), ('x3_jammy', 2, 2, 1), ('x3_jammy', 2, 3, 2)],
-    ids=['two on one core', 'two on two', 'three on two'])
+    ids=['two on one core', 'two on two cores', 'three on two cores'])
 def test_processes_take_turns_on_the_cores(plug_in, tmp_path, image, cores, workers, turns):
     service = 0.5
     path = write(tmp_path, replace(tiny(image[:2], answers=False), cores=cores,
                                    service_us=int(service * 1e6)))
     starts, ends = zip(*infer_at_once(image, path, workers))
-    booked = bookings(tmp_path / 'cores')
-    assert len(booked) == cores
-    assert max(ends) >= max(booked) >= min(starts) + turns * service
+    reserved = reservations(tmp_path / 'cores')
+    assert len(reserved) == cores
+    assert max(ends) >= max(reserved) >= min(starts) + turns * service
 
 
 def infer_at_once(image, path, workers):
-    """Infer in processes at the same time; return when each began and ended, in seconds."""
+    """Infer in several processes at the same time; return start and end of each, in seconds."""
     children = [start_inference(image, path) for _ in range(workers)]
     for child in children:
         assert child.stdout.readline() == 'ready\n'
@@ -403,7 +404,7 @@ def infer_at_once(image, path, workers):
 
 
 def start_inference(image, path, fault=''):
-    """Start a process that infers once when it reads a line."""
+    """Start a process that runs one inference when it reads a line."""
     environment = {**os.environ, 'PYTHONPATH': str(IMAGES / image), 'FCOS_SIM_FAULT': fault}
     return subprocess.Popen([sys.executable, '-c', INFER_ON_CUE, str(path), str(BYTES)], text=True,
                             env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -417,17 +418,17 @@ def test_a_crash_ends_the_process(plug_in, tmp_path):
     assert process.returncode == -signal.SIGSEGV
 
 
-def test_a_hanging_inference_ends_with_its_process_only(plug_in, tmp_path):
+def test_an_inference_that_hangs_ends_only_with_its_process(plug_in, tmp_path):
     process = start_inference('x5', write(tmp_path, tiny(answers=False)), 'hang')
     process.stdin.write('\n')
     process.stdin.flush()
     wait_until((tmp_path / 'cores' / f'hang-{process.pid}').exists)
     assert process.poll() is None
     process.kill()
-    assert process.communicate()[0] == 'ready\n', 'and no times'
+    assert process.communicate()[0] == 'ready\n', 'the inference did not end'
 
 
-def test_a_fault_strikes_at_its_turn_only(model, monkeypatch):
+def test_a_fault_with_a_number_fails_only_that_inference(model, monkeypatch):
     monkeypatch.setenv('FCOS_SIM_FAULT', 'raise:2')
     loaded = model()
     assert len(loaded.forward(tensor(1))) == 15
@@ -436,19 +437,19 @@ def test_a_fault_strikes_at_its_turn_only(model, monkeypatch):
     assert len(loaded.forward(tensor(1))) == 15
 
 
-# --- the file
+# --- the model file
 
-def test_inputs_are_told_apart_by_a_published_hash():
+def test_the_hash_of_inputs_is_fnv_1a():
     assert fnv1a64(b'') == 0xcbf29ce484222325
     assert fnv1a64(b'a') == 0xaf63dc4c8601ec8c
     assert fnv1a64(b'foobar') == 0x85944171f73967e8
 
 
-def test_quantised_answers_are_true_to_half_a_step():
+def test_quantised_answers_differ_by_at_most_half_a_step():
     model = tiny(answers=False)
-    seen = paint(model, [CAR])
-    made = model.answering(seen)
-    for output, integers, values in zip(made.outputs, made.answers[0].outputs, seen.outputs):
+    exact = make_answer(model, [CAR])
+    file = model.answering(exact)
+    for output, integers, values in zip(file.outputs, file.answers[0].outputs, exact.outputs):
         assert integers.dtype == np.int32
         error = np.abs(integers * output.scale.astype(np.float64) - values)
         assert (error <= output.scale * 0.500001).all()

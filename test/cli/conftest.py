@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command as a user calls it."""
+"""Run the command as a user does."""
 
 from collections.abc import Callable
 import sys

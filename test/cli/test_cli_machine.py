@@ -1,8 +1,8 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is noted of a machine is what its kernel says; what it does not say is left out."""
+"""The description of a machine holds the facts that its kernel reports."""
 
-from fcos_ros.cli.machine import Machine, rows
+from fcos_ros.cli.machine import Machine, machine_rows
 
 X5 = {
     'proc/device-tree/model': 'D-Robotics RDK X5 V1.0\0',
@@ -18,7 +18,8 @@ X5 = {
 }
 
 
-def file_system(root, files):
+def write_files(root, files):
+    """Write the files of /proc and /sys below a folder, and return the folder."""
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,36 +27,35 @@ def file_system(root, files):
     return root
 
 
-def test_a_board_tells_its_name_clocks_and_governors(tmp_path):
-    machine = Machine.look(file_system(tmp_path, X5))
-    said = dict(rows(machine))
-    assert said['board'] == 'D-Robotics RDK X5 V1.0'
-    assert said['CPU clock'] == '1 x 1800 MHz, 1 x 1500 MHz, performance, boosted'
-    assert said['BPU clock'] == '1000 MHz, performance'
-    assert said['BPU load before'] == '12 %'
+def test_a_board_is_described_with_its_name_clocks_and_governors(tmp_path):
+    rows = dict(machine_rows(Machine.read(write_files(tmp_path, X5))))
+    assert rows['board'] == 'D-Robotics RDK X5 V1.0'
+    assert rows['CPU clock'] == '1 x 1800 MHz, 1 x 1500 MHz, performance, boost on'
+    assert rows['BPU clock'] == '1000 MHz, performance'
+    assert rows['BPU load'] == '12 % before the run'
 
 
-def test_a_machine_without_any_of_it_is_described_all_the_same(tmp_path):
-    said = dict(rows(Machine.look(tmp_path)))
-    assert said['CPU clock'] == 'cannot be read'
-    assert not {'board', 'BPU clock', 'BPU load before'} & set(said)
+def test_unknown_facts_are_left_out(tmp_path):
+    rows = dict(machine_rows(Machine.read(tmp_path)))
+    assert rows['CPU clock'] == 'cannot be read'
+    assert not {'board', 'BPU clock', 'BPU load'} & set(rows)
 
 
-def test_cores_that_differ_are_counted(tmp_path):
+def test_different_governors_are_counted(tmp_path):
     slow = 'sys/devices/system/cpu/cpu1/cpufreq/scaling_governor'
-    machine = Machine.look(file_system(tmp_path, {**X5, slow: 'schedutil'}))
+    machine = Machine.read(write_files(tmp_path, {**X5, slow: 'schedutil'}))
     assert machine.governor == '1 x performance, 1 x schedutil'
 
 
-def test_what_may_not_be_switched_off_is_no_boost(tmp_path):
-    machine = Machine.look(file_system(
+def test_a_boost_of_0_is_off(tmp_path):
+    machine = Machine.read(write_files(
         tmp_path, {**X5, 'sys/devices/system/cpu/cpufreq/boost': '0'}))
     assert machine.boost is False
-    assert dict(rows(machine))['CPU clock'].endswith('not boosted')
+    assert dict(machine_rows(machine))['CPU clock'].endswith(', boost off')
 
 
-def test_some_images_tell_the_load_of_the_whole_bpu_only(tmp_path):
+def test_the_load_of_the_bpu_is_read_where_the_image_reports_only_that_of_all_cores(tmp_path):
     files = {name: text for name, text in X5.items() if not name.endswith('/bpu0/ratio')}
     files['sys/devices/system/bpu/ratio'] = '34\n'
-    machine = Machine.look(file_system(tmp_path, files))
-    assert dict(rows(machine))['BPU load before'] == '34 %'
+    machine = Machine.read(write_files(tmp_path, files))
+    assert dict(machine_rows(machine))['BPU load'] == '34 % before the run'

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`fcos info`: everything the node will know of a file, and of any other what it is instead."""
+"""`fcos info` describes an FCOS model as the node reads it, and any other with the problem."""
 
 from dataclasses import replace
 import json
@@ -34,20 +34,20 @@ def write_classifier(path, sides=(64, 64)):
     return path
 
 
-def as_json(said):
-    return json.loads(said.out)
+def as_json(result):
+    return json.loads(result.out)
 
 
-def lines(said):
-    """Return the rest of each line by its first word; the first line with a word counts."""
-    text = said.out.splitlines()
+def lines(result):
+    """Return the rest of each line by its first word; of several lines, that of the first."""
+    text = result.out.splitlines()
     return {line.split()[0]: line.split(maxsplit=1)[-1] for line in reversed(text) if line}
 
 
-def test_the_text_says_what_each_output_is(fcos, tmp_path):
-    said = fcos('info', write_fcos(tmp_path / 'squares.onnx'))
-    assert (said.code, said.err) == (0, '')
-    facts = lines(said)
+def test_the_text_describes_input_and_outputs(fcos, tmp_path):
+    result = fcos('info', write_fcos(tmp_path / 'squares.onnx'))
+    assert (result.code, result.err) == (0, '')
+    facts = lines(result)
     assert facts['model'] == 'squares'
     assert facts['backend'] == 'onnx'
     assert facts['input'] == 'image uint8 [1, 128, 128, 3]'
@@ -59,26 +59,26 @@ def test_the_text_says_what_each_output_is(fcos, tmp_path):
             assert words == ['float32', *shape.split(), '-', part, str(stride)]
 
 
-def test_json_says_the_same_and_how_it_is_read(fcos, tmp_path):
+def test_json_describes_the_tensors_and_how_they_are_decoded(fcos, tmp_path):
     path = write_fcos(tmp_path / 'squares.onnx', layout='NCHW', dtype='float32', metadata={
         'labels': '["cube", "ball", "cone"]', 'box_unit': 'stride', 'score_threshold': '0.25',
         'nms_threshold': '0.45', 'point_offset': '0.0', 'pixels': 'bgr',
         'mean': '[1, 2, 3]', 'std': '[4, 5, 6]'})
     facts = as_json(fcos('info', path, '--json'))
-    assert (facts['name'], facts['path'], facts['complaint']) == ('squares', str(path), '')
+    assert (facts['name'], facts['path'], facts['problem']) == ('squares', str(path), '')
     assert facts['inputs'] == [
         {'name': 'image', 'dtype': 'float32', 'shape': [1, 3, 128, 128], 'scale': []}]
     assert facts['outputs'][6] == {
         'name': 'box_16', 'dtype': 'float32', 'shape': [1, 8, 8, 4], 'scale': [], 'part': 'box',
         'stride': 16}
-    assert facts['reading'] == {
+    assert facts['fcos'] == {
         'canvas': [128, 128], 'pixels': 'bgr', 'input_layout': 'NCHW', 'mean': [1, 2, 3],
         'std': [4, 5, 6], 'layout': 'NHWC', 'box_unit': 'stride', 'point_offset': 0.0,
         'score_threshold': 0.25, 'nms_threshold': 0.45, 'max_detections': 100, 'top_k': 500,
         'labels': ['cube', 'ball', 'cone']}
 
 
-def test_memory_is_that_of_the_tensors(fcos, tmp_path):
+def test_the_memory_use_is_that_of_the_tensors(fcos, tmp_path):
     path = write_fcos(tmp_path / 'squares.onnx')
     facts = as_json(fcos('info', path, '--json'))
     cells = sum((128 // stride) ** 2 for stride in STRIDES)
@@ -89,46 +89,46 @@ def test_memory_is_that_of_the_tensors(fcos, tmp_path):
 
 
 @pytest.mark.parametrize(('made', 'complaint', 'outputs'), [
-    pytest.param({'outputs': 14}, 'not an FCOS', 14, id='an output is missing'),
-    pytest.param({'sides': ('height', 'width')}, 'fixed shape', 15, id='size left open'),
-    pytest.param({'metadata': {'strides': 'many'}}, "metadata 'strides'", 15, id='metadata'),
+    pytest.param({'outputs': 14}, 'not an FCOS', 14, id='missing output'),
+    pytest.param({'sides': ('height', 'width')}, 'fixed shape', 15, id='open size'),
+    pytest.param({'metadata': {'strides': 'many'}}, "metadata 'strides'", 15, id='wrong metadata'),
 ])
-def test_what_is_nearly_an_fcos_is_shown_with_what_is_wrong(
+def test_a_faulty_fcos_network_is_described_with_the_problem(
         fcos, tmp_path, made, complaint, outputs):
     path = write_fcos(tmp_path / 'nearly.onnx', **made)
-    said = fcos('info', path)
-    assert (said.code, said.err) == (1, '')
-    assert complaint in said.out
+    result = fcos('info', path)
+    assert (result.code, result.err) == (1, '')
+    assert complaint in result.out
     facts = as_json(fcos('info', path, '--json'))
-    assert complaint in facts['complaint']
-    assert facts['reading'] is None
+    assert complaint in facts['problem']
+    assert facts['fcos'] is None
     assert [tensor['name'] for tensor in facts['inputs']] == ['image']
     assert len(facts['outputs']) == outputs
 
 
-def test_another_network_is_shown_with_what_is_wrong(fcos, tmp_path):
+def test_another_network_is_described_with_the_problem(fcos, tmp_path):
     path = write_classifier(tmp_path / 'classifier.onnx')
-    said = fcos('info', path)
-    assert said.code == 1
-    facts = lines(said)
+    result = fcos('info', path)
+    assert result.code == 1
+    facts = lines(result)
     assert facts['input'] == 'image uint8 [1, 64, 64, 3]'
     assert facts['scores'].split() == ['float32', '[1,', '3]', '-', '-', '-']
-    assert 'not an FCOS' in said.out
+    assert 'not an FCOS' in result.out
 
 
-def test_sides_left_open_are_named_as_the_file_does(fcos, tmp_path):
+def test_open_sides_are_named_as_in_the_file(fcos, tmp_path):
     path = write_classifier(tmp_path / 'classifier.onnx', sides=('height', None))
     facts = as_json(fcos('info', path, '--json'))
     assert facts['inputs'][0]['shape'] == [1, 'height', '?', 3]
     assert facts['memory']['inputs'] is None
 
 
-def test_a_file_that_is_no_model_ends_with_2(fcos, tmp_path):
+def test_a_file_that_is_not_a_model_exits_with_2(fcos, tmp_path):
     path = tmp_path / 'broken.onnx'
-    path.write_bytes(b'this is no model')
-    said = fcos('info', path)
-    assert (said.code, said.out) == (2, '')
-    assert 'cannot be read as ONNX' in said.err
+    path.write_bytes(b'not a model')
+    result = fcos('info', path)
+    assert (result.code, result.out) == (2, '')
+    assert 'cannot be read as ONNX' in result.err
 
 
 @pytest.fixture
@@ -144,29 +144,29 @@ def tiny_models(monkeypatch, tmp_path):
             del sys.modules[name]
 
 
-def test_a_compiled_model_is_shown_with_its_scales(fcos, tmp_path, tiny_models):
+def test_a_compiled_model_is_described_with_its_scales(fcos, tmp_path, tiny_models):
     model = tiny_models.tiny()
     path = tiny_models.write(tmp_path, model)
     facts = as_json(fcos('info', path, '--json'))
     assert (facts['name'], facts['backend']) == ('tiny', 'hobot_dnn')
     assert facts['inputs'][0]['shape'] == [128 * 128 * 3 // 2]
-    assert facts['reading']['pixels'] == 'nv12'
-    assert facts['reading']['box_unit'] == 'stride'
-    assert facts['reading']['labels'] == list(COCO.names)
+    assert facts['fcos']['pixels'] == 'nv12'
+    assert facts['fcos']['box_unit'] == 'stride'
+    assert facts['fcos']['labels'] == list(COCO.names)
     for output, expected in zip(facts['outputs'], model.outputs):
         assert (output['name'], output['dtype']) == (expected.name, 'int32')
         np.testing.assert_allclose(output['scale'], expected.scale)
     assert '80: ' in fcos('info', path).out
 
 
-def test_a_compiled_model_of_another_kind_is_shown_with_what_is_wrong(
+def test_a_compiled_model_with_a_wrong_output_is_described_with_the_problem(
         fcos, tmp_path, tiny_models):
     model = tiny_models.with_output(tiny_models.tiny(answers=False), 3, shape=(1, 2, 2, 7))
-    said = fcos('info', tiny_models.write(tmp_path, model), '--json')
-    assert said.code == 1
-    facts = as_json(said)
+    result = fcos('info', tiny_models.write(tmp_path, model), '--json')
+    assert result.code == 1
+    facts = as_json(result)
     assert facts['outputs'][3]['shape'] == [1, 2, 2, 7]
-    assert 'not an FCOS' in facts['complaint']
+    assert 'not an FCOS' in facts['problem']
 
 
 @pytest.mark.parametrize(('made', 'complaint', 'kind'), [
@@ -174,15 +174,15 @@ def test_a_compiled_model_of_another_kind_is_shown_with_what_is_wrong(
     pytest.param({'input_type': 9}, 'one input of type NV12', 'uint8', id='feature input'),
     pytest.param({}, 'lies in memory as', 'NV12', id='padded outputs'),
 ])
-def test_a_compiled_model_that_is_refused_is_shown_whole(
+def test_all_tensors_of_a_compiled_model_that_is_refused_are_described(
         fcos, tmp_path, tiny_models, made, complaint, kind):
     model = tiny_models.padded(tiny_models.tiny(answers=False))
     path = tiny_models.write(tmp_path, replace(model, **made))
-    said = fcos('info', path, '--json')
-    assert (said.code, said.err) == (1, '')
-    facts = as_json(said)
-    assert complaint in facts['complaint']
-    assert facts['reading'] is None
+    result = fcos('info', path, '--json')
+    assert (result.code, result.err) == (1, '')
+    facts = as_json(result)
+    assert complaint in facts['problem']
+    assert facts['fcos'] is None
     assert [(tensor['dtype'], tensor['shape']) for tensor in facts['inputs']] == [
         (kind, [1, 3, 128, 128])]
     for output, expected in zip(facts['outputs'], model.outputs):
@@ -196,16 +196,16 @@ def test_a_compiled_model_that_is_refused_is_shown_whole(
     pytest.param('crash', 'died: SIGSEGV', id='crashes'),
     pytest.param('load', 'cannot load', id='refuses'),
 ])
-def test_an_engine_that_breaks_takes_no_command_down(
+def test_an_engine_that_hangs_crashes_or_fails_exits_with_2_and_the_reason(
         fcos, tmp_path, tiny_models, monkeypatch, fault, complaint):
-    monkeypatch.setattr(info, 'START', 0.5 if fault == 'hang' else TIMEOUT)
-    monkeypatch.setattr(info, 'FAREWELL', TIMEOUT)
+    monkeypatch.setattr(info, 'LOAD_TIMEOUT', 0.5 if fault == 'hang' else TIMEOUT)
+    monkeypatch.setattr(info, 'EXIT_TIMEOUT', TIMEOUT)
     monkeypatch.setenv('FCOS_SIM_FAULT', fault)
     before = children()
     path = tiny_models.write(tmp_path, tiny_models.tiny())
-    said = fcos('info', path)
-    assert (said.code, said.out) == (2, '')
-    assert said.err.splitlines()[-1].startswith('fcos info: ')
-    assert complaint in said.err
-    assert str(path) in said.err
+    result = fcos('info', path)
+    assert (result.code, result.out) == (2, '')
+    assert result.err.splitlines()[-1].startswith('fcos info: ')
+    assert complaint in result.err
+    assert str(path) in result.err
     assert children() == before

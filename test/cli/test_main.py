@@ -1,6 +1,8 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`fcos` as a whole: help for everything, and errors in one line with an exit code."""
+"""The command `fcos` has help for each verb, and reports errors in one line with an exit code."""
+
+import sys
 
 from onnx_models import write_fcos
 import pytest
@@ -9,17 +11,17 @@ VERBS = ('info', 'bench')
 
 
 def test_help_names_every_verb(fcos):
-    said = fcos('--help')
-    assert said.code == 0
-    assert all(verb in said.out for verb in VERBS)
+    result = fcos('--help')
+    assert result.code == 0
+    assert all(verb in result.out for verb in VERBS)
 
 
 @pytest.mark.parametrize('verb', VERBS)
 def test_every_verb_has_help(fcos, verb):
-    said = fcos(verb, '--help')
-    assert said.code == 0
-    assert 'MODEL' in said.out
-    assert '--json' in said.out
+    result = fcos(verb, '--help')
+    assert result.code == 0
+    assert 'MODEL' in result.out
+    assert '--json' in result.out
 
 
 @pytest.mark.parametrize('arguments', [
@@ -27,33 +29,33 @@ def test_every_verb_has_help(fcos, verb):
     ('bench', '--size', 'large'), ('bench', '--workers', '0'), ('bench', '--frames', 'many'),
     ('bench', '--encoding', 'jpeg'), ('bench', '--json', '--markdown'),
 ])
-def test_a_command_that_makes_no_sense_ends_with_2_and_the_usage(fcos, arguments):
-    said = fcos(*arguments)
-    assert (said.code, said.out) == (2, '')
-    assert said.err.startswith('usage: fcos')
+def test_a_wrong_command_exits_with_2_and_the_usage(fcos, arguments):
+    result = fcos(*arguments)
+    assert (result.code, result.out) == (2, '')
+    assert result.err.startswith('usage: fcos')
 
 
 @pytest.mark.parametrize('verb', VERBS)
-def test_a_missing_file_ends_with_2_and_one_line(fcos, verb, tmp_path):
-    said = fcos(verb, tmp_path / 'nowhere.onnx')
-    assert (said.code, said.out) == (2, '')
-    assert said.err.count('\n') == 1
-    assert said.err.startswith(f'fcos {verb}: ')
-    assert 'nowhere.onnx' in said.err
+def test_a_missing_file_exits_with_2_and_one_line(fcos, verb, tmp_path):
+    result = fcos(verb, tmp_path / 'nowhere.onnx')
+    assert (result.code, result.out) == (2, '')
+    assert result.err.count('\n') == 1
+    assert result.err.startswith(f'fcos {verb}: ')
+    assert 'nowhere.onnx' in result.err
 
 
 @pytest.mark.parametrize('verb', VERBS)
-def test_a_package_that_is_not_there_ends_with_2_and_one_line(fcos, verb):
-    said = fcos(verb, 'package://nobodys_package/model.onnx')
-    assert (said.code, said.err.count('\n')) == (2, 1)
-    assert 'nobodys_package' in said.err
+def test_a_package_that_is_not_installed_exits_with_2_and_one_line(fcos, verb):
+    result = fcos(verb, 'package://no_such_package/model.onnx')
+    assert (result.code, result.err.count('\n')) == (2, 1)
+    assert 'no_such_package' in result.err
 
 
-def test_a_path_needs_no_ros(fcos, tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__('sys').modules, 'ament_index_python.packages', None)
+def test_a_path_is_found_without_ros(fcos, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'ament_index_python.packages', None)
     write_fcos(tmp_path / 'model.onnx')
     monkeypatch.chdir(tmp_path)
     assert fcos('info', 'model.onnx').code == 0
-    said = fcos('info', 'nowhere.onnx')
-    assert (said.code, said.err.count('\n')) == (2, 1)
-    assert 'tried: ' in said.err
+    result = fcos('info', 'nowhere.onnx')
+    assert (result.code, result.err.count('\n')) == (2, 1)
+    assert 'tried: ' in result.err

@@ -1,10 +1,11 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Every encoding of cameras in plain numpy, by its definition: what a producer does, and its reverse.
+Every encoding of cameras in plain numpy, by its definition: an encoder and a decoder.
 
-Colours are (H, W, 3), blue first; YUV is BT.601 of limited range. A buffer is made of blocks, one
-for each plane: uint8 arrays of rows.
+Images are (H, W, 3) in BGR order; YUV is BT.601 of limited range. An encoded image is a list of
+blocks, one for each plane: uint8 arrays of shape (rows, bytes). The tests run for every entry of
+`FORMATS`, so one entry is enough to test an encoding everywhere.
 """
 
 from __future__ import annotations
@@ -13,146 +14,226 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fcos_ros.core.resize import Size
+
 
 class Block(NamedTuple):
-    """One plane of an encoding, by the image's size."""
+    """
+    One plane of an encoding.
 
-    bytes: int
-    """In a row, for each pixel of the image's width."""
-    shrink: int = 1
-    """Rows of the image for one of the plane."""
-    steps: int = 1
+    :ivar samples: a letter for each sample of a group, in the order in memory: `b`, `g` and `r`,
+        `k` for grey, `y`, `u` and `v`, `s` for a mosaic, and `x` for a sample without a meaning.
+    :ivar pixels: image pixels that one group covers, in width and height.
+    :ivar row_factor: length of a row, in rows of the first plane.
+    """
+
+    samples: str
+    pixels: Size = Size(1, 1)
+    row_factor: int = 1
 
 
-BLOCKS = {
-    'bgr8': (Block(3),), 'rgb8': (Block(3),), 'bgra8': (Block(4),), 'rgba8': (Block(4),),
-    'mono8': (Block(1),), 'mono16': (Block(2),),
-    'yuv422': (Block(2),), 'uyvy': (Block(2),), 'yuv422_yuy2': (Block(2),), 'yuyv': (Block(2),),
-    'nv12': (Block(1), Block(1, shrink=2)), 'nv21': (Block(1), Block(1, shrink=2)),
-    'nv24': (Block(1), Block(2, steps=2)),
-    **{f'bayer_{order}8': (Block(1),) for order in ('rggb', 'bggr', 'gbrg', 'grbg')},
-    **{f'bayer_{order}16': (Block(2),) for order in ('rggb', 'bggr', 'gbrg', 'grbg')},
-    'bgr16': (Block(6),), 'rgb16': (Block(6),), 'bgra16': (Block(8),), 'rgba16': (Block(8),),
-    '8UC1': (Block(1),), '8UC3': (Block(3),), '8UC4': (Block(4),),
-    '16UC1': (Block(2),), '16UC3': (Block(6),), '16UC4': (Block(8),),
+class CameraFormat(NamedTuple):
+    """
+    The samples of one encoding.
+
+    :ivar mosaic: the colours of a Bayer image: the first two of each of the first two rows.
+    :ivar sample_bytes: 2 for samples of 16 bits, of which only the high byte counts.
+    """
+
+    blocks: tuple[Block, ...]
+    mosaic: str = ''
+    sample_bytes: int = 1
+
+    @property
+    def letters(self) -> str:
+        """The letters of all samples."""
+        return ''.join(block.samples for block in self.blocks)
+
+    @property
+    def shared(self) -> Size:
+        """Image pixels that share one chroma sample; 1x1 for an encoding without chroma."""
+        return self.blocks[-1].pixels
+
+    def shape(self, block: Block, size: Size) -> tuple[int, int]:
+        """Return rows of a block and bytes of a row."""
+        groups = size.width // block.pixels.width
+        return size.height // block.pixels.height, groups * len(block.samples) * self.sample_bytes
+
+    def fits(self, size: Size) -> bool:
+        """Return whether there are images of this size."""
+        return size.width % self.shared.width == 0 and size.height % self.shared.height == 0
+
+
+def _interleaved(samples: str, pixels: Size = Size(1, 1)) -> CameraFormat:
+    return CameraFormat((Block(samples, pixels),))
+
+
+def _luma_chroma(samples: str, pixels: Size, row_factor: int = 1) -> CameraFormat:
+    return CameraFormat((Block('y'), Block(samples, pixels, row_factor)))
+
+
+def _bayer(mosaic: str) -> CameraFormat:
+    return CameraFormat((Block('s'),), mosaic)
+
+
+def _wide(narrow: CameraFormat) -> CameraFormat:
+    return narrow._replace(sample_bytes=2)
+
+
+_BGR, _RGB, _BGRA, _RGBA, _GREY = map(_interleaved, ('bgr', 'rgb', 'bgrx', 'rgbx', 'k'))
+_UYVY, _YUYV, _YVYU = (_interleaved(name, Size(2, 1)) for name in ('uyvy', 'yuyv', 'yvyu'))
+_BAYER_ORDERS = ('rggb', 'bggr', 'gbrg', 'grbg')
+
+FORMATS = {
+    'bgr8': _BGR, 'rgb8': _RGB, 'bgra8': _BGRA, 'rgba8': _RGBA, 'mono8': _GREY,
+    'bgr16': _wide(_BGR), 'rgb16': _wide(_RGB), 'bgra16': _wide(_BGRA), 'rgba16': _wide(_RGBA),
+    'mono16': _wide(_GREY),
+    '8UC1': _GREY, '8UC3': _BGR, '8UC4': _BGRA,
+    '16UC1': _wide(_GREY), '16UC3': _wide(_BGR), '16UC4': _wide(_BGRA),
+    'uyvy': _UYVY, 'yuv422': _UYVY, 'yuyv': _YUYV, 'yuv422_yuy2': _YUYV, 'yvyu': _YVYU,
+    'nv12': _luma_chroma('uv', Size(2, 2)), 'nv21': _luma_chroma('vu', Size(2, 2)),
+    'nv24': _luma_chroma('uv', Size(1, 1), row_factor=2),
+    **{f'bayer_{order}8': _bayer(order) for order in _BAYER_ORDERS},
+    **{f'bayer_{order}16': _wide(_bayer(order)) for order in _BAYER_ORDERS},
 }
-"""The planes of each encoding."""
+"""Every encoding by its name."""
 
-SUBSAMPLED = {'yuv422': (2, 1), 'uyvy': (2, 1), 'yuv422_yuy2': (2, 1), 'yuyv': (2, 1),
-              'nv12': (2, 2), 'nv21': (2, 2)}
-"""Pixels, across and down, that share one chroma sample."""
 
-YUV = ('nv24', *SUBSAMPLED)
-GREY = ('mono8', 'mono16', '8UC1', '16UC1')
-BAYER = tuple(name for name in BLOCKS if name.startswith('bayer_'))
-NARROW = {**{name: name[:-2] + '8' for name in BLOCKS if name.endswith('16')},
-          **{name: name.replace('16', '8') for name in BLOCKS if name.startswith('16')}}
-"""What samples of 16 bits are where their high bytes alone count."""
+def _encodings_with(letter: str) -> tuple[str, ...]:
+    return tuple(name for name, entry in FORMATS.items() if letter in entry.letters)
 
-WIDE = tuple(NARROW)
-USUAL = {'8UC1': 'mono8', '8UC3': 'bgr8', '8UC4': 'bgra8'}
-"""What samples without a meaning are taken for."""
+
+YUV = _encodings_with('y')
+GREY = _encodings_with('k')
+BAYER = _encodings_with('s')
+WIDE = tuple(name for name, entry in FORMATS.items() if entry.sample_bytes == 2)
+
+
+def packed_step(encoding, size):
+    """Return the bytes of a row of the first plane without padding."""
+    entry = FORMATS[encoding]
+    return entry.shape(entry.blocks[0], size)[1]
 
 
 def random_blocks(encoding, size, seed=0):
-    """Make packed rows of any bytes; of YUV those that stand for colours."""
+    """Return random blocks without padding; YUV values are those of valid colours."""
     rng = np.random.default_rng(seed)
-    least, most = (16, 236) if encoding in YUV else (0, 256)
-    return [rng.integers(least, most, (size.height // block.shrink, size.width * block.bytes),
-                         np.uint8) for block in BLOCKS[encoding]]
+    lowest, end = (16, 236) if encoding in YUV else (0, 256)
+    entry = FORMATS[encoding]
+    return [rng.integers(lowest, end, entry.shape(block, size), np.uint8)
+            for block in entry.blocks]
 
 
 def join(encoding, blocks, step=0):
-    """Lay blocks behind each other as bytes, their rows filled up with noise to `step` bytes."""
+    """Return the bytes of blocks, one after the other; rows are padded with noise to `step`."""
     step = step or blocks[0].shape[1]
     rng = np.random.default_rng(1)
     parts = []
-    for block, (_, _, steps) in zip(blocks, BLOCKS[encoding]):
-        rows = rng.integers(0, 256, (len(block), step * steps), np.uint8)
-        rows[:, :block.shape[1]] = block
+    for pixels, block in zip(blocks, FORMATS[encoding].blocks):
+        rows = rng.integers(0, 256, (len(pixels), step * block.row_factor), np.uint8)
+        rows[:, :pixels.shape[1]] = pixels
         parts.append(rows.reshape(-1))
     return np.concatenate(parts).tobytes()
 
 
 def encode(bgr, encoding, big_endian=False):
-    """Encode colours as blocks; bytes without a meaning are noise."""
-    height, width = bgr.shape[:2]
-    noise = np.random.default_rng(2).integers(0, 256, (height, width, 2), np.uint8)
-    if encoding in WIDE:
-        high = encode(bgr, NARROW[encoding])[0]
-        low = np.random.default_rng(3).integers(0, 256, high.shape, np.uint8)
-        pair = (high, low) if big_endian else (low, high)
-        return [np.stack(pair, -1).reshape(height, -1)]
-    if encoding in YUV:
-        return _encode_yuv(bgr, encoding)
-    if encoding in BAYER:
-        return [np.take_along_axis(bgr, _sites(encoding, height, width)[..., None], 2)[..., 0]]
-    pixels = {
-        'bgr8': lambda: bgr,
-        'rgb8': lambda: bgr[..., ::-1],
-        'bgra8': lambda: np.dstack([bgr, noise[..., 0]]),
-        'rgba8': lambda: np.dstack([bgr[..., ::-1], noise[..., 0]]),
-        'mono8': lambda: _bytes(bgr @ np.array([0.114, 0.587, 0.299])),
-    }[USUAL.get(encoding, encoding)]()
-    return [np.ascontiguousarray(pixels).reshape(height, -1)]
+    """Encode an image as blocks; bytes without a meaning are noise."""
+    entry = FORMATS[encoding]
+    samples = _to_samples(bgr, entry)
+    blocks = [_interleave(samples, block.samples) for block in entry.blocks]
+    return [_widened(block, big_endian) for block in blocks] if encoding in WIDE else blocks
 
 
 def decode(blocks, encoding, size, big_endian=False):
-    """Read colours, float64; those of Bayer images one pixel from the border at least."""
+    """Decode blocks to float64. The outermost pixels of a Bayer image are not exact."""
     if encoding in WIDE:
-        return decode([blocks[0][:, 0 if big_endian else 1::2]], NARROW[encoding], size)
+        blocks = high_bytes(blocks, big_endian)
+    samples = samples_of(blocks, encoding)
     if encoding in YUV:
-        return _decode_yuv(blocks, encoding, size)
+        return _from_yuv(samples, FORMATS[encoding].shared)
     if encoding in BAYER:
-        return _demosaic(blocks[0], encoding)
-    pixels = blocks[0].reshape(size.height, size.width, -1).astype(np.float64)
-    channels = {'mono8': [0, 0, 0], 'bgr8': [0, 1, 2], 'bgra8': [0, 1, 2]}
-    return pixels[..., channels.get(USUAL.get(encoding, encoding), [2, 1, 0])]
+        return _demosaic(samples['s'], FORMATS[encoding].mosaic)
+    colours = 'kkk' if encoding in GREY else 'bgr'
+    return np.stack([samples[letter] for letter in colours], -1).astype(np.float64)
+
+
+def high_bytes(blocks, big_endian=False):
+    """Return the high byte of each sample of 16 bits."""
+    return [block[:, 0 if big_endian else 1::2] for block in blocks]
+
+
+def samples_of(blocks, encoding):
+    """Return an array (rows, columns) for each letter of an encoding of 8 bits."""
+    samples = {}
+    for pixels, (letters, *_) in zip(blocks, FORMATS[encoding].blocks):
+        groups = pixels.reshape(len(pixels), -1, len(letters))
+        for letter in set(letters):
+            places = [place for place, other in enumerate(letters) if other == letter]
+            samples[letter] = groups[..., places].reshape(len(pixels), -1)
+    return samples
+
+
+def _interleave(samples, letters):
+    """Return one block: the reverse of `samples_of`."""
+    columns = []
+    for place, letter in enumerate(letters):
+        # The first of two `y` in a group is that of even pixels, the second that of odd ones.
+        first, step = letters[:place].count(letter), letters.count(letter)
+        columns.append(samples[letter][:, first::step])
+    return np.stack(columns, -1).reshape(len(columns[0]), -1)
+
+
+def _widened(block, big_endian):
+    """Add a random low byte to each sample."""
+    low = np.random.default_rng(3).integers(0, 256, block.shape, np.uint8)
+    pair = (block, low) if big_endian else (low, block)
+    return np.stack(pair, -1).reshape(len(block), -1)
+
+
+def _to_samples(bgr, entry):
+    """Return an array (rows, columns) for each letter of an encoding."""
+    if 'y' in entry.letters:
+        return _to_yuv(bgr, entry.shared)
+    if entry.mosaic:
+        sites = _sites(entry.mosaic, *bgr.shape[:2])
+        return {'s': np.take_along_axis(bgr, sites[..., None], 2)[..., 0]}
+    noise = np.random.default_rng(2).integers(0, 256, bgr.shape[:2], np.uint8)
+    grey = _bytes(bgr @ np.array([0.114, 0.587, 0.299]))
+    return {'b': bgr[..., 0], 'g': bgr[..., 1], 'r': bgr[..., 2], 'k': grey, 'x': noise}
 
 
 def _bytes(values):
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
 
 
-def _encode_yuv(bgr, encoding):
+def _to_yuv(bgr, shared):
     blue, green, red = np.moveaxis(bgr.astype(np.float64) / 255, -1, 0)
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
-    y = _bytes(16 + 219 * luma)
     u, v = 128 + 112 * (blue - luma) / 0.886, 128 + 112 * (red - luma) / 0.701
-    across, down = SUBSAMPLED.get(encoding, (1, 1))
-    height, width = len(y) // down, len(y[0]) // across
-    u, v = (_bytes(plane.reshape(height, down, width, across).mean((1, 3))) for plane in (u, v))
-    chroma = np.stack((v, u) if encoding == 'nv21' else (u, v), -1).reshape(height, -1)
-    if across == 1 or down == 2:
-        return [y, chroma]
-    order = (chroma, y) if encoding in ('uyvy', 'yuv422') else (y, chroma)
-    return [np.stack(order, -1).reshape(height, -1)]
+    height, width = len(luma) // shared.height, len(luma[0]) // shared.width
+    u, v = (_bytes(plane.reshape(height, shared.height, width, shared.width).mean((1, 3)))
+            for plane in (u, v))
+    return {'y': _bytes(16 + 219 * luma), 'u': u, 'v': v}
 
 
-def _decode_yuv(blocks, encoding, size):
-    across, down = SUBSAMPLED.get(encoding, (1, 1))
-    if len(blocks) == 1:
-        first = 1 if encoding in ('uyvy', 'yuv422') else 0
-        blocks = blocks[0][:, first::2], blocks[0][:, 1 - first::2]
-    y, chroma = (block.astype(np.float64) for block in blocks)
-    u, v = np.moveaxis(chroma.reshape(len(chroma), -1, 2), -1, 0).repeat(down, 1).repeat(across, 2)
-    if encoding == 'nv21':
-        u, v = v, u
-    y, u, v = (y - 16) / 219, (u - 128) / 112, (v - 128) / 112
+def _from_yuv(samples, shared):
+    u, v = (samples[letter].astype(np.float64).repeat(shared.height, 0).repeat(shared.width, 1)
+            for letter in 'uv')
+    y, u, v = (samples['y'].astype(np.float64) - 16) / 219, (u - 128) / 112, (v - 128) / 112
     blue, red = y + 0.886 * u, y + 0.701 * v
     green = (y - 0.299 * red - 0.114 * blue) / 0.587
     return np.clip(255 * np.stack([blue, green, red], -1), 0, 255)
 
 
-def _sites(encoding, height, width):
-    """Return which colour each pixel of a Bayer image has."""
-    order = np.array(['bgr'.index(letter) for letter in encoding[6:10]]).reshape(2, 2)
+def _sites(mosaic, height, width):
+    """Return the channel in BGR order that each pixel of a Bayer image shows."""
+    order = np.array(['bgr'.index(letter) for letter in mosaic]).reshape(2, 2)
     return np.tile(order, (height // 2 + 1, width // 2 + 1))[:height, :width]
 
 
-def _demosaic(samples, encoding):
-    """Average the nearest neighbours of each colour; a pixel's own colour stays as it is."""
-    sites = _sites(encoding, *samples.shape)
+def _demosaic(samples, mosaic):
+    """Average the nearest neighbours of each colour; a pixel's own colour is kept."""
+    sites = _sites(mosaic, *samples.shape)
     planes = []
     for colour in range(3):
         own = sites == colour
@@ -162,9 +243,9 @@ def _demosaic(samples, encoding):
 
 
 def _smooth(values):
-    """Add up each pixel's neighbours, those beside it twice; zero outside."""
-    wide = np.pad(values.astype(np.float64), 1)
+    """Add up the neighbours of each pixel, those beside it twice; outside is zero."""
+    padded = np.pad(values.astype(np.float64), 1)
     height, width = values.shape
     return sum((2 - abs(dy)) * (2 - abs(dx))
-               * wide[1 + dy:1 + dy + height, 1 + dx:1 + dx + width]
+               * padded[1 + dy:1 + dy + height, 1 + dx:1 + dx + width]
                for dy in (-1, 0, 1) for dx in (-1, 0, 1))

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Networks of any shape, and outputs they might have."""
+"""Describe the outputs of networks of any shape, and make output tensors."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SQUARE = Size(512, 512)
 @dataclass(frozen=True)
 class Network:
     """
-    What an exporter decides about a network's outputs.
+    The properties of a network that decide the form of its outputs.
 
     :ivar dtype: of all outputs; integers get random scales.
-    :ivar scales: 'channel' for one scale per channel, 'tensor' for one per tensor.
+    :ivar scales: 'channel' for one scale for each channel, 'tensor' for one for each tensor.
     """
 
     canvas: Size = SQUARE
@@ -35,7 +35,7 @@ class Network:
     scales: str = 'channel'
 
     def specs(self, rng: np.random.Generator, coarse: float = 1e-4) -> list[OutputSpec]:
-        """Specs in the published order; scales are up to `coarse`."""
+        """Return the outputs in the published order; scales are up to `coarse`."""
         return [
             OutputSpec(f'{kind}_{stride}', self.shape(stride, channels), np.dtype(self.dtype),
                        self._scale(channels, rng, coarse))
@@ -55,8 +55,8 @@ class Network:
         return rng.uniform(coarse / 4, coarse, count).astype(np.float32)
 
 
-def raw(values: Array, spec: OutputSpec, layout: str = 'NHWC') -> Array:
-    """Real values as the network would put them out."""
+def to_output(values: Array, spec: OutputSpec, layout: str = 'NHWC') -> Array:
+    """Return real values in the form of a network's output."""
     if spec.scale is None:
         return values.astype(spec.dtype)
     limits = np.iinfo(spec.dtype)

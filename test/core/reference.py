@@ -1,38 +1,35 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-What the core should compute, written to be seen right at a glance: in float64, step after step.
-
-Nothing is skipped here, and nothing is fast.
-"""
+"""A slow implementation of decoding that is easy to check: float64 and one step at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fcos_ros.core.decode import Criteria
+from fcos_ros.core.arrays import Array, Scale
+from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Alternatives, Detections
-from fcos_ros.core.head import Head, Level, Scale
-
-Array = NDArray[Any]
+from fcos_ros.core.head import Head, Level
 
 
 class Candidate(NamedTuple):
-    """One cell that reaches the threshold."""
+    """
+    One cell that reaches the threshold.
+
+    :ivar others: the next best classes and their scores.
+    """
 
     box: Array
     score: float
     class_id: int
     others: Sequence[tuple[int, float]] = ()
-    """Next best classes and their scores."""
 
 
 def decode(head: Head, outputs: Sequence[Array], criteria: Criteria) -> Detections:
-    """Dequantise everything, look at every cell, sort, suppress; size and number are free."""
+    """Dequantise all values, score all cells, sort them and apply NMS; see `Decoder.decode`."""
     with np.errstate(all='ignore'):
         candidates = [
             candidate
@@ -46,34 +43,36 @@ def decode(head: Head, outputs: Sequence[Array], criteria: Criteria) -> Detectio
 def level_candidates(
     head: Head, level: Level, outputs: Sequence[Array], criteria: Criteria,
 ) -> list[Candidate]:
-    """Walk over the cells row by row."""
+    """Return the cells that reach their threshold, row by row."""
     logits = values(outputs[level.class_output], level.class_scale, level.layout)
     centerness = values(outputs[level.centerness_output], level.centerness_scale, level.layout)
     distances = values(outputs[level.box_output], level.box_scale, level.layout)
     present = np.where(np.isnan(logits), -np.inf, logits)
     scores = np.sqrt(sigmoid(present) * sigmoid(centerness))
     unit = level.stride if head.box_unit == 'stride' else 1
-    lowest = wanted_scores(criteria, head.num_classes)
+    thresholds = wanted_scores(criteria, head.num_classes)
     found = []
     for y in range(level.grid.height):
         for x in range(level.grid.width):
+            if np.isnan(logits[y, x]).all():
+                continue
             class_id = int(np.argmax(present[y, x]))
             score = float(scores[y, x, class_id])
             left, top, right, bottom = np.maximum(distances[y, x], 0) * unit
             px, py = (x + head.point_offset) * level.stride, (y + head.point_offset) * level.stride
             box = np.array([px - left, py - top, px + right, py + bottom], np.float32)
-            if (class_id in lowest and score >= lowest[class_id] and np.isfinite(box).all()
-                    and not np.isnan(logits[y, x]).all()):
-                ranking = sorted(lowest, key=lambda other: -present[y, x, other])
+            if (class_id in thresholds and score >= thresholds[class_id] and score > 0
+                    and np.isfinite(box).all()):
+                ranking = sorted(thresholds, key=lambda other: -present[y, x, other])
                 found.append(Candidate(box, score, class_id, [
                     (other, float(scores[y, x, other])) for other in ranking
-                    if other != class_id and scores[y, x, other] >= min(lowest.values())
+                    if other != class_id and scores[y, x, other] >= min(thresholds.values())
                     and scores[y, x, other] > 0]))
     return found
 
 
 def wanted_scores(criteria: Criteria, num_classes: int) -> dict[int, float]:
-    """Lowest score of each wanted class, in order."""
+    """Return the minimum score of each wanted class, by ascending class."""
     own = dict(criteria.class_thresholds)
     return {class_id: own.get(class_id, criteria.score_threshold)
             for class_id in range(num_classes)
@@ -81,9 +80,9 @@ def wanted_scores(criteria: Criteria, num_classes: int) -> dict[int, float]:
 
 
 def values(output: Array, scale: Scale | None, layout: str) -> Array:
-    """Real values of an output, float64 (height, width, channels)."""
-    last = output[0] if layout == 'NHWC' else output[0].transpose(1, 2, 0)
-    return last.astype(np.float64) * (1.0 if scale is None else scale.astype(np.float64))
+    """Return the real values of an output, float64 (height, width, channels)."""
+    channels_last = output[0] if layout == 'NHWC' else output[0].transpose(1, 2, 0)
+    return channels_last.astype(np.float64) * (1.0 if scale is None else scale.astype(np.float64))
 
 
 def sigmoid(logits: Array) -> Array:
@@ -91,7 +90,7 @@ def sigmoid(logits: Array) -> Array:
 
 
 def suppress(best_first: list[Candidate], iou_threshold: float) -> list[Candidate]:
-    """Greedy NMS of each class."""
+    """Apply greedy NMS to each class."""
     kept: list[Candidate] = []
     for candidate in best_first:
         if not any(candidate.class_id == better.class_id
@@ -101,7 +100,7 @@ def suppress(best_first: list[Candidate], iou_threshold: float) -> list[Candidat
 
 
 def iou(a: Array, b: Array) -> float:
-    """Intersection over union of two boxes; 0 when they have no area at all."""
+    """Return the intersection over union of two boxes; 0 if both have no area."""
     ax1, ay1, ax2, ay2 = map(float, a)
     bx1, by1, bx2, by2 = map(float, b)
     inside = max(min(ax2, bx2) - max(ax1, bx1), 0) * max(min(ay2, by2) - max(ay1, by1), 0)

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `annotate` promises: boxes and names that can be seen, on any image."""
+"""Boxes, names and zones are drawn visibly, on images of any size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 import numpy as np
 import pytest
 
-from fcos_ros.core.annotate import annotate, caption, colour, contrast, draw
+from fcos_ros.core.annotate import annotate, caption, class_colour, draw, text_colour
 from fcos_ros.core.detections import Alternatives, Detections
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import COCO, Labels
@@ -26,29 +26,29 @@ def detections(boxes, class_ids):
 
 @given(st.integers(1, 300), st.integers(1, 300),
        st.lists(st.tuples(*[st.floats(-1e9, 1e9, width=32)] * 4), max_size=5))
-def test_any_image_takes_any_boxes(width, height, boxes):
+def test_boxes_of_any_size_and_place_are_drawn(width, height, boxes):
     image = np.zeros((height, width, 3), np.uint8)
     annotate(image, detections(boxes, range(len(boxes))), COCO)
     assert image.any() == bool(boxes)
 
 
-def test_a_box_is_drawn_where_it_is_in_the_colour_of_its_class():
+def test_a_box_is_drawn_in_its_place_and_in_the_colour_of_its_class():
     image = np.zeros((200, 300, 3), np.uint8)
     annotate(image, detections([[50, 60, 250, 180]], [3]), COCO)
     for x, y in ((150, 180), (250, 120), (50, 120)):
-        assert tuple(image[y, x]) == colour(3)
+        assert tuple(image[y, x]) == class_colour(3)
     assert not image[80:170, 60:240].any()
     assert not image[190:].any()
 
 
-def test_the_name_of_a_box_at_the_top_stays_inside_the_image():
+def test_the_tag_of_a_box_at_the_top_stays_inside_the_image():
     image = np.zeros((200, 300, 3), np.uint8)
     annotate(image, detections([[0, 0, 299, 150]], [0]), COCO)
-    tag = (image[:25, :100] == colour(0)).all(axis=-1)
+    tag = (image[:25, :100] == class_colour(0)).all(axis=-1)
     assert tag.mean() > 0.3
 
 
-def test_the_name_of_a_box_at_the_right_stays_inside_the_image():
+def test_the_tag_of_a_box_at_the_right_stays_inside_the_image():
     image = np.zeros((200, 300, 3), np.uint8)
     annotate(image, detections([[280, 100, 299, 150]], [0]), COCO)
     assert image[80:100, 220:270].any()
@@ -57,20 +57,20 @@ def test_the_name_of_a_box_at_the_right_stays_inside_the_image():
 def test_the_best_detection_is_on_top():
     image = np.zeros((100, 100, 3), np.uint8)
     annotate(image, detections([[10, 50, 90, 90], [10, 50, 90, 90]], [1, 2]), COCO)
-    assert tuple(image[90, 50]) == colour(1)
+    assert tuple(image[90, 50]) == class_colour(1)
 
 
-def test_a_name_outside_ascii_is_no_obstacle():
+def test_a_name_with_other_characters_than_ascii_is_drawn():
     image = np.zeros((100, 100, 3), np.uint8)
     annotate(image, detections([[10, 50, 90, 90]], [0]), Labels(('Straße',)))
     assert image.any()
 
 
-def test_colours_are_bright_stable_and_tell_classes_apart():
-    colours = [colour(class_id) for class_id in range(80)]
+def test_colours_are_bright_constant_and_different():
+    colours = [class_colour(class_id) for class_id in range(80)]
     assert len(set(colours)) == 80
     assert all(max(each) == 255 for each in colours)
-    assert colours == [colour(class_id) for class_id in range(80)]
+    assert colours == [class_colour(class_id) for class_id in range(80)]
     for one, next_one in pairwise(colours):
         assert np.abs(np.subtract(one, next_one)).sum() > 100
 
@@ -82,68 +82,69 @@ def frame(size, encoding='bgr8', value=0):
 
 @pytest.mark.parametrize(('size', 'width', 'expected'), [
     pytest.param((1920, 1080), 640, (640, 360), id='full HD'),
-    pytest.param((1920, 1080), 0, (1920, 1080), id='as it is'),
-    pytest.param((640, 480), 1920, (640, 480), id='never larger'),
-    pytest.param((641, 479), 640, (640, 478), id='one pixel less'),
-    pytest.param((641, 479), 301, (300, 224), id='odd width, to be cut off'),
-    pytest.param((641, 479), 303, (302, 226), id='odd width, next to a multiple of four'),
-    pytest.param((640, 480), 3, (2, 2), id='tiny'),
-    pytest.param((640, 480), 1, (2, 2), id='less than tiny'),
-    pytest.param((3000, 2), 10, (10, 2), id='a line'),
+    pytest.param((1920, 1080), 0, (1920, 1080), id='same width'),
+    pytest.param((640, 480), 1920, (640, 480), id='larger than the frame'),
+    pytest.param((641, 479), 640, (640, 478), id='one pixel narrower'),
+    pytest.param((641, 479), 301, (300, 224), id='odd width'),
+    pytest.param((641, 479), 303, (302, 226), id='odd width after a multiple of four'),
+    pytest.param((640, 480), 3, (2, 2), id='smallest'),
+    pytest.param((640, 480), 1, (2, 2), id='below the smallest'),
+    pytest.param((3000, 2), 10, (10, 2), id='frame of two rows'),
 ])
-def test_a_picture_has_the_width_asked_for_and_the_aspect_of_the_frame(size, width, expected):
+def test_the_image_has_the_given_width_and_the_aspect_ratio_of_the_frame(size, width, expected):
     encoding = 'bgr8' if any(side % 2 for side in size) else 'nv12'
-    picture = draw(frame(size, encoding), Detections.empty(), COCO, width)
-    assert picture.shape == (expected[1], expected[0], 3)
-    assert picture.flags.writeable
-    assert picture.flags.c_contiguous
+    image = draw(frame(size, encoding), Detections.empty(), COCO, width)
+    assert image.shape == (expected[1], expected[0], 3)
+    assert image.flags.writeable
+    assert image.flags.c_contiguous
 
 
 @given(st.integers(1, 120), st.integers(1, 120), st.integers(0, 130))
-def test_a_picture_of_any_size_can_be_made(width, height, wanted):
+def test_a_frame_of_any_size_is_drawn_at_any_width(width, height, wanted):
     found = detections([[0, 0, width, height]], [0])
-    picture = draw(frame((width, height)), found, COCO, wanted)
+    image = draw(frame((width, height)), found, COCO, wanted)
     if 0 < wanted < width:
-        assert picture.shape[1] == max(2, wanted - wanted % 2)
+        assert image.shape[1] == max(2, wanted - wanted % 2)
     else:
-        assert picture.shape[:2] == (height, width)
-    assert covered(picture, colour(0))
+        assert image.shape[:2] == (height, width)
+    assert covered(image, class_colour(0))
 
 
-def test_a_box_is_where_it_was_on_a_smaller_picture():
-    whole = draw(frame((1280, 960)), detections([[320, 480, 960, 900]], [3]), COCO, 320)
+def test_a_box_is_scaled_with_the_image():
+    image = draw(frame((1280, 960)), detections([[320, 480, 960, 900]], [3]), COCO, 320)
     for x, y in ((80, 180), (240, 180), (160, 225)):
-        assert tuple(whole[y, x]) == colour(3)
-    assert not whole[140:220, 90:230].any()
+        assert tuple(image[y, x]) == class_colour(3)
+    assert not image[140:220, 90:230].any()
 
 
-def test_the_frame_stays_as_it_was():
+def test_drawing_does_not_change_the_frame():
     pixels = np.zeros((100, 100, 3), np.uint8)
     draw(Frame.wrap(pixels, Size(100, 100), 'bgr8'), detections([[1, 1, 90, 90]], [0]), COCO)
     assert not pixels.any()
 
 
-def covered(image, paint):
-    return int((image == paint).all(axis=-1).sum())
+def covered(image, colour):
+    return int((image == colour).all(axis=-1).sum())
 
 
-def test_tags_of_neighbours_do_not_hide_each_other():
+def test_tags_of_overlapping_boxes_do_not_hide_each_other():
     apart, together = (np.zeros((300, 400, 3), np.uint8) for _ in range(2))
     annotate(apart, detections([[50, 50, 90, 90], [250, 200, 290, 240]], [1, 2]), COCO)
     annotate(together, detections([[150, 150, 190, 190], [152, 152, 192, 192]], [1, 2]), COCO)
     for class_id in (1, 2):
-        assert covered(together, colour(class_id)) > 0.8 * covered(apart, colour(class_id))
+        colour = class_colour(class_id)
+        assert covered(together, colour) > 0.8 * covered(apart, colour)
 
 
-def test_tags_stay_in_the_image_as_far_as_they_fit():
+def test_several_tags_in_a_corner_stay_inside_the_image():
     for x, y in ((0, 0), (370, 0), (0, 270), (370, 270)):
         image = np.zeros((300, 400, 3), np.uint8)
         annotate(image, detections([[x, y, x + 29, y + 29]] * 3, [1, 2, 3]), COCO)
         for class_id in (1, 2, 3):
-            assert covered(image, colour(class_id)) > 500
+            assert covered(image, class_colour(class_id)) > 500
 
 
-def test_a_caption_has_a_line_for_the_track_and_what_else_it_may_be():
+def test_a_caption_has_class_score_and_track_and_a_line_for_each_alternative():
     found = Detections(
         np.zeros((2, 4), np.float32), np.array([0.75, 0.5], np.float32),
         np.array([0, 2], np.int32),
@@ -154,27 +155,27 @@ def test_a_caption_has_a_line_for_the_track_and_what_else_it_may_be():
     assert caption(found, 1, COCO) == ['car 0.50']
 
 
-def test_further_lines_make_a_tag_taller():
+def test_alternatives_make_a_tag_taller():
     one, two = (np.zeros((200, 300, 3), np.uint8) for _ in range(2))
     found = detections([[20, 100, 290, 190]], [0])
     annotate(one, found, COCO)
     annotate(two, Detections(found.boxes, found.scores, found.class_ids, Alternatives(
         np.array([[1]], np.int32), np.array([[0.25]], np.float32))), COCO)
-    assert covered(two, colour(0)) > 1.2 * covered(one, colour(0))
+    assert covered(two, class_colour(0)) > 1.2 * covered(one, class_colour(0))
 
 
-def test_words_stand_out_from_their_background():
+def test_text_has_contrast_on_every_class_colour():
     for class_id in range(80):
-        paint = colour(class_id)
-        luma = np.dot(paint, (0.114, 0.587, 0.299))
-        assert abs(luma - contrast(paint)[0]) >= 127
+        colour = class_colour(class_id)
+        luma = np.dot(colour, (0.114, 0.587, 0.299))
+        assert abs(luma - text_colour(colour)[0]) >= 127
 
 
 @pytest.mark.parametrize('value', [0, 255], ids=['on black', 'on white'])
-def test_zones_are_outlined_and_seen_on_any_image(value):
+def test_outlines_of_zones_are_visible_on_black_and_white(value):
     square = ((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75))
-    for zones in (Zones(regions=(square,)), Zones(ignored=(square,))):
-        picture = draw(frame((101, 101), value=value), Detections.empty(), COCO, 0, zones)
-        assert len(np.unique(picture[50, 20:30])) > 1
-        assert (picture[30:70, 30:70] == value).all()
-        assert (picture[:20] == value).all()
+    for zones in (Zones(include=(square,)), Zones(exclude=(square,))):
+        image = draw(frame((101, 101), value=value), Detections.empty(), COCO, 0, zones)
+        assert len(np.unique(image[50, 20:30])) > 1
+        assert (image[30:70, 30:70] == value).all()
+        assert (image[:20] == value).all()

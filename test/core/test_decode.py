@@ -1,23 +1,22 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `Decoder` promises: the result of computing everything in float64, for any outputs."""
+"""Decoding gives the same detections as a slow implementation in float64, for any outputs."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-import pickle
 import warnings
 
+from core import reference
+from core.networks import Network, to_output
 from hypothesis import given, settings, strategies as st
-from networks import Network, raw
 import numpy as np
 import pytest
-import reference
 
-from fcos_ros.core.decode import Criteria, Decoder
+from fcos_ros.core.criteria import Criteria
+from fcos_ros.core.decode import Decoder
 from fcos_ros.core.head import Head
 from fcos_ros.core.resize import Size
-from fcos_ros.core.zones import Zones
 
 NETWORKS = st.builds(
     Network,
@@ -40,13 +39,13 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def scene(network, rng, *, coarse=1e-2, mean=-1.0, spread=2.0, **options):
-    """Make a head and outputs with random logits, every cell a possible object."""
+    """Return a head and random outputs in which any cell may become a detection."""
     specs = network.specs(rng, coarse)
     outputs = []
     for spec in specs:
         is_box = spec.name.startswith('box')
         values = rng.normal(2.0 if is_box else mean, spread, spec.shape)
-        outputs.append(raw(values, spec, network.layout))
+        outputs.append(to_output(values, spec, network.layout))
     head = Head.recognise(specs, network.canvas, strides=network.strides,
                           num_classes=network.num_classes, **options)
     return head, outputs
@@ -65,18 +64,18 @@ def assert_same(found, expected):
 @settings(max_examples=150)
 @given(NETWORKS, CRITERIA, SEEDS, st.sampled_from(['stride', 'pixel']),
        st.sampled_from([0.5, 0.0]), st.sampled_from([-4.0, -1.0, 3.0]))
-def test_the_result_is_that_of_float64_on_everything(
+def test_the_result_equals_that_of_the_reference(
     network, criteria, seed, box_unit, point_offset, mean,
 ):
     rng = np.random.default_rng(seed)
     head, outputs = scene(
         network, rng, mean=mean, box_unit=box_unit, point_offset=point_offset)
-    assert_same(Decoder(head)(outputs, criteria), reference.decode(head, outputs, criteria))
+    assert_same(Decoder(head).decode(outputs, criteria), reference.decode(head, outputs, criteria))
 
 
 @settings(max_examples=150)
 @given(NETWORKS, SEEDS, st.data())
-def test_classes_with_thresholds_of_their_own(network, seed, data):
+def test_thresholds_of_single_classes_equal_the_reference(network, seed, data):
     head, outputs = scene(network, np.random.default_rng(seed))
     some = st.lists(st.integers(0, network.num_classes - 1), unique=True)
     own = data.draw(st.dictionaries(st.integers(0, network.num_classes - 1), THRESHOLDS))
@@ -84,21 +83,21 @@ def test_classes_with_thresholds_of_their_own(network, seed, data):
         score_threshold=data.draw(THRESHOLDS), class_thresholds=tuple(own.items()),
         class_ids=data.draw(st.one_of(st.none(), some.map(tuple))),
         hypotheses=data.draw(st.integers(1, 5)))
-    assert_same(Decoder(head)(outputs, criteria), reference.decode(head, outputs, criteria))
+    assert_same(Decoder(head).decode(outputs, criteria), reference.decode(head, outputs, criteria))
 
 
 @settings(max_examples=100)
 @given(NETWORKS, CRITERIA, SEEDS, THRESHOLDS)
-def test_lower_criteria_find_the_same_and_more(network, criteria, seed, threshold):
+def test_lowered_criteria_keep_all_earlier_detections(network, criteria, seed, threshold):
     head, outputs = scene(network, np.random.default_rng(seed))
     criteria = replace(criteria, hypotheses=1, top_k=10**6)
-    more = Decoder(head)(outputs, criteria.lowered(threshold))
-    assert_same(more[criteria.reached(more)], Decoder(head)(outputs, criteria))
+    more = Decoder(head).decode(outputs, criteria.lowered(threshold))
+    assert_same(more[criteria.reached(more)], Decoder(head).decode(outputs, criteria))
 
 
 @settings(max_examples=100)
 @given(NETWORKS, SEEDS, st.integers(0, 10**6), st.sampled_from([1.0, 0.3, 0.05]))
-def test_a_threshold_equal_to_a_score_keeps_it(network, seed, choice, coarse):
+def test_a_score_equal_to_the_threshold_is_kept(network, seed, choice, coarse):
     rng = np.random.default_rng(seed)
     head, outputs = scene(network, rng, coarse=coarse)
     everything = Criteria(score_threshold=0, top_k=10**6, nms_threshold=1)
@@ -109,39 +108,39 @@ def test_a_threshold_equal_to_a_score_keeps_it(network, seed, choice, coarse):
     for threshold in (exact, np.nextafter(exact, 0), np.nextafter(exact, 1)):
         criteria = replace(everything, score_threshold=float(threshold))
         kept = sum(candidate.score >= threshold for candidate in candidates)
-        decoded = Decoder(head)(outputs, criteria)
+        decoded = Decoder(head).decode(outputs, criteria)
         assert_same(decoded, reference.decode(head, outputs, criteria))
         assert len(decoded) <= kept
 
 
 @settings(max_examples=150)
 @given(NETWORKS, SEEDS, st.sampled_from(['cls', 'ctr']), st.sampled_from([1.0, 0.3, 0.05]))
-def test_one_certain_factor_leaves_the_threshold_to_the_other(network, seed, certain, coarse):
-    """The gate of one factor is tight where the other factor's sigmoid is 1."""
+def test_scores_near_the_threshold_are_exact_when_one_factor_is_1(network, seed, certain, coarse):
+    """The gate of one factor is exact where the sigmoid of the other factor is 1."""
     rng = np.random.default_rng(seed)
     network = replace(network, canvas=Size(64, 48), strides=(16,))
     specs, outputs = network.specs(rng, coarse), []
     for spec in specs:
         if spec.scale is not None and spec.name.startswith(certain):
             spec.scale[:] = 1
-        values = 50.0 if spec.name.startswith(certain) else rng.normal(0, 2)
-        outputs.append(raw(rng.normal(values, 2.0, spec.shape), spec, network.layout))
+        mean = 50.0 if spec.name.startswith(certain) else rng.normal(0, 2)
+        outputs.append(to_output(rng.normal(mean, 2.0, spec.shape), spec, network.layout))
     head = Head.recognise(
         specs, network.canvas, strides=(16,), num_classes=network.num_classes)
-    every = Criteria(score_threshold=0, top_k=1000, nms_threshold=1)
+    all_cells = Criteria(score_threshold=0, top_k=1000, nms_threshold=1)
     scores = [candidate.score for candidate in
-              reference.level_candidates(head, head.levels[0], outputs, every)]
+              reference.level_candidates(head, head.levels[0], outputs, all_cells)]
     exact = float(rng.choice(scores))
     for threshold in (exact, np.nextafter(exact, 0), np.nextafter(exact, 1)):
         if threshold <= 1:
-            criteria = replace(every, score_threshold=float(threshold))
-            assert_same(Decoder(head)(outputs, criteria),
+            criteria = replace(all_cells, score_threshold=float(threshold))
+            assert_same(Decoder(head).decode(outputs, criteria),
                         reference.decode(head, outputs, criteria))
 
 
 @settings(max_examples=100)
 @given(NETWORKS, CRITERIA, SEEDS)
-def test_infinite_missing_and_extreme_values_are_no_surprise(network, criteria, seed):
+def test_infinite_and_extreme_values_and_nan_equal_the_reference(network, criteria, seed):
     rng = np.random.default_rng(seed)
     head, outputs = scene(network, rng)
     for output in outputs:
@@ -155,7 +154,7 @@ def test_infinite_missing_and_extreme_values_are_no_surprise(network, criteria, 
         output[places] = rng.choice(np.array(strange, output.dtype), int(places.sum()))
     with warnings.catch_warnings():
         warnings.simplefilter('error')
-        found = Decoder(head)(outputs, criteria)
+        found = Decoder(head).decode(outputs, criteria)
     assert_same(found, reference.decode(head, outputs, criteria))
     assert np.isfinite(found.boxes).all()
     assert np.isfinite(found.scores).all()
@@ -163,7 +162,7 @@ def test_infinite_missing_and_extreme_values_are_no_surprise(network, criteria, 
 
 @settings(max_examples=100)
 @given(NETWORKS, CRITERIA, SEEDS)
-def test_outputs_that_are_padded_or_read_only_decode_alike(network, criteria, seed):
+def test_padded_and_read_only_outputs_are_decoded(network, criteria, seed):
     rng = np.random.default_rng(seed)
     head, outputs = scene(network, rng)
     padded = []
@@ -173,12 +172,12 @@ def test_outputs_that_are_padded_or_read_only_decode_alike(network, criteria, se
         view[...] = output
         view.setflags(write=False)
         padded.append(view)
-    assert_same(Decoder(head)(padded, criteria), Decoder(head)(outputs, criteria))
+    assert_same(Decoder(head).decode(padded, criteria), Decoder(head).decode(outputs, criteria))
 
 
 @settings(max_examples=100)
 @given(NETWORKS, SEEDS, st.sampled_from([0.0, -1e-2]))
-def test_scales_that_are_zero_or_negative_still_decode_right(network, seed, scale):
+def test_scales_of_zero_and_below_are_decoded(network, seed, scale):
     rng = np.random.default_rng(seed)
     network = replace(network, dtype='int16')
     specs = network.specs(rng, coarse=1e-2)
@@ -188,7 +187,7 @@ def test_scales_that_are_zero_or_negative_still_decode_right(network, seed, scal
                           num_classes=network.num_classes)
     outputs = [rng.integers(-600, 600, spec.shape).astype(np.int16) for spec in specs]
     criteria = Criteria(score_threshold=0.4)
-    assert_same(Decoder(head)(outputs, criteria), reference.decode(head, outputs, criteria))
+    assert_same(Decoder(head).decode(outputs, criteria), reference.decode(head, outputs, criteria))
 
 
 @given(NETWORKS, SEEDS, st.permutations(range(6)))
@@ -199,13 +198,13 @@ def test_the_order_of_the_outputs_does_not_matter(network, seed, order):
     specs = network.specs(np.random.default_rng(seed), coarse=1e-2)
     shuffled = Head.recognise([specs[index] for index in order], network.canvas,
                               strides=network.strides, num_classes=network.num_classes)
-    assert_same(Decoder(shuffled)([outputs[index] for index in order], Criteria()),
-                Decoder(head)(outputs, Criteria()))
+    assert_same(Decoder(shuffled).decode([outputs[index] for index in order], Criteria()),
+                Decoder(head).decode(outputs, Criteria()))
 
 
 @settings(max_examples=50)
 @given(SEEDS, st.lists(CRITERIA, min_size=2, max_size=5))
-def test_a_decoder_remembers_nothing_of_other_criteria_or_images(seed, many):
+def test_earlier_images_and_criteria_do_not_change_the_result(seed, many):
     rng = np.random.default_rng(seed)
     network = Network(canvas=Size(64, 64), num_classes=3, dtype='int32')
     head, _ = scene(network, rng)
@@ -213,32 +212,32 @@ def test_a_decoder_remembers_nothing_of_other_criteria_or_images(seed, many):
     for criteria in many:
         outputs = scene(network, np.random.default_rng(seed))[1]
         outputs[0][...] = rng.integers(-600, 300, outputs[0].shape)
-        assert_same(decoder(outputs, criteria), Decoder(head)(outputs, criteria))
+        assert_same(decoder.decode(outputs, criteria), Decoder(head).decode(outputs, criteria))
 
 
-def test_a_threshold_may_take_any_number_of_values_in_turn():
+def test_many_different_thresholds_are_used_in_turn():
     head, outputs = scene(Network(canvas=Size(64, 64), num_classes=3), np.random.default_rng(0))
     decoder = Decoder(head)
     for threshold in [*np.linspace(0.1, 0.9, 50).tolist(), 0.1]:
         criteria = Criteria(score_threshold=threshold)
-        assert_same(decoder(outputs, criteria), Decoder(head)(outputs, criteria))
+        assert_same(decoder.decode(outputs, criteria), Decoder(head).decode(outputs, criteria))
 
 
-@pytest.mark.parametrize('quiet', [True, False], ids=['sparse centerness', 'dense centerness'])
+@pytest.mark.parametrize('sparse', [True, False], ids=['sparse centerness', 'dense centerness'])
 @pytest.mark.parametrize('dtype', ['int32', 'float32'])
 @pytest.mark.parametrize('size', [512, 768, 896])
-def test_the_published_networks(size, dtype, quiet):
+def test_the_published_networks_are_decoded(size, dtype, sparse):
     rng = np.random.default_rng(size)
     network = Network(Size(size, size), dtype=dtype)
     specs = network.specs(rng, coarse=3e-5)
-    means = {'cls': -6.0, 'box': 3.0, 'ctr': -4.0 if quiet else -1.0}
+    means = {'cls': -6.0, 'box': 3.0, 'ctr': -4.0 if sparse else -1.0}
     values = [rng.normal(means[spec.name[:3]], 1.0, spec.shape) for spec in specs]
-    for index in range(5):  # one object on each level, seen by two cells
+    for index in range(5):  # one object on each level, in two cells
         values[index][0, 1, 1:3, 17] = 3.0
         values[10 + index][0, 1, 1:3] = 2.0
-    outputs = [raw(value, spec) for value, spec in zip(values, specs)]
+    outputs = [to_output(value, spec) for value, spec in zip(values, specs)]
     head = Head.recognise(specs, network.canvas)
-    found = Decoder(head)(outputs, Criteria())
+    found = Decoder(head).decode(outputs, Criteria())
     assert_same(found, reference.decode(head, outputs, Criteria()))
     assert np.count_nonzero(found.class_ids == 17) >= 5
 
@@ -251,10 +250,10 @@ def one_cell(logits, centerness=20.0, box=(1, 1, 1, 1), **options):
         specs, network.canvas, strides=(16,), num_classes=len(logits), **options)
     outputs = [np.reshape(np.array(values, np.float32), spec.shape)
                for values, spec in zip((logits, box, centerness), specs)]
-    return lambda **criteria: Decoder(head)(outputs, Criteria(**criteria))
+    return lambda **criteria: Decoder(head).decode(outputs, Criteria(**criteria))
 
 
-def test_a_score_is_the_root_of_class_times_centerness():
+def test_a_score_is_the_square_root_of_class_times_centerness():
     found = one_cell([-20.0, 0.0], centerness=0.0)(score_threshold=0.5)
     assert (found.scores[0], found.class_ids[0]) == (0.5, 1)
 
@@ -263,25 +262,25 @@ def test_a_score_is_the_root_of_class_times_centerness():
     ({'box_unit': 'pixel'}, [7, 6, 11, 12]),
     ({'box_unit': 'stride'}, [-8, -24, 56, 72]),
     ({'box_unit': 'pixel', 'point_offset': 0.0}, [-1, -2, 3, 4]),
-], ids=['pixels', 'strides', 'points in the corner'])
-def test_a_box_reaches_from_its_point_to_four_sides(options, box):
+], ids=['pixels', 'strides', 'points in corners'])
+def test_a_box_extends_from_its_point_to_four_sides(options, box):
     found = one_cell([9.0], box=(1, 2, 3, 4), **options)()
     np.testing.assert_array_equal(found.boxes, [box])
 
 
-def test_a_negative_distance_counts_as_none():
+def test_a_negative_distance_counts_as_zero():
     np.testing.assert_array_equal(
         one_cell([9.0], box=(-5, 1, -5, 1))().boxes, [[8, 7, 8, 9]])
 
 
-def test_a_cell_votes_for_its_best_class_only():
+def test_a_cell_is_assigned_to_its_best_class_only():
     decode = one_cell([8.0, 9.0])
     assert decode(class_ids=(1,)).class_ids.tolist() == [1]
     assert len(decode(class_ids=(0,))) == 0
     assert len(decode(class_ids=())) == 0
 
 
-def test_a_class_that_misses_its_own_threshold_gives_its_cell_to_no_other():
+def test_a_cell_below_the_threshold_of_its_best_class_is_dropped():
     decode = one_cell([1.0, 2.0])
     assert decode(score_threshold=0.6).class_ids.tolist() == [1]
     assert len(decode(score_threshold=0.6, class_thresholds=((1, 0.99),))) == 0
@@ -289,7 +288,7 @@ def test_a_class_that_misses_its_own_threshold_gives_its_cell_to_no_other():
     assert decode(score_threshold=0.99, class_thresholds=((1, 0.6),)).class_ids.tolist() == [1]
 
 
-@pytest.mark.parametrize(('criteria', 'others'), [
+@pytest.mark.parametrize(('criteria', 'alternatives'), [
     ({}, None),
     ({'hypotheses': 2}, [2]),
     ({'hypotheses': 3}, [2, 0]),
@@ -297,69 +296,41 @@ def test_a_class_that_misses_its_own_threshold_gives_its_cell_to_no_other():
     ({'hypotheses': 3, 'score_threshold': 0.8}, [2, -1]),
     ({'hypotheses': 3, 'score_threshold': 0.8, 'class_thresholds': ((3, 0.5),)}, [2, 0]),
     ({'hypotheses': 3, 'class_ids': (0, 1)}, [0, -1]),
-], ids=['not asked for', 'one', 'two', 'all', 'too low', 'low for one class', 'not wanted'])
-def test_other_hypotheses_are_the_next_best_wanted_classes(criteria, others):
+], ids=['not requested', 'one', 'two', 'all', 'below threshold', 'threshold of another class',
+        'unwanted class'])
+def test_alternatives_are_the_next_best_wanted_classes(criteria, alternatives):
     found = one_cell([0.0, 3.0, 2.0, -9.0])(**criteria)
     assert found.class_ids.tolist() == [1]
-    if others is None:
+    if alternatives is None:
         assert found.alternatives is None
         return
-    assert found.alternatives.class_ids.tolist() == [others]
+    assert found.alternatives.class_ids.tolist() == [alternatives]
     scores = {0: 0.5 ** 0.5, 2: (1 / (1 + np.exp(-2))) ** 0.5, -1: 0}
     np.testing.assert_allclose(
-        found.alternatives.scores, [[scores[other] for other in others]], rtol=1e-6)
+        found.alternatives.scores, [[scores[other] for other in alternatives]], rtol=1e-6)
 
 
-def test_of_equal_classes_the_first_wins():
+def test_the_first_of_two_equal_classes_wins():
     assert one_cell([-1.0, 9.0, 9.0])().class_ids.tolist() == [1]
 
 
-def test_outputs_that_are_not_the_heads_are_refused():
+def test_outputs_that_differ_from_the_head_are_refused():
     network = Network(Size(64, 64), num_classes=3)
     head, outputs = scene(network, np.random.default_rng(0))
     decoder = Decoder(head)
-    with pytest.raises(ValueError, match='14 outputs: the head has 15'):
-        decoder(outputs[:-1], Criteria())
-    with pytest.raises(ValueError, match=r'output 0 is float32\[1, 8, 8, 2\]: the head has float'):
-        decoder([outputs[0][..., :2], *outputs[1:]], Criteria())
-    with pytest.raises(ValueError, match=r'output 6 is int32.*the head has float'):
-        decoder([*outputs[:6], outputs[6].astype(np.int32), *outputs[7:]], Criteria())
+    with pytest.raises(ValueError, match='has 14 outputs; accepted: 15, as in the head'):
+        decoder.decode(outputs[:-1], Criteria())
+    wrong_shape = r'output 0 is float32\[1, 8, 8, 2\]; accepted: float\[1, 8, 8, 3\], as in the'
+    with pytest.raises(ValueError, match=wrong_shape):
+        decoder.decode([outputs[0][..., :2], *outputs[1:]], Criteria())
+    with pytest.raises(ValueError, match=r'output 6 is int32.*; accepted: float'):
+        decoder.decode([*outputs[:6], outputs[6].astype(np.int32), *outputs[7:]], Criteria())
 
 
 @pytest.mark.parametrize('criteria', [
     {'class_ids': (0, 2)}, {'class_ids': (-1,)}, {'class_thresholds': ((2, 0.5),)},
 ], ids=str)
-def test_a_class_that_the_network_lacks_is_refused(criteria):
+def test_a_class_that_the_network_does_not_have_is_refused(criteria):
     name, = criteria
-    with pytest.raises(ValueError, match=rf'{name} are .* the classes 0 to 1'):
+    with pytest.raises(ValueError, match=rf'{name} is .*; accepted: classes 0 to 1,'):
         one_cell([1.0, 2.0])(**criteria)
-
-
-@pytest.mark.parametrize(('field', 'value'), [
-    ('score_threshold', -0.1), ('score_threshold', float('nan')), ('nms_threshold', 1.1),
-    ('max_detections', 0), ('top_k', 0), ('hypotheses', 0), ('min_size', -1.0),
-    ('min_size', float('nan')), ('min_size', float('inf')),
-])
-def test_criteria_out_of_range_are_refused(field, value):
-    with pytest.raises(ValueError, match=f'{field} is '):
-        Criteria(**{field: value})
-
-
-@pytest.mark.parametrize(('thresholds', 'complaint'), [
-    (((3, 1.5),), 'has 1.5 for class 3: accepted are 0 to 1'),
-    (((3, float('nan')),), 'has nan for class 3'),
-    (((3, 0.5), (3, 0.6)), 'a class can have one only'),
-], ids=['too high', 'not a number', 'twice'])
-def test_thresholds_of_classes_that_cannot_be_are_refused(thresholds, complaint):
-    with pytest.raises(ValueError, match=f'class_thresholds .*{complaint}'):
-        Criteria(class_thresholds=thresholds)
-
-
-def test_criteria_travel_and_are_compared_by_value():
-    corner = ((0.0, 0.0), (0.5, 0.0), (0.0, 0.5))
-    criteria = Criteria(class_ids=(1, 2), class_thresholds=((1, 0.7),), min_size=8.0,
-                        hypotheses=3, zones=Zones(regions=(corner,), anchor='bottom'))
-    copy = pickle.loads(pickle.dumps(criteria))
-    assert copy == criteria
-    assert hash(copy) == hash(criteria)
-    assert replace(copy, zones=Zones(ignored=(corner,))) != criteria

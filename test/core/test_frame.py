@@ -1,48 +1,61 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `Frame` promises: the sender's bytes as pixels, not copied, and never guessed at."""
+"""Frames are views of the sender's bytes; data that does not fit is refused."""
 
 from __future__ import annotations
 
 from array import array
 
-from camera_formats import BAYER, BLOCKS, GREY, WIDE, YUV, decode, encode, join, random_blocks
+from core.camera_formats import (
+    BAYER,
+    FORMATS,
+    GREY,
+    WIDE,
+    decode,
+    encode,
+    high_bytes,
+    join,
+    packed_step,
+    random_blocks,
+)
 from hypothesis import given, strategies as st
 import numpy as np
 import pytest
 
-from fcos_ros.core.frame import ENCODINGS, Frame, FrameError
+from fcos_ros.core.encodings import ALIASES, ENCODINGS
+from fcos_ros.core.errors import FrameError
+from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
 
-# Of Bayer images, the pixels at the border have too few neighbours to be foretold.
+NAMES = tuple(FORMATS)
+# The smallest Bayer image with inner pixels, whose colours are exact, has sides of 3.
 SIZES = st.builds(lambda w, h: Size(2 * w, 2 * h), st.integers(2, 40), st.integers(2, 40))
 ODD_SIZES = [Size(3, 3), Size(5, 4), Size(4, 5), Size(7, 3)]
 
 
-def packed_step(encoding, size):
-    return size.width * BLOCKS[encoding][0].bytes
+def visible(blocks, encoding, big_endian):
+    """Return the bytes that a frame views."""
+    return high_bytes(blocks, big_endian) if encoding in WIDE else blocks
 
 
-def fits(encoding, size):
-    """Return whether such an image exists."""
-    across = 1 if encoding not in YUV or encoding == 'nv24' else 2
-    down = 2 if encoding in ('nv12', 'nv21') else 1
-    return size.width % across == 0 and size.height % down == 0
+@pytest.mark.parametrize('encoding', [*ENCODINGS, *ALIASES])
+def test_every_encoding_has_an_entry_in_camera_formats(encoding):
+    assert encoding in FORMATS, f'add {encoding!r} to FORMATS in test/core/camera_formats.py'
 
 
-def seen(blocks, encoding, big_endian):
-    """Keep the bytes that count."""
-    if encoding in WIDE:
-        return [block[:, 0 if big_endian else 1::2] for block in blocks]
-    return blocks
+def test_every_entry_of_camera_formats_is_an_encoding():
+    assert set(FORMATS) <= {*ENCODINGS, *ALIASES}
 
 
-def test_every_encoding_is_tested():
-    assert set(ENCODINGS) == set(BLOCKS)
+@pytest.mark.parametrize('name', ALIASES)
+def test_an_alias_becomes_its_encoding(name):
+    frame = Frame.wrap(join(name, random_blocks(name, Size(8, 6))), Size(8, 6), name)
+    assert frame.encoding == ALIASES[name].encoding
+    assert frame.encoding in ENCODINGS
 
 
-@given(st.sampled_from(ENCODINGS), SIZES, st.sampled_from([0, 1, 7, 64]), st.booleans())
-def test_planes_are_views_of_every_pixel_and_no_padding(encoding, size, padding, big_endian):
+@given(st.sampled_from(NAMES), SIZES, st.sampled_from([0, 1, 7, 64]), st.booleans())
+def test_planes_are_views_of_every_pixel_without_padding(encoding, size, padding, big_endian):
     step = packed_step(encoding, size) + padding
     blocks = random_blocks(encoding, size)
     data = np.frombuffer(join(encoding, blocks, step), np.uint8)
@@ -50,31 +63,31 @@ def test_planes_are_views_of_every_pixel_and_no_padding(encoding, size, padding,
     assert frame.size == size
     assert all(np.shares_memory(plane, data) for plane in frame.planes)
     assert all(plane.dtype == np.uint8 for plane in frame.planes)
-    for plane, block in zip(frame.planes, seen(blocks, encoding, big_endian)):
+    for plane, block in zip(frame.planes, visible(blocks, encoding, big_endian)):
         np.testing.assert_array_equal(plane.reshape(len(block), -1), block)
 
 
-@given(st.sampled_from(ENCODINGS), SIZES, st.sampled_from([1, 7, 64]))
-def test_padding_is_invisible_and_may_be_missing_at_the_end(encoding, size, padding):
+@given(st.sampled_from(NAMES), SIZES, st.sampled_from([1, 7, 64]))
+def test_padding_is_ignored_and_may_be_missing_in_the_last_row(encoding, size, padding):
     step = packed_step(encoding, size) + padding
     blocks = random_blocks(encoding, size)
     expected = Frame.wrap(join(encoding, blocks), size, encoding).bgr()
     whole = join(encoding, blocks, step)
-    shorter = whole[:len(whole) - padding * BLOCKS[encoding][-1].steps]
+    shorter = whole[:len(whole) - padding * FORMATS[encoding].blocks[-1].row_factor]
     for data in (whole, shorter):
         np.testing.assert_array_equal(Frame.wrap(data, size, encoding, step).bgr(), expected)
 
 
-@given(st.sampled_from(ENCODINGS), SIZES)
-def test_a_step_of_zero_means_packed(encoding, size):
+@given(st.sampled_from(NAMES), SIZES)
+def test_a_step_of_zero_means_packed_rows(encoding, size):
     data = join(encoding, random_blocks(encoding, size))
-    told = Frame.wrap(data, size, encoding, step=packed_step(encoding, size))
-    for plane, same in zip(Frame.wrap(data, size, encoding).planes, told.planes):
+    explicit = Frame.wrap(data, size, encoding, step=packed_step(encoding, size))
+    for plane, same in zip(Frame.wrap(data, size, encoding).planes, explicit.planes):
         np.testing.assert_array_equal(plane, same)
 
 
-@given(st.sampled_from(ENCODINGS), SIZES, st.integers(0, 9), st.booleans())
-def test_bgr_is_what_the_definition_of_the_encoding_says(encoding, size, seed, big_endian):
+@given(st.sampled_from(NAMES), SIZES, st.integers(0, 9), st.booleans())
+def test_bgr_follows_the_definition_of_the_encoding(encoding, size, seed, big_endian):
     blocks = random_blocks(encoding, size, seed)
     bgr = Frame.wrap(join(encoding, blocks), size, encoding, big_endian=big_endian).bgr()
     assert (bgr.shape, bgr.dtype) == ((size.height, size.width, 3), np.uint8)
@@ -83,12 +96,12 @@ def test_bgr_is_what_the_definition_of_the_encoding_says(encoding, size, seed, b
     np.testing.assert_allclose(bgr[inner], expected[inner], atol=1.5)
 
 
-@pytest.mark.parametrize('encoding', ENCODINGS)
+@pytest.mark.parametrize('encoding', NAMES)
 @pytest.mark.parametrize('bgr', [
     (0, 0, 0), (255, 255, 255), (40, 40, 40), (250, 0, 0), (0, 250, 0), (0, 0, 250), (200, 60, 30),
-], ids=['black', 'white', 'grey', 'blue', 'green', 'red', 'sea'])
-@pytest.mark.parametrize('big_endian', [False, True], ids=['little', 'big'])
-def test_a_flat_colour_is_that_colour_up_to_the_border(encoding, bgr, big_endian):
+], ids=['black', 'white', 'grey', 'blue', 'green', 'red', 'light blue'])
+@pytest.mark.parametrize('big_endian', [False, True], ids=['little endian', 'big endian'])
+def test_a_uniform_colour_is_kept_up_to_the_border(encoding, bgr, big_endian):
     if encoding in GREY:
         bgr = (bgr[1],) * 3
     pixels = np.full((6, 8, 3), bgr, np.uint8)
@@ -99,25 +112,34 @@ def test_a_flat_colour_is_that_colour_up_to_the_border(encoding, bgr, big_endian
 
 @pytest.mark.parametrize(('encoding', 'size'), [
     pytest.param(encoding, size, id=f'{encoding} {size}')
-    for encoding in ENCODINGS for size in ODD_SIZES if fits(encoding, size)])
-def test_odd_sizes_are_images_where_the_encoding_allows_them(encoding, size):
+    for encoding in NAMES for size in ODD_SIZES if FORMATS[encoding].fits(size)])
+def test_odd_sizes_are_accepted_where_the_encoding_allows_them(encoding, size):
     pixels = np.full((size.height, size.width, 3), 90, np.uint8)
     step = packed_step(encoding, size) + 3
     frame = Frame.wrap(join(encoding, encode(pixels, encoding), step), size, encoding, step)
     np.testing.assert_allclose(frame.bgr(), pixels, atol=3)
 
 
-@pytest.mark.parametrize('encoding', [name for name in ENCODINGS if name not in WIDE])
-def test_big_endian_means_nothing_to_single_bytes(encoding):
+@pytest.mark.parametrize(('encoding', 'size'), [
+    pytest.param(encoding, size, id=f'{encoding} {size}')
+    for encoding in NAMES for size in ODD_SIZES if not FORMATS[encoding].fits(size)])
+def test_odd_sizes_are_refused_where_pixels_share_chroma(encoding, size):
+    with pytest.raises(FrameError, match=f'{encoding} image is {size}; accepted: even widths'):
+        Frame.wrap(bytes(1000), size, encoding)
+
+
+@pytest.mark.parametrize('encoding', [name for name in NAMES if name not in WIDE])
+def test_big_endian_is_ignored_for_samples_of_8_bits(encoding):
     data = join(encoding, random_blocks(encoding, Size(8, 6)))
-    told = Frame.wrap(data, Size(8, 6), encoding, big_endian=True)
-    np.testing.assert_array_equal(told.bgr(), Frame.wrap(data, Size(8, 6), encoding).bgr())
+    big_endian = Frame.wrap(data, Size(8, 6), encoding, big_endian=True)
+    np.testing.assert_array_equal(big_endian.bgr(), Frame.wrap(data, Size(8, 6), encoding).bgr())
 
 
-@given(st.sampled_from(ENCODINGS), SIZES, st.sampled_from([0, 5]), st.booleans())
-def test_packed_planes_with_the_same_encoding_are_the_same_frame(
-        encoding, size, padding, big_endian):
-    """Frames that cross to another process are rebuilt of these."""
+@given(st.sampled_from(NAMES), SIZES, st.sampled_from([0, 5]), st.booleans())
+def test_a_frame_can_be_rebuilt_from_packed_copies_of_its_planes(
+    encoding, size, padding, big_endian,
+):
+    """Frames cross to another process in this form."""
     step = packed_step(encoding, size) + padding
     data = join(encoding, random_blocks(encoding, size), step)
     frame = Frame.wrap(data, size, encoding, step, big_endian)
@@ -130,13 +152,13 @@ def test_packed_planes_with_the_same_encoding_are_the_same_frame(
     bytes, bytearray, memoryview, lambda data: array('B', data),
     lambda data: np.frombuffer(data, np.uint8),
 ], ids=['bytes', 'bytearray', 'memoryview', 'array', 'numpy'])
-def test_any_buffer_will_do(kind):
+def test_any_contiguous_buffer_is_accepted(kind):
     data = bytes(range(24))
     frame = Frame.wrap(kind(data), Size(4, 2), 'bgr8')
     assert frame.planes[0].tobytes() == data
 
 
-def test_a_writable_buffer_shows_later_changes():
+def test_a_frame_shows_later_changes_of_a_writable_buffer():
     data = bytearray(12)
     frame = Frame.wrap(data, Size(2, 2), 'bgr8')
     data[5] = 200
@@ -148,43 +170,99 @@ def test_bgr_of_bgr8_is_a_view():
     assert frame.bgr() is frame.planes[0]
 
 
-@pytest.mark.parametrize('encoding', ENCODINGS)
+@pytest.mark.parametrize('encoding', NAMES)
 @pytest.mark.parametrize('excess', [-1, 1])
-def test_data_of_another_length_is_refused_with_the_numbers(encoding, excess):
+def test_data_of_a_wrong_length_is_refused_with_both_lengths(encoding, excess):
     size = Size(6, 4)
     length = len(join(encoding, random_blocks(encoding, size)))
-    with pytest.raises(FrameError, match=f'has {length + excess} bytes .*expected {length}'):
+    with pytest.raises(FrameError, match=f'has {length + excess} bytes .*accepted: {length}'):
         Frame.wrap(bytes(length + excess), size, encoding)
 
 
 @pytest.mark.parametrize('length', [25, 26, 28, 30])
-def test_padding_is_there_or_not_but_never_in_part(length):
-    with pytest.raises(FrameError, match=r'expected 29 .* or 24 without the padding'):
+def test_padding_of_the_last_row_is_complete_or_missing(length):
+    with pytest.raises(FrameError, match=r'accepted: 29 .* or 24 without padding in the last'):
         Frame.wrap(bytes(length), Size(24, 1), 'mono8', step=29)
 
 
 @pytest.mark.parametrize(('data', 'size', 'encoding', 'step', 'complaint'), [
-    (bytes(12), Size(2, 2), '8UC5', 0, "'8UC5': accepted are bgr8, rgb8, bgra8, rgba8, mono8,"),
+    (bytes(12), Size(2, 2), '8UC5', 0, "'8UC5'; accepted: bgr8, rgb8, bgra8, rgba8, mono8,"),
     (bytes(12), Size(2, 2), '', 0, "unknown encoding ''"),
     (bytes(12), Size(2, 2), 'BGR8', 0, "unknown encoding 'BGR8'"),
     (bytes(12), Size(2, 2), 'jpeg', 0, "unknown encoding 'jpeg'"),
-    (b'', Size(0, 2), 'bgr8', 0, 'is 0x2: both sides must be at least 1 pixel'),
+    (b'', Size(0, 2), 'bgr8', 0, 'is 0x2; accepted: both sides at least 1 pixel'),
     (b'', Size(2, -1), 'bgr8', 0, 'is 2x-1'),
-    (b'', Size(2, 2), 'bgr8', 0, 'has 0 bytes of data: expected 12'),
+    (b'', Size(2, 2), 'bgr8', 0, 'has 0 bytes of data; accepted: 12'),
     (b'', Size(2**32 - 1, 2**32 - 1), 'bgr8', 2**32 - 1, 'has a step of 4294967295 bytes'),
-    (b'', Size(2**32 - 2, 2**32 - 2), 'nv12', 2**32 - 1, 'has 0 bytes of data: expected 2767011'),
-    (bytes(12), Size(2, 2), 'bgr8', 5, 'step of 5 bytes: expected at least 6, or 0'),
+    (b'', Size(2**32 - 2, 2**32 - 2), 'nv12', 2**32 - 1, 'has 0 bytes of data; accepted: 2767011'),
+    (bytes(12), Size(2, 2), 'bgr8', 5, 'step of 5 bytes; accepted: at least 6, or 0'),
     (bytes(12), Size(2, 2), 'bgr8', -6, 'step of -6 bytes'),
-    (bytes(8), Size(2, 2), 'mono16', 2, 'step of 2 bytes: expected at least 4'),
-    (bytes(13), Size(3, 3), 'nv12', 0, 'nv12 image is 3x3: both sides must be even'),
-    (bytes(12), Size(3, 2), 'yuv422', 0, 'yuv422 image is 3x2: the width must be even'),
-    (bytes(4), Size(2, 2), 'bayer_rggb8', 0, 'is 2x2: both sides must be at least 3 pixels'),
+    (bytes(8), Size(2, 2), 'mono16', 2, 'step of 2 bytes; accepted: at least 4'),
+    (bytes(13), Size(3, 3), 'nv12', 0, 'nv12 image is 3x3; accepted: even widths and heights'),
+    (bytes(12), Size(3, 2), 'yuv422', 0, 'yuv422 image is 3x2; accepted: even widths'),
+    (bytes(4), Size(2, 2), 'bayer_rggb8', 0, 'is 2x2; accepted: both sides at least 3 pixels'),
     ([0] * 12, Size(2, 2), 'bgr8', 0, r'image data \(list\) cannot be read'),
     (None, Size(2, 2), 'bgr8', 0, r'image data \(NoneType\) cannot be read'),
     (np.zeros((4, 12), np.uint8)[:, ::2], Size(2, 4), 'bgr8', 0, 'contiguous'),
-], ids=['unknown', 'no encoding', 'upper case', 'file', 'no width', 'negative height', 'no data',
-        'huge', 'huge with step', 'short step', 'negative step', 'step of one byte a sample',
-        'odd nv12', 'odd yuv422', 'tiny bayer', 'list', 'none', 'strided'])
-def test_what_cannot_be_an_image_is_refused_by_name(data, size, encoding, step, complaint):
+], ids=['unknown encoding', 'no encoding', 'upper case', 'file format', 'width 0',
+        'negative height', 'no data', 'huge size', 'huge size and step', 'short step',
+        'negative step', 'step of 8-bit samples', 'odd nv12', 'odd yuv422', 'small bayer',
+        'list', 'None', 'not contiguous'])
+def test_invalid_images_are_refused_with_the_accepted_values(
+    data, size, encoding, step, complaint,
+):
     with pytest.raises(FrameError, match=complaint):
         Frame.wrap(data, size, encoding, step)
+
+
+def test_from_bgr_views_an_array_of_opencv():
+    image = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    frame = Frame.from_bgr(image)
+    assert (frame.size, frame.encoding) == (Size(8, 6), 'bgr8')
+    assert np.shares_memory(frame.planes[0], image)
+    np.testing.assert_array_equal(frame.bgr(), image)
+
+
+def test_from_bgr_views_a_grey_array():
+    image = np.random.default_rng(0).integers(0, 256, (5, 7), np.uint8)
+    frame = Frame.from_bgr(image)
+    assert (frame.size, frame.encoding) == (Size(7, 5), 'mono8')
+    assert np.shares_memory(frame.planes[0], image)
+    np.testing.assert_array_equal(frame.bgr(), np.stack([image] * 3, -1))
+
+
+@pytest.mark.parametrize('select', [
+    lambda image: image[1:5, 2:6], lambda image: image[:, ::-1], lambda image: image[..., ::-1],
+    lambda image: image[..., 1], np.asfortranarray,
+], ids=['crop', 'mirrored', 'rgb to bgr', 'one channel', 'Fortran order'])
+def test_from_bgr_copies_an_array_that_is_not_contiguous(select):
+    image = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    selected = select(image)
+    assert not selected.flags.c_contiguous
+    frame = Frame.from_bgr(selected)
+    assert not np.shares_memory(frame.planes[0], image)
+    assert frame.size == Size(*selected.shape[1::-1])
+    np.testing.assert_array_equal(frame.planes[0], selected)
+
+
+@pytest.mark.parametrize(('image', 'given'), [
+    (np.zeros((4, 4, 3), np.float32), r'float32\[4, 4, 3\]'),
+    (np.zeros((4, 4), np.uint16), r'uint16\[4, 4\]'),
+    (np.zeros((4, 4, 3), bool), r'bool\[4, 4, 3\]'),
+    (np.zeros((4, 4, 4), np.uint8), r'uint8\[4, 4, 4\]'),
+    (np.zeros((4, 4, 1), np.uint8), r'uint8\[4, 4, 1\]'),
+    (np.zeros(12, np.uint8), r'uint8\[12\]'),
+    (np.zeros((1, 4, 4, 3), np.uint8), r'uint8\[1, 4, 4, 3\]'),
+    (None, 'NoneType'),
+    ([[0, 0], [0, 0]], 'list'),
+], ids=['float', '16 bits', 'bool', '4 channels', '1 channel', 'flat', 'batch',
+        'file that OpenCV did not find', 'list'])
+def test_from_bgr_refuses_other_types_and_shapes(image, given):
+    with pytest.raises(FrameError, match=rf'image is {given}; accepted: uint8 \[H, W, 3\] in BGR'):
+        Frame.from_bgr(image)
+
+
+@pytest.mark.parametrize('shape', [(0, 4, 3), (4, 0, 3), (0, 0)])
+def test_from_bgr_refuses_an_empty_array(shape):
+    with pytest.raises(FrameError, match='accepted: both sides at least 1 pixel'):
+        Frame.from_bgr(np.zeros(shape, np.uint8))

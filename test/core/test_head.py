@@ -1,13 +1,13 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `Head.recognise` promises: the meaning of every output, whatever their order."""
+"""The meaning of each output is recognised in any order and layout."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from core.networks import Network
 from hypothesis import given, strategies as st
-from networks import Network
 import numpy as np
 import pytest
 
@@ -30,38 +30,38 @@ def specs_of(network):
     return network.specs(np.random.default_rng(0))
 
 
-def meaning(head, specs):
-    """Names of the outputs, level by level, as class, box, centerness."""
+def names_by_level(head, specs):
+    """Return the names of the class, box and centerness output of each level."""
     return [(specs[level.class_output].name, specs[level.box_output].name,
              specs[level.centerness_output].name) for level in head.levels]
 
 
-def named(strides):
+def expected_names(strides):
     return [(f'cls_{stride}', f'box_{stride}', f'ctr_{stride}') for stride in strides]
 
 
-def nameless(specs):
+def without_names(specs):
     return [replace(spec, name=str(index)) for index, spec in enumerate(specs)]
 
 
-def fits_in_one_cell(network):
-    """Whether two levels have grids of the same size, so that their order must tell."""
+def has_equal_grids(network):
+    """Return whether two levels have grids of the same size, so that their order decides."""
     grids = [network.shape(stride, 1) for stride in network.strides]
     return len(set(grids)) < len(grids)
 
 
 @given(NETWORKS, st.randoms(use_true_random=False))
-def test_the_meaning_does_not_depend_on_the_order(network, random):
+def test_outputs_are_recognised_in_any_order(network, random):
     specs = specs_of(network)
-    if not fits_in_one_cell(network):
+    if not has_equal_grids(network):
         random.shuffle(specs)
     head = Head.recognise(
         specs, network.canvas, strides=network.strides, num_classes=network.num_classes)
-    assert meaning(head, specs) == named(network.strides)
+    assert names_by_level(head, specs) == expected_names(network.strides)
 
 
 @given(NETWORKS)
-def test_everything_but_the_strides_is_found_without_being_told(network):
+def test_classes_layout_and_scales_are_recognised(network):
     specs = specs_of(network)
     head = Head.recognise(specs, network.canvas, strides=network.strides)
     assert head.num_classes == network.num_classes
@@ -75,41 +75,41 @@ def test_everything_but_the_strides_is_found_without_being_told(network):
 
 
 @given(NETWORKS)
-def test_names_that_say_nothing_leave_the_published_order(network):
+def test_outputs_with_meaningless_names_are_recognised_by_their_order(network):
     specs = specs_of(network)
-    head = Head.recognise(nameless(specs), network.canvas, strides=network.strides)
-    assert meaning(head, specs) == named(network.strides)
+    head = Head.recognise(without_names(specs), network.canvas, strides=network.strides)
+    assert names_by_level(head, specs) == expected_names(network.strides)
 
 
 @pytest.mark.parametrize('num_classes', [1, 4])
-def test_names_decide_where_shapes_and_order_mislead(num_classes):
+def test_names_decide_where_shapes_are_ambiguous(num_classes):
     network = Network(Size(512, 512), num_classes)
     specs = specs_of(network)[::-1]
     head = Head.recognise(specs, network.canvas)
-    assert meaning(head, specs) == named(network.strides)
+    assert names_by_level(head, specs) == expected_names(network.strides)
 
 
-def test_level_by_level_order_without_names():
+def test_outputs_in_the_order_of_levels_are_recognised_without_names():
     network = Network(Size(256, 128), num_classes=4)
     specs = specs_of(network)
     mixed = [specs[index] for level in range(5) for index in (level, level + 5, level + 10)]
-    head = Head.recognise(nameless(mixed), network.canvas)
-    assert meaning(head, mixed) == named(network.strides)
+    head = Head.recognise(without_names(mixed), network.canvas)
+    assert names_by_level(head, mixed) == expected_names(network.strides)
 
 
-def test_a_name_of_torchvision_is_no_box():
+def test_the_output_names_of_torchvision_are_recognised():
     network = Network(Size(64, 64), num_classes=1, strides=(8,))
     names = ['bbox_ctrness', 'bbox_regression', 'cls_logits']
-    kinds = {'cls': 'cls_logits', 'box': 'bbox_regression', 'ctr': 'bbox_ctrness'}
-    specs = [replace(spec, name=kinds[spec.name[:3]]) for spec in specs_of(network)]
+    torchvision_names = {'cls': 'cls_logits', 'box': 'bbox_regression', 'ctr': 'bbox_ctrness'}
+    specs = [replace(spec, name=torchvision_names[spec.name[:3]]) for spec in specs_of(network)]
     specs.sort(key=lambda spec: names.index(spec.name))
     head = Head.recognise(specs, network.canvas, strides=(8,))
-    assert meaning(head, specs) == [('cls_logits', 'bbox_regression', 'bbox_ctrness')]
+    assert names_by_level(head, specs) == [('cls_logits', 'bbox_regression', 'bbox_ctrness')]
 
 
 @pytest.mark.parametrize('size', [512, 768, 896])
 @pytest.mark.parametrize(('dtype', 'unit'), [('int32', 'stride'), ('float32', 'pixel')])
-def test_the_published_networks(size, dtype, unit):
+def test_the_published_networks_are_recognised(size, dtype, unit):
     network = Network(Size(size, size), dtype=dtype)
     head = Head.recognise(specs_of(network), network.canvas)
     assert [level.stride for level in head.levels] == [8, 16, 32, 64, 128]
@@ -117,13 +117,13 @@ def test_the_published_networks(size, dtype, unit):
     assert (head.num_classes, head.box_unit, head.point_offset) == (80, unit, 0.5)
 
 
-def test_the_box_unit_may_be_told():
+def test_the_box_unit_and_the_point_offset_can_be_given():
     network = Network(dtype='int32')
     head = Head.recognise(specs_of(network), network.canvas, box_unit='pixel', point_offset=0.0)
     assert (head.box_unit, head.point_offset) == ('pixel', 0.0)
 
 
-def test_an_empty_scale_means_no_scale():
+def test_an_empty_scale_counts_as_no_scale():
     specs = [replace(spec, scale=np.empty(0)) for spec in specs_of(Network())]
     assert Head.recognise(specs, Size(512, 512)).levels[0].class_scale is None
 
@@ -135,41 +135,41 @@ def changed(index, **changes):
 
 
 @pytest.mark.parametrize(('specs', 'complaint'), [
-    pytest.param([], 'found 0:\n  nothing', id='nothing'),
-    pytest.param(specs_of(Network())[:-1], 'found 14', id='one is missing'),
+    pytest.param([], 'given 0:\n  no outputs', id='no outputs'),
+    pytest.param(specs_of(Network())[:-1], 'given 14', id='missing output'),
     pytest.param([*specs_of(Network()), OutputSpec('extra', (1, 7), np.float32)],
-                 r'found 16:(.|\n)*extra float32\[1, 7\]', id='one too many'),
+                 r'given 16:(.|\n)*extra float32\[1, 7\]', id='additional output'),
     pytest.param(specs_of(Network(Size(640, 640))), r'stride 8: \[1, 64, 64, channels\]',
                  id='another canvas'),
-    pytest.param(changed(2, shape=(1, 16, 16, 79)), r'one with C \(classes\)',
+    pytest.param(changed(2, shape=(1, 16, 16, 79)), r'one with C \(class\)',
                  id='class counts differ'),
     pytest.param(changed(2, shape=(2, 16, 16, 80)), r'cls_32 int32\[2, 16, 16, 80\]',
-                 id='a batch of two'),
-    pytest.param(changed(1, shape=(1, 80, 32, 32)), 'in one layout', id='mixed layouts'),
-    pytest.param(changed(3, scale=None), 'output cls_64 .* need 1 or 80 finite scales',
+                 id='batch of two'),
+    pytest.param(changed(1, shape=(1, 80, 32, 32)), 'of the same layout', id='mixed layouts'),
+    pytest.param(changed(3, scale=None), 'output cls_64 .* accepted for integers: 1 or 80 finite',
                  id='integers without scales'),
-    pytest.param(changed(5, scale=np.ones(3)), 'output box_8 .* need 1 or 4 finite scales',
-                 id='scales of a wrong number'),
-    pytest.param(changed(10, scale=[np.nan]), 'output ctr_8 .* finite', id='scales not finite'),
+    pytest.param(changed(5, scale=np.ones(3)),
+                 'output box_8 .* accepted for integers: 1 or 4 finite', id='3 scales'),
+    pytest.param(changed(10, scale=[np.nan]), 'output ctr_8 .* finite', id='nan as scale'),
     pytest.param(changed(0, dtype=np.int64), 'output cls_8 int64.* up to 32 bits',
                  id='wide integers'),
     pytest.param(changed(0, dtype=np.float32), 'output cls_8 float32.* without a scale',
                  id='floats with scales'),
-    pytest.param(changed(6, dtype=np.float32, scale=None), 'boxes|box outputs .* set box_unit',
+    pytest.param(changed(6, dtype=np.float32, scale=None), 'box outputs .* set box_unit',
                  id='float and integer boxes'),
 ])
-def test_other_outputs_are_refused_with_what_was_found(specs, complaint):
+def test_other_outputs_are_refused_with_the_accepted_and_given_ones(specs, complaint):
     with pytest.raises(HeadError, match=complaint):
         Head.recognise(specs, Size(512, 512))
 
 
 @pytest.mark.parametrize(('options', 'complaint'), [
-    ({'box_unit': 'metre'}, "box_unit is 'metre': accepted are"),
-    ({'point_offset': 0.25}, 'point_offset is 0.25: accepted are'),
-    ({'strides': (8, 8)}, r'strides are \(8, 8\)'),
-    ({'strides': ()}, r'strides are \(\)'),
-    ({'num_classes': 79}, r'one with 79 \(classes\)'),
+    ({'box_unit': 'metre'}, "box_unit is 'metre'; accepted: "),
+    ({'point_offset': 0.25}, 'point_offset is 0.25; accepted: '),
+    ({'strides': (8, 8)}, r'strides is \(8, 8\)'),
+    ({'strides': ()}, r'strides is \(\)'),
+    ({'num_classes': 79}, r'one with 79 \(class\)'),
 ])
-def test_impossible_wishes_are_refused_by_name(options, complaint):
+def test_invalid_properties_are_refused_with_the_accepted_values(options, complaint):
     with pytest.raises(HeadError, match=complaint):
         Head.recognise(specs_of(Network()), Size(512, 512), **options)

@@ -1,14 +1,14 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `nms` promises: the greedy algorithm's choice, for any boxes."""
+"""NMS keeps the same boxes as the greedy algorithm, for any boxes."""
 
 from __future__ import annotations
 
+from core import reference
+from core.reference import Candidate
 from hypothesis import given, settings, strategies as st
 import numpy as np
 import pytest
-import reference
-from reference import Candidate
 
 from fcos_ros.core.nms import box_iou, nms, nms_sorted
 
@@ -18,7 +18,7 @@ COUNTS = st.one_of(st.integers(0, 20), st.sampled_from([64, 65, 150]))
 
 
 def boxes_and_scores(count, seed, grid):
-    """Draw boxes on a coarse grid of pixels: equal boxes, sides and scores are frequent."""
+    """Return random boxes on a coarse grid of pixels, many with equal sides or scores."""
     rng = np.random.default_rng(seed)
     corners = np.round(rng.uniform(-20, 100, (count, 2)) / grid) * grid
     sides = np.round(rng.exponential(15, (count, 2)) / grid) * grid
@@ -29,7 +29,7 @@ def boxes_and_scores(count, seed, grid):
 
 @settings(max_examples=150)
 @given(COUNTS, SEEDS, THRESHOLDS, st.sampled_from([1, 5, 0.01]))
-def test_the_choice_is_that_of_the_greedy_algorithm(count, seed, threshold, grid):
+def test_the_kept_boxes_are_those_of_the_greedy_algorithm(count, seed, threshold, grid):
     assert_greedy(*boxes_and_scores(count, seed, grid), threshold)
 
 
@@ -45,9 +45,9 @@ def assert_greedy(boxes, scores, class_ids, threshold):
 
 @settings(max_examples=100)
 @given(st.sampled_from([2, 20, 65, 100]), SEEDS, st.sampled_from([-1, 0, 1]))
-def test_an_iou_next_to_the_threshold_is_judged_right(count, seed, side):
+def test_an_iou_next_to_the_threshold_is_compared_exactly(count, seed, side):
     boxes, scores, class_ids = boxes_and_scores(count, seed, grid=5)
-    scale = np.random.default_rng(seed).random()  # pixels that no binary fraction can express
+    scale = np.random.default_rng(seed).random()  # coordinates become inexact
     boxes = (boxes * scale).astype(np.float32)
     ious = box_iou(boxes, boxes)
     ious = ious[(ious > 0) & (ious < 1)]
@@ -58,7 +58,7 @@ def test_an_iou_next_to_the_threshold_is_judged_right(count, seed, side):
 
 
 @given(COUNTS, SEEDS, THRESHOLDS)
-def test_boxes_that_are_sorted_already_need_no_scores(count, seed, threshold):
+def test_nms_sorted_keeps_the_same_boxes_as_nms(count, seed, threshold):
     boxes, scores, class_ids = boxes_and_scores(count, seed, grid=1)
     order = np.argsort(-scores, kind='stable')
     kept = order[nms_sorted(boxes[order], class_ids[order], threshold)]
@@ -66,7 +66,7 @@ def test_boxes_that_are_sorted_already_need_no_scores(count, seed, threshold):
 
 
 @given(COUNTS, SEEDS, THRESHOLDS)
-def test_what_is_kept_is_kept_again(count, seed, threshold):
+def test_a_second_nms_keeps_all_boxes(count, seed, threshold):
     boxes, scores, class_ids = boxes_and_scores(count, seed, grid=1)
     kept = nms(boxes, scores, class_ids, threshold)
     again = nms(boxes[kept], scores[kept], class_ids[kept], threshold)
@@ -74,7 +74,7 @@ def test_what_is_kept_is_kept_again(count, seed, threshold):
 
 
 @given(st.integers(2, 100), SEEDS, THRESHOLDS)
-def test_other_classes_never_matter(count, seed, threshold):
+def test_boxes_of_other_classes_do_not_matter(count, seed, threshold):
     boxes, scores, class_ids = boxes_and_scores(count, seed, grid=1)
     kept = nms(boxes, scores, class_ids, threshold)
     for class_id in np.unique(class_ids):
@@ -83,13 +83,13 @@ def test_other_classes_never_matter(count, seed, threshold):
         np.testing.assert_array_equal(kept[class_ids[kept] == class_id], expected)
 
 
-def test_a_box_revives_when_its_suppressor_is_suppressed():
-    # Each overlaps its neighbour: the first takes out the second, so the third stays.
+def test_a_dropped_box_does_not_drop_another_box():
+    # Each overlaps its neighbour. The first drops the second, so the third is kept.
     boxes = [[0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10]]
     assert nms(boxes, [0.9, 0.8, 0.7], [0, 0, 0], 0.3).tolist() == [0, 2]
 
 
-def test_a_long_chain_is_settled_link_by_link():
+def test_every_other_box_of_an_overlapping_chain_is_kept():
     lefts = np.arange(500) * 4
     boxes = np.stack([lefts, 0 * lefts, lefts + 10, 0 * lefts + 10], axis=1)
     kept = nms(boxes, np.linspace(1, 0, 500), np.zeros(500, int), 0.3)
@@ -101,20 +101,20 @@ def test_huge_and_tiny_boxes_are_compared_exactly():
     assert nms(boxes, np.ones(71), np.zeros(71, int), 0.5).tolist() == [0, 1]
 
 
-def test_boxes_without_area_overlap_nothing_and_do_not_warn(recwarn):
+def test_boxes_without_area_are_kept_without_a_warning(recwarn):
     boxes = np.array([[5, 5, 5, 5], [5, 5, 5, 5], [0, 0, 9, 9]], np.float32)
     assert nms(boxes, [0.9, 0.8, 0.7], [0, 0, 0], 0.0).tolist() == [0, 1, 2]
     assert not recwarn.list
 
 
-def test_no_boxes_stay_no_boxes():
+def test_nms_and_iou_of_zero_boxes_are_empty():
     assert nms(np.empty((0, 4)), np.empty(0), np.empty(0, int), 0.5).size == 0
     assert box_iou(np.empty((0, 4)), np.empty((3, 4))).shape == (0, 3)
 
 
 @given(COUNTS, SEEDS)
 @settings(max_examples=30)
-def test_box_iou_is_the_iou_of_each_pair(count, seed):
+def test_box_iou_is_that_of_the_reference_for_each_pair(count, seed):
     boxes, _, _ = boxes_and_scores(count, seed, grid=1)
     expected = [[reference.iou(a, b) for b in boxes[:5]] for a in boxes]
     np.testing.assert_array_equal(
@@ -126,6 +126,6 @@ def test_box_iou_is_the_iou_of_each_pair(count, seed):
     ([0, 0, 2, 2], [0, 0, 2, 2], 1),
     ([0, 0, 2, 2], [2, 0, 4, 2], 0),
     ([0, 0, 4, 4], [1, 1, 3, 3], 1 / 4),
-], ids=['half', 'equal', 'touching', 'inside'])
-def test_ious_that_can_be_counted(a, b, expected):
+], ids=['overlapping', 'equal', 'touching', 'inside'])
+def test_box_iou_of_simple_boxes(a, b, expected):
     assert box_iou([a], [b])[0, 0] == pytest.approx(expected)

@@ -1,22 +1,33 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `Preprocessor` promises: the frame in the corner of a canvas that is else black."""
+"""Frames are scaled into the top-left corner of a black canvas, whatever their encoding."""
 
 from __future__ import annotations
 
-from camera_formats import BAYER, BLOCKS, GREY, encode, join, random_blocks
+from core.camera_formats import (
+    BAYER,
+    FORMATS,
+    GREY,
+    YUV,
+    encode,
+    join,
+    packed_step,
+    random_blocks,
+    samples_of,
+)
 import cv2
 from hypothesis import assume, given, strategies as st
 import numpy as np
 import pytest
 
-from fcos_ros.core.frame import ENCODINGS, Frame, FrameError
+from fcos_ros.core.errors import FrameError
+from fcos_ros.core.frame import Frame
 from fcos_ros.core.preprocess import FITS, LAYOUTS, PIXELS, InputSpec, Preprocessor
 from fcos_ros.core.resize import Size
 
 FILES = ('jpeg', 'png')
-KINDS = (*ENCODINGS, *FILES)
-"""All that a frame may be made of."""
+KINDS = (*FORMATS, *FILES)
+"""Every encoding of a frame, and every format of image files."""
 
 CANVASES = st.builds(lambda w, h: Size(2 * w, 2 * h), st.integers(1, 60), st.integers(1, 60))
 SIZES = st.builds(lambda w, h: Size(2 * w, 2 * h), st.integers(2, 60), st.integers(2, 60))
@@ -35,23 +46,23 @@ SPECS = st.one_of(
 
 
 def frame_of(kind, size, seed=0, padding=0):
-    """Make a frame of any colours, of bytes that cannot be written to."""
+    """Return a frame of random colours, with read-only data."""
     if kind in FILES:
         rng = np.random.default_rng(seed)
         return frame_showing(rng.integers(0, 256, (size.height, size.width, 3), np.uint8), kind)
-    step = size.width * BLOCKS[kind][0].bytes + padding
+    step = packed_step(kind, size) + padding
     return Frame.wrap(join(kind, random_blocks(kind, size, seed), step), size, kind, step)
 
 
 def frame_showing(bgr, kind):
-    """Make a frame of these colours."""
+    """Return a frame that shows an image (H, W, 3)."""
     if kind in FILES:
         return Frame.compressed(cv2.imencode(f'.{kind}', bgr)[1])
     return Frame.wrap(join(kind, encode(bgr, kind)), Size(*bgr.shape[1::-1]), kind)
 
 
-def seen(tensor, spec):
-    """Turn a tensor back into (H, W, 3) BGR pixels, float64."""
+def to_bgr(tensor, spec):
+    """Convert a tensor to BGR pixels, float64 (H, W, 3)."""
     width, height = spec.size
     if spec.pixels == 'nv12':
         return cv2.cvtColor(
@@ -63,45 +74,48 @@ def seen(tensor, spec):
 
 @given(SPECS, st.sampled_from(sorted(FITS)), st.sampled_from(KINDS), SIZES,
        st.sampled_from([0, 5]))
-def test_the_tensor_is_as_the_spec_says_and_the_rest_is_black(spec, fit, encoding, size, padding):
-    tensor, resize = Preprocessor(spec, fit)(frame_of(encoding, size, padding=padding))
+def test_the_tensor_follows_its_spec_and_is_black_outside_the_image(
+    spec, fit, encoding, size, padding,
+):
+    frame = frame_of(encoding, size, padding=padding)
+    tensor, resize = Preprocessor(spec, fit).prepare(frame)
     assert (tensor.shape, tensor.dtype) == (spec.shape, spec.dtype)
     assert tensor.flags.c_contiguous
     assert resize == FITS[fit](size, spec.size)
-    pixels = seen(tensor, spec)
+    pixels = to_bgr(tensor, spec)
     np.testing.assert_allclose(pixels[resize.content.height:], 0, atol=1e-3)
     np.testing.assert_allclose(pixels[:, resize.content.width:], 0, atol=1e-3)
 
 
 @given(SPECS, st.sampled_from(sorted(FITS)),
        st.lists(st.tuples(st.sampled_from(KINDS), SIZES), min_size=2, max_size=5))
-def test_nothing_of_earlier_frames_remains(spec, fit, arrivals):
-    used = Preprocessor(spec, fit)
+def test_a_frame_leaves_no_pixels_of_earlier_frames(spec, fit, arrivals):
+    reused = Preprocessor(spec, fit)
     for seed, (encoding, size) in enumerate(arrivals):
         frame = frame_of(encoding, size, seed)
-        tensor, resize = used(frame)
-        expected, fresh = Preprocessor(spec, fit)(frame)
+        tensor, resize = reused.prepare(frame)
+        expected, expected_resize = Preprocessor(spec, fit).prepare(frame)
         np.testing.assert_array_equal(tensor, expected)
-        assert resize == fresh
+        assert resize == expected_resize
 
 
 @given(SPECS, st.sampled_from(KINDS))
-def test_inputs_are_written_where_the_caller_wants_them(spec, encoding):
+def test_the_input_is_written_to_the_given_memory(spec, encoding):
     place = np.empty(spec.shape, spec.dtype)
     frame = frame_of(encoding, Size(30, 20))
-    tensor, _ = Preprocessor(spec, tensor=place)(frame)
+    tensor, _ = Preprocessor(spec, tensor=place).prepare(frame)
     assert tensor is place
-    np.testing.assert_array_equal(place, Preprocessor(spec)(frame)[0])
+    np.testing.assert_array_equal(place, Preprocessor(spec).prepare(frame)[0])
 
 
 @given(SPECS, st.sampled_from(KINDS), SIZES,
        st.sampled_from([(0, 0, 0), (255, 255, 255), (40, 40, 40), (200, 60, 30), (0, 0, 250)]))
-def test_a_flat_colour_stays_that_colour(spec, encoding, size, bgr):
+def test_a_uniform_colour_is_kept(spec, encoding, size, bgr):
     if encoding in GREY:
         bgr = (bgr[0],) * 3
     frame = frame_showing(np.full((size.height, size.width, 3), bgr, np.uint8), encoding)
-    tensor, resize = Preprocessor(spec, 'letterbox')(frame)
-    content = seen(tensor, spec)[:resize.content.height, :resize.content.width]
+    tensor, resize = Preprocessor(spec, 'letterbox').prepare(frame)
+    content = to_bgr(tensor, spec)[:resize.content.height, :resize.content.width]
     # A round trip through limited-range YUV may lose some levels.
     np.testing.assert_allclose(content, np.broadcast_to(bgr, content.shape), atol=6)
 
@@ -110,47 +124,43 @@ def test_a_flat_colour_stays_that_colour(spec, encoding, size, bgr):
 def test_a_frame_of_the_canvas_size_is_converted_but_not_resized(spec, encoding):
     assume(encoding not in BAYER or min(spec.size) > 2)
     frame = frame_of(encoding, spec.size)
-    tensor, _ = Preprocessor(spec)(frame)
+    tensor, _ = Preprocessor(spec).prepare(frame)
     if spec.pixels == 'nv12':
         luma, chroma = as_nv12(frame)
         np.testing.assert_array_equal(tensor[:luma.size], luma.reshape(-1))
         np.testing.assert_allclose(tensor[luma.size:], chroma.reshape(-1), atol=1)
-    elif frame.encoding not in ('uyvy', 'yuyv', 'nv24'):  # their chroma is halved on all canvases
-        np.testing.assert_allclose(seen(tensor, spec), frame.bgr(), atol=1e-3)
+    elif encoding not in YUV or FORMATS[encoding].shared == (2, 2):
+        # The chroma of other YUV encodings is halved, also without scaling.
+        np.testing.assert_allclose(to_bgr(tensor, spec), frame.bgr(), atol=1e-3)
 
 
 def as_nv12(frame):
     """Return luma and chroma of a frame; chroma of a higher resolution is averaged."""
-    first, last = frame.planes[0], frame.planes[-1]
-    height, width = frame.size[::-1]
-    if frame.encoding in ('uyvy', 'yuyv'):
-        channel = frame.encoding.index('y')
-        first, last = first[..., channel], first[..., 1 - channel].reshape(height, -1, 2)
-    elif len(frame.planes) == 1:
-        planar = cv2.cvtColor(frame.bgr(), cv2.COLOR_BGR2YUV_I420)
-        first, last = planar[:height], planar[height:].reshape(2, height // 2, -1)
-        last = np.moveaxis(last, 0, -1)
-    elif frame.encoding == 'nv21':
-        last = last[..., ::-1]
-    rows, columns = 2 * last.shape[0] // height, 2 * last.shape[1] // width
-    quarters = last.reshape(height // 2, rows, width // 2, columns, 2)
-    return first, quarters.mean((1, 3))
+    width, height = frame.size
+    if frame.encoding in YUV:
+        blocks = [plane.reshape(len(plane), -1) for plane in frame.planes]
+        luma, u, v = (samples_of(blocks, frame.encoding)[letter] for letter in 'yuv')
+    else:
+        i420 = cv2.cvtColor(frame.bgr(), cv2.COLOR_BGR2YUV_I420)
+        luma, (u, v) = i420[:height], i420[height:].reshape(2, height // 2, width // 2)
+    rows, columns = 2 * u.shape[0] // height, 2 * u.shape[1] // width
+    chroma = np.stack([u, v], -1).reshape(height // 2, rows, width // 2, columns, 2)
+    return luma, chroma.mean((1, 3))
 
 
 @pytest.mark.parametrize('pixels', PIXELS)
 @pytest.mark.parametrize('encoding', KINDS)
 @pytest.mark.parametrize('size', [Size(320, 240), Size(240, 320), Size(160, 120), Size(640, 360)],
                          ids=str)
-def test_a_picture_looks_the_same_as_resized_pixels(encoding, size, pixels):
-    """Planes resized apart, and converted afterwards, are the picture all the same."""
+def test_scaling_before_conversion_gives_the_same_image_as_after_it(encoding, size, pixels):
     y, x = np.mgrid[:size.height, :size.width]
     smooth = np.stack([255 * x / size.width, 255 * y / size.height, 128 + 0 * x], axis=-1)
     bgr = smooth.astype(np.uint8)
     if encoding in GREY:
         bgr = np.repeat(bgr[..., :1], 3, axis=-1)
     spec = spec_of(Size(192, 192), pixels)
-    tensor, resize = Preprocessor(spec)(frame_showing(bgr, encoding))
-    content = seen(tensor, spec)[:resize.content.height, :resize.content.width]
+    tensor, resize = Preprocessor(spec).prepare(frame_showing(bgr, encoding))
+    content = to_bgr(tensor, spec)[:resize.content.height, :resize.content.width]
     expected = cv2.resize(bgr, resize.content).astype(np.float64)
     np.testing.assert_allclose(content, expected, atol=8)
     assert np.abs(content - expected).mean() < 2
@@ -158,13 +168,13 @@ def test_a_picture_looks_the_same_as_resized_pixels(encoding, size, pixels):
 
 @pytest.mark.parametrize('pixels', PIXELS)
 @pytest.mark.parametrize('encoding', [kind for kind in KINDS if kind not in BAYER])
-def test_one_colour_of_many_is_where_it_was(encoding, pixels):
+def test_a_coloured_area_keeps_its_colour_and_place(encoding, pixels):
     """A grey image with a coloured quarter: chroma is neither swapped nor moved."""
     bgr = np.full((96, 128, 3), 100, np.uint8)
     bgr[48:, :64] = (100,) * 3 if encoding in GREY else (200, 80, 30)
     spec = spec_of(Size(64, 64), pixels)
-    tensor, _ = Preprocessor(spec)(frame_showing(bgr, encoding))
-    content = seen(tensor, spec)
+    tensor, _ = Preprocessor(spec).prepare(frame_showing(bgr, encoding))
+    content = to_bgr(tensor, spec)
     np.testing.assert_allclose(content[28:44, 4:28], np.broadcast_to(bgr[-1, 0], (16, 24, 3)),
                                atol=6)
     np.testing.assert_allclose(content[4:20, 4:60], 100, atol=6)
@@ -172,30 +182,30 @@ def test_one_colour_of_many_is_where_it_was(encoding, pixels):
 
 
 @pytest.mark.parametrize('pixels', PIXELS)
-def test_a_picture_that_is_cut_off_fails_and_the_next_is_drawn(pixels):
-    preprocess = Preprocessor(spec_of(Size(64, 64), pixels))
+def test_a_truncated_file_is_refused_and_the_next_frame_is_drawn(pixels):
+    preprocessor = Preprocessor(spec_of(Size(64, 64), pixels))
     whole = frame_of('jpeg', Size(80, 80))
-    broken = Frame(whole.size, 'jpeg', (whole.planes[0][:-20],))
-    expected = np.array(preprocess(whole)[0])
-    with pytest.raises(FrameError, match=r'jpeg picture 80x80 of \d+ bytes is cut off'):
-        preprocess(broken)
-    np.testing.assert_array_equal(preprocess(whole)[0], expected)
+    truncated = Frame(whole.size, 'jpeg', (whole.planes[0][:-20],))
+    expected = np.array(preprocessor.prepare(whole)[0])
+    with pytest.raises(FrameError, match=r'jpeg file 80x80 of \d+ bytes is truncated'):
+        preprocessor.prepare(truncated)
+    np.testing.assert_array_equal(preprocessor.prepare(whole)[0], expected)
 
 
-def test_a_white_square_lands_where_the_transform_says():
+def test_the_transform_maps_a_white_square_back_to_its_place():
     image = np.zeros((480, 640), np.uint8)
     image[120:240, 320:480] = 255
     frame = Frame.wrap(image, Size(640, 480), 'mono8')
     spec = spec_of(Size(512, 512), 'rgb')
-    tensor, resize = Preprocessor(spec)(frame)
+    tensor, resize = Preprocessor(spec).prepare(frame)
     rows, columns = np.nonzero(tensor[0, ..., 0] > 127)
     found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
     np.testing.assert_allclose(
         resize.to_image(np.array([found], np.float32)), [[320, 120, 480, 240]], atol=1)
 
 
-def test_one_pixel_fills_its_content():
-    tensor, resize = Preprocessor(spec_of(Size(64, 32), 'rgb'))(
+def test_an_image_of_one_pixel_fills_its_part_of_the_canvas():
+    tensor, resize = Preprocessor(spec_of(Size(64, 32), 'rgb')).prepare(
         Frame.wrap(bytes([10, 20, 30]), Size(1, 1), 'rgb8'))
     assert resize.content == Size(32, 32)
     assert (tensor[0, :, :32] == (10, 20, 30)).all()
@@ -206,57 +216,57 @@ def test_one_pixel_fills_its_content():
 @pytest.mark.parametrize('encoding', [kind for kind in KINDS if kind not in BAYER])
 @pytest.mark.parametrize('canvas', [Size(2, 2), Size(4, 2), Size(8, 8)], ids=str)
 @pytest.mark.parametrize('image', [Size(2, 2), Size(2, 40), Size(40, 2)], ids=str)
-def test_the_smallest_of_images_and_canvases(encoding, pixels, canvas, image):
+def test_the_smallest_images_and_canvases_work(encoding, pixels, canvas, image):
     spec = spec_of(canvas, pixels)
     frame = frame_showing(np.full((image.height, image.width, 3), 90, np.uint8), encoding)
-    tensor, resize = Preprocessor(spec)(frame)
-    content = seen(tensor, spec)[:resize.content.height, :resize.content.width]
+    tensor, resize = Preprocessor(spec).prepare(frame)
+    content = to_bgr(tensor, spec)[:resize.content.height, :resize.content.width]
     np.testing.assert_allclose(content, 90, atol=3)
 
 
-def test_of_a_large_jpeg_no_more_is_decoded_than_the_canvas_shows():
+def test_a_large_jpeg_is_decoded_at_a_reduced_size():
     file = frame_of('jpeg', Size(640, 480)).planes[0]
     smaller = cv2.imdecode(file, cv2.IMREAD_REDUCED_COLOR_4)
     assert smaller.shape == (120, 160, 3)
     spec = spec_of(Size(130, 130), 'bgr')
-    expected, _ = Preprocessor(spec)(Frame.wrap(smaller, Size(160, 120), 'bgr8'))
-    tensor, resize = Preprocessor(spec)(Frame.compressed(file))
+    expected, _ = Preprocessor(spec).prepare(Frame.wrap(smaller, Size(160, 120), 'bgr8'))
+    tensor, resize = Preprocessor(spec).prepare(Frame.compressed(file))
     np.testing.assert_array_equal(tensor, expected)
     assert resize.image == Size(640, 480)
 
 
 @pytest.mark.parametrize('layout', LAYOUTS)
-def test_float_pixels_are_normalised_in_the_order_of_the_channels(layout):
+def test_float_inputs_are_normalised_channel_by_channel(layout):
     spec = spec_of(Size(2, 2), 'rgb', layout, np.float32, mean=MEAN, std=STD)
     frame = Frame.wrap(bytes([10, 20, 30] * 4), Size(2, 2), 'bgr8')
-    tensor, _ = Preprocessor(spec)(frame)
+    tensor, _ = Preprocessor(spec).prepare(frame)
     first = tensor[0, 0, 0] if layout == 'NHWC' else tensor[0, :, 0, 0]
     expected = (np.array([30, 20, 10]) - MEAN) / STD
     np.testing.assert_array_equal(first, expected.astype(np.float32))
 
 
-def test_the_tensor_belongs_to_the_preprocessor_and_is_used_again():
-    preprocess = Preprocessor(spec_of(Size(64, 64), 'nv12'))
-    first, _ = preprocess(frame_of('nv12', Size(64, 64)))
-    second, _ = preprocess(frame_of('nv12', Size(64, 64), seed=1))
+def test_a_preprocessor_reuses_its_tensor():
+    preprocessor = Preprocessor(spec_of(Size(64, 64), 'nv12'))
+    first, _ = preprocessor.prepare(frame_of('nv12', Size(64, 64)))
+    second, _ = preprocessor.prepare(frame_of('nv12', Size(64, 64), seed=1))
     assert first is second
 
 
 @pytest.mark.parametrize(('options', 'complaint'), [
-    ({'pixels': 'yuyv'}, "pixels is 'yuyv': accepted are nv12, rgb, bgr"),
+    ({'pixels': 'yuyv'}, "pixels is 'yuyv'; accepted: nv12, rgb, bgr"),
     ({'layout': 'HWC'}, "layout is 'HWC'"),
-    ({'dtype': np.int8}, "dtype is 'int8': accepted are uint8, float32"),
-    ({'pixels': 'nv12', 'dtype': np.float32}, "dtype is 'float32': accepted are uint8"),
-    ({'dtype': np.float32, 'std': (1, 0, 1)}, 'std is .*: expected three numbers'),
-    ({'dtype': np.float32, 'mean': (1, 2)}, 'mean is .*: expected three numbers'),
-    ({'mean': MEAN}, 'only float32 is normalised'),
-    ({'size': Size(63, 64)}, 'size is 63x64: both sides must be even'),
+    ({'dtype': np.int8}, "dtype is 'int8'; accepted: uint8, float32"),
+    ({'pixels': 'nv12', 'dtype': np.float32}, "dtype is 'float32'; accepted: uint8"),
+    ({'dtype': np.float32, 'std': (1, 0, 1)}, 'std is .*; accepted: three numbers'),
+    ({'dtype': np.float32, 'mean': (1, 2)}, 'mean is .*; accepted: three numbers'),
+    ({'mean': MEAN}, 'a uint8 input is not normalised; accepted: mean 0 and std 1'),
+    ({'size': Size(63, 64)}, 'size is 63x64; accepted: even sides'),
 ])
-def test_impossible_inputs_are_refused_by_name(options, complaint):
+def test_an_invalid_input_spec_is_refused_with_the_accepted_values(options, complaint):
     with pytest.raises(ValueError, match=complaint):
         InputSpec(**{'name': 'image', 'size': Size(64, 64), **options})
 
 
-def test_an_unknown_fit_is_refused_by_name():
-    with pytest.raises(ValueError, match="fit is 'crop': accepted are letterbox, stretch"):
+def test_an_unknown_fit_is_refused_with_the_accepted_ones():
+    with pytest.raises(ValueError, match="fit is 'crop'; accepted: letterbox, stretch"):
         Preprocessor(spec_of(Size(64, 64), 'rgb'), 'crop')

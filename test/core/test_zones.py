@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `Zones` promise: an object counts by where its anchor is, edges included."""
+"""A detection counts if its anchor is in an include zone and in no exclude zone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fcos_ros.core.resize import Size
 from fcos_ros.core.zones import EVERYWHERE, Zones, parse_polygon
 
 GRID = 8
-"""Points on a coarse grid meet edges and corners all the time, and fractions of it are exact."""
+"""Points on a coarse grid are often on edges and corners, and their fractions are exact."""
 
 CORNERS = st.tuples(st.integers(0, GRID), st.integers(0, GRID))
 POLYGONS = st.lists(CORNERS, min_size=3, max_size=8).filter(
@@ -29,13 +29,13 @@ def fractions(polygon):
 
 
 def at(points, side=0.0):
-    """Make boxes around points of the grid, in pixels of the image."""
+    """Return boxes around points of the grid, in pixels of the image."""
     centres = np.asarray(points, np.float32) * np.float32(IMAGE) / GRID
     return np.hstack([centres - side / 2, centres + side / 2])
 
 
 def in_polygon(polygon, points):
-    """Ask OpenCV, which counts pixels and knows edges."""
+    """Return which points are inside or on an edge, according to OpenCV."""
     # Twice the size, so that half a step of the grid is a whole number.
     contour = 2 * np.array(polygon, np.int32)
     return np.array([cv2.pointPolygonTest(contour, (2.0 * x, 2.0 * y), False) >= 0
@@ -43,27 +43,27 @@ def in_polygon(polygon, points):
 
 
 @given(st.lists(POLYGONS, max_size=3), st.lists(POLYGONS, max_size=3))
-def test_an_object_counts_in_any_region_and_no_ignored_zone(regions, ignored):
-    zones = Zones(tuple(map(fractions, regions)), tuple(map(fractions, ignored)))
-    expected = np.full(len(EVERY_POINT), not regions)
-    for polygon in regions:
+def test_a_detection_counts_in_an_include_zone_and_in_no_exclude_zone(include, exclude):
+    zones = Zones(tuple(map(fractions, include)), tuple(map(fractions, exclude)))
+    expected = np.full(len(EVERY_POINT), not include)
+    for polygon in include:
         expected |= in_polygon(polygon, EVERY_POINT)
-    for polygon in ignored:
+    for polygon in exclude:
         expected &= ~in_polygon(polygon, EVERY_POINT)
     np.testing.assert_array_equal(zones.admits(at(EVERY_POINT), IMAGE), expected)
 
 
 @given(POLYGONS, st.integers(0, 7), st.booleans())
-def test_where_a_polygon_begins_and_which_way_it_goes_is_all_the_same(polygon, turn, back):
-    turned = polygon[turn % len(polygon):] + polygon[:turn % len(polygon)]
-    turned = turned[::-1] if back else turned
+def test_the_first_corner_and_the_direction_of_a_polygon_do_not_matter(polygon, start, backwards):
+    other = polygon[start % len(polygon):] + polygon[:start % len(polygon)]
+    other = other[::-1] if backwards else other
     boxes = at(EVERY_POINT)
-    np.testing.assert_array_equal(Zones((fractions(turned),)).admits(boxes, IMAGE),
+    np.testing.assert_array_equal(Zones((fractions(other),)).admits(boxes, IMAGE),
                                   Zones((fractions(polygon),)).admits(boxes, IMAGE))
 
 
 @given(POLYGONS, st.builds(Size, st.integers(1, 5000), st.integers(1, 5000)))
-def test_a_zone_holds_at_any_resolution(polygon, size):
+def test_a_zone_is_the_same_at_every_resolution(polygon, size):
     points = EVERY_POINT[~on_edge(polygon, EVERY_POINT)]
     assume(len(points))
     boxes = np.tile(points * size / GRID, 2).astype(np.float32)
@@ -79,42 +79,43 @@ def on_edge(polygon, points):
 
 @pytest.mark.parametrize(('zones', 'counts'), [
     (EVERYWHERE, True),
-    (Zones(regions=(TOP,)), True),
-    (Zones(regions=(TOP,), anchor='bottom'), False),
-    (Zones(regions=(LEFT,), anchor='bottom'), True),
-    (Zones(ignored=(TOP,)), False),
-    (Zones(regions=(LEFT, TOP), ignored=(TOP,), anchor='bottom'), True),
-], ids=['no zones', 'centre', 'foot outside', 'foot inside', 'ignored', 'foot not ignored'])
+    (Zones(include=(TOP,)), True),
+    (Zones(include=(TOP,), anchor='bottom'), False),
+    (Zones(include=(LEFT,), anchor='bottom'), True),
+    (Zones(exclude=(TOP,)), False),
+    (Zones(include=(LEFT, TOP), exclude=(TOP,), anchor='bottom'), True),
+], ids=['no zones', 'centre included', 'bottom not included', 'bottom included',
+        'centre excluded', 'bottom not excluded'])
 def test_the_anchor_of_a_box_decides(zones, counts):
     boxes = np.array([[10, 10, 50, 60]], np.float32)
     assert zones.admits(boxes, Size(100, 100)).tolist() == [counts]
 
 
-def test_an_object_cut_off_by_the_lower_edge_stands_on_it():
+def test_a_box_that_ends_at_the_bottom_of_the_image_counts():
     boxes = np.array([[10, 50, 20, 100]], np.float32)
-    assert Zones(regions=(LEFT,), anchor='bottom').admits(boxes, Size(100, 100)).all()
+    assert Zones(include=(LEFT,), anchor='bottom').admits(boxes, Size(100, 100)).all()
 
 
-@pytest.mark.parametrize('zones', [Zones(regions=(LEFT,)), Zones(ignored=(LEFT,)), EVERYWHERE])
-def test_no_boxes_are_no_boxes(zones):
+@pytest.mark.parametrize('zones', [Zones(include=(LEFT,)), Zones(exclude=(LEFT,)), EVERYWHERE])
+def test_zones_of_zero_boxes_are_empty(zones):
     assert zones.admits(np.empty((0, 4), np.float32), IMAGE).shape == (0,)
 
 
 @pytest.mark.parametrize(('text', 'polygon'), [
     ('0 0, 1 0, 0 1', ((0, 0), (1, 0), (0, 1))),
     (' 0.25 .5,1e-1   0 ,\t1 1, 0 1', ((0.25, 0.5), (0.1, 0), (1, 1), (0, 1))),
-], ids=['plain', 'careless'])
-def test_a_polygon_is_read_as_users_write_it(text, polygon):
+], ids=['plain', 'other spaces and numbers'])
+def test_a_polygon_is_parsed(text, polygon):
     assert parse_polygon(text) == polygon
 
 
 @pytest.mark.parametrize(('text', 'complaint'), [
-    ('', 'not all pairs of numbers'),
-    ('0 0, 1 0', 'there must be 3, not 2'),
-    ('0 0, 1 0, one 1', 'not all pairs of numbers'),
-    ('0 0, 1 0, 0 1,', 'not all pairs of numbers'),
-    ('0 0 0, 1 0, 0 1', 'not all pairs of numbers'),
-    ('0 0; 1 0; 0 1', 'not all pairs of numbers'),
+    ('', 'not all points are pairs of numbers'),
+    ('0 0, 1 0', 'it has 2 points'),
+    ('0 0, 1 0, one 1', 'not all points are pairs of numbers'),
+    ('0 0, 1 0, 0 1,', 'not all points are pairs of numbers'),
+    ('0 0 0, 1 0, 0 1', 'not all points are pairs of numbers'),
+    ('0 0; 1 0; 0 1', 'not all points are pairs of numbers'),
     ('0 0, 1 0, 0 1.01', 'outside 0 to 1'),
     ('0 0, 1 0, 0 -0.01', 'outside 0 to 1'),
     ('0 0, 640 0, 640 480', 'outside 0 to 1'),
@@ -123,18 +124,18 @@ def test_a_polygon_is_read_as_users_write_it(text, polygon):
     ('0 0, 0.5 0.5, 1 1', 'on one line'),
     ('0 0, 0 0, 0 0', 'on one line'),
 ])
-def test_what_is_no_polygon_is_refused_with_the_reason(text, complaint):
-    with pytest.raises(ValueError, match='accepted are 3 or more points "x y"') as caught:
+def test_an_invalid_polygon_is_refused_with_the_reason(text, complaint):
+    with pytest.raises(ValueError, match='accepted: 3 or more points "x y"') as caught:
         parse_polygon(text)
     assert complaint in str(caught.value)
     assert repr(text) in str(caught.value)
 
 
 @pytest.mark.parametrize(('options', 'complaint'), [
-    ({'anchor': 'top'}, "anchor is 'top': accepted are centre, bottom"),
-    ({'regions': (LEFT[:2],)}, 'there must be 3'),
-    ({'ignored': (((0.0, 0.0), (2.0, 0.0), (0.0, 2.0)),)}, 'outside 0 to 1'),
+    ({'anchor': 'top'}, "anchor is 'top'; accepted: centre, bottom"),
+    ({'include': (LEFT[:2],)}, 'it has 2 points'),
+    ({'exclude': (((0.0, 0.0), (2.0, 0.0), (0.0, 2.0)),)}, 'outside 0 to 1'),
 ])
-def test_zones_that_cannot_be_are_refused(options, complaint):
+def test_invalid_zones_are_refused(options, complaint):
     with pytest.raises(ValueError, match=complaint):
         Zones(**options)

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo as a user starts it: what it shows, and how it ends when a promise is broken."""
+"""The demo as a user starts it: its output, and its exit code after a failure."""
 
 import json
 import re
@@ -22,7 +22,7 @@ QUICK = ('--seconds', '3', '--warm-up', '0.2', '--scenes', '3', '--size', '128',
 START_DEMO = f"""
 import sys
 from fcos_ros.demo import __main__ as demo, processes
-demo.DRAIN = demo.PICTURE = processes.PATIENCE = {TIMEOUT}
+demo.DRAIN_TIMEOUT = demo.IMAGE_TIMEOUT = processes.STOP_TIMEOUT = {TIMEOUT}
 sys.exit(demo.main())
 """
 """As `python -m fcos_ros.demo`, but with timeouts that a busy machine does not reach."""
@@ -35,7 +35,7 @@ def start_demo(*arguments):
 
 
 def run_demo(*arguments):
-    """Return exit code, output and errors of the demo, which has a timeout for all it does."""
+    """Run the demo; return its exit code, output and errors. It has its own timeouts."""
     process = start_demo(*arguments)
     output, errors = process.communicate()
     return process.returncode, output, errors
@@ -43,19 +43,19 @@ def run_demo(*arguments):
 
 @pytest.fixture
 def blind_model(tmp_path):
-    """Write a network that sees nothing that the demo shows."""
+    """Write a network that detects nothing in the images of the demo."""
     return str(write_fcos(tmp_path / 'blind.onnx', classes=len(CLASS_NAMES), metadata={
         'labels': json.dumps(CLASS_NAMES), 'score_threshold': '0.9999'}))
 
 
 @pytest.fixture
 def wrong_model(tmp_path):
-    """Write a network that sees a cube wherever it is bright, that is, mostly wrongly."""
+    """Write a network that detects a cube at every bright place, which is mostly wrong."""
     return str(write_fcos(tmp_path / 'wrong.onnx', classes=len(CLASS_NAMES), metadata={
         'labels': json.dumps(CLASS_NAMES), 'score_threshold': '0.001'}))
 
 
-def test_the_shipped_network_keeps_all_promises(tmp_path):
+def test_the_demo_network_passes_all_checks(tmp_path):
     code, output, errors = run_demo(
         '--seconds', '4', '--warm-up', '0.5', '--scenes', '12', '--output', str(tmp_path))
     assert (code, 'FAILED' in errors) == (0, False), errors
@@ -66,26 +66,27 @@ def test_the_shipped_network_keeps_all_promises(tmp_path):
         assert cv2.imread(str(tmp_path / f'{encoding}.png')).shape == (480, 640, 3)
 
 
-def test_a_network_that_sees_nothing_fails_with_the_reason(blind_model, tmp_path):
+def test_a_network_that_detects_nothing_fails_with_the_reason(blind_model, tmp_path):
     code, output, errors = run_demo(
         *QUICK, '--encodings', 'nv12', '--model', blind_model, '--output', str(tmp_path))
     assert code == 1
-    assert re.search(r'FAILED nv12: nothing was detected: \d+ images sent, \d+ answered', errors)
+    assert re.search(
+        r'FAILED nv12: nothing was detected: \d+ images sent, \d+ messages received', errors)
     assert 'end to end' in output
     assert cv2.imread(str(tmp_path / 'nv12.png')).shape == (96, 128, 3)
 
 
-def test_a_network_that_sees_wrongly_fails_on_its_recall_alone(wrong_model, tmp_path):
+def test_a_network_with_wrong_detections_fails_only_because_of_its_recall(wrong_model, tmp_path):
     code, output, errors = run_demo(
         *QUICK, '--encodings', 'bgr8', '--model', wrong_model, '--output', str(tmp_path))
     assert code == 1
     failures = [line for line in errors.splitlines() if line.startswith('FAILED')]
     assert len(failures) == 1
-    assert re.match(r'FAILED bgr8: recall is 0\.\d+: expected at least 0\.8', failures[0])
+    assert re.match(r'FAILED bgr8: recall is 0\.\d+; accepted: at least 0\.8', failures[0])
     assert re.search(r'\n  failed +0\n', output)
 
 
-def test_a_missing_model_fails_at_once_with_the_words_of_the_node(tmp_path):
+def test_a_missing_model_fails_with_the_error_of_the_node(tmp_path):
     code, output, errors = run_demo(*QUICK, '--model', '/no/such.onnx', '--output', str(tmp_path))
     assert code == 1
     assert 'The demo failed: the detector reports' in errors
@@ -94,7 +95,7 @@ def test_a_missing_model_fails_at_once_with_the_words_of_the_node(tmp_path):
     assert output == ''
 
 
-def test_a_camera_that_cannot_start_is_quoted(blind_model, tmp_path):
+def test_the_output_of_a_camera_that_cannot_start_is_printed(blind_model, tmp_path):
     code, _, errors = run_demo(
         '--size', '127', '96', '--model', blind_model, '--output', str(tmp_path))
     assert code == 1
@@ -102,14 +103,14 @@ def test_a_camera_that_cannot_start_is_quoted(blind_model, tmp_path):
     assert 'width' in errors
 
 
-@pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGTERM], ids=['Ctrl-C', 'SIGTERM'])
-def test_an_interrupted_demo_leaves_no_process_behind(blind_model, tmp_path, how):
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=['Ctrl-C', 'SIGTERM'])
+def test_an_interrupted_demo_ends_its_processes(blind_model, tmp_path, number):
     process = start_demo(
         *QUICK, '--seconds', '1000', '--model', blind_model, '--output', str(tmp_path))
     assert any('measurement' in line for line in process.stderr)
     started = children(process.pid)
     assert len(started) == 2
-    process.send_signal(how)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 130, errors
     assert 'Interrupted.' in errors

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo's listener promises: it writes down what was said, bit for bit."""
+"""The listener of the demo records messages with their exact headers and boxes."""
 
 from array import array
 from contextlib import contextmanager
@@ -13,45 +13,47 @@ from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import Image
-from std_msgs.msg import Header as HeaderMessage
+from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 from waiting import wait_until
 
 from fcos_ros.core.detections import Detections
-from fcos_ros.demo.camera import history, to_truth
+from fcos_ros.demo.camera import ground_truth_qos, to_ground_truth
 from fcos_ros.demo.listener import Listener
-from fcos_ros.demo.report import Header
-from fcos_ros.node.qos import latched
+from fcos_ros.demo.report import HeaderKey
+from fcos_ros.node.qos import latched_qos
 
 OBJECTS = Detections(np.array([[10, 20, 30, 60]], np.float32), np.ones(1, np.float32),
                      np.array([2], np.int32))
 
 
 class FakeDetector(Node):
-    """Publishes whatever a test asks for, on the topics of the detector and of the camera."""
+    """A node with the publishers of the detector and of the camera."""
 
     def __init__(self, context):
         super().__init__('fcos', context=context)
-        self.truths = self.create_publisher(Detection2DArray, 'ground_truth', history())
+        self.ground_truth = self.create_publisher(
+            Detection2DArray, 'ground_truth', ground_truth_qos())
         self.arrays = self.create_publisher(Detection2DArray, '~/detections', 10)
-        self.labels = self.create_publisher(LabelInfo, '~/label_info', latched())
-        self.pictures = self.create_publisher(Image, '~/annotated_image', 1)
+        self.labels = self.create_publisher(LabelInfo, '~/label_info', latched_qos())
+        self.images = self.create_publisher(Image, '~/annotated_image', 1)
         self.diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
 
     def header(self, frame_id='camera'):
-        return HeaderMessage(stamp=self.get_clock().now().to_msg(), frame_id=frame_id)
+        return Header(stamp=self.get_clock().now().to_msg(), frame_id=frame_id)
 
     def report(self, level=DiagnosticStatus.OK, message='', **counts):
+        """Publish diagnostics of this node and of another node, which has an error."""
         values = [KeyValue(key=key, value=str(value)) for key, value in counts.items()]
         latency = [KeyValue(key='infer p50/p95/p99 ms', value='1.00 / 2.00 / 3.00')]
         self.diagnostics.publish(DiagnosticArray(status=[
-            DiagnosticStatus(name='other: frames', level=DiagnosticStatus.ERROR, message='alien'),
+            DiagnosticStatus(name='other: frames', level=DiagnosticStatus.ERROR, message='other'),
             DiagnosticStatus(name='fcos: frames', level=level, message=message, values=values),
             DiagnosticStatus(name='fcos: latency', values=latency)]))
 
 
 class ListenerGraph:
-    """A listener, and a node for it to listen to."""
+    """A listener and a fake detector, on one executor."""
 
     def __init__(self, context):
         self.detector = FakeDetector(context)
@@ -60,9 +62,10 @@ class ListenerGraph:
         for node in (self.detector, self.listener):
             self.executor.add_node(node)
         self.wait_until(lambda: self.detector.arrays.get_subscription_count()
-                      and self.detector.diagnostics.get_subscription_count())
+                        and self.detector.diagnostics.get_subscription_count())
 
     def wait_until(self, condition):
+        """Spin until a condition is true."""
         wait_until(lambda: self.executor.spin_once(timeout_sec=0.1) or condition())
 
 
@@ -84,82 +87,86 @@ def running_graph():
     rclpy.try_shutdown(context=context)
 
 
-def value(header):
-    return Header(header.stamp.sec, header.stamp.nanosec, header.frame_id)
+def header_key(header):
+    return HeaderKey(header.stamp.sec, header.stamp.nanosec, header.frame_id)
 
 
-def test_truths_and_answers_are_kept_in_order_by_header(graph):
+def test_ground_truth_and_detections_are_recorded_in_order_with_their_headers(graph):
     headers = [graph.detector.header() for _ in range(3)]
     for header in headers:
-        graph.detector.truths.publish(to_truth(OBJECTS, header))
-        graph.detector.arrays.publish(to_truth(OBJECTS, header))
-    record = graph.listener.record
-    graph.wait_until(lambda: len(record.truths) == len(record.answers) == 3)
-    assert list(record.truths) == [value(header) for header in headers]
-    assert [answer.header for answer in record.answers] == [value(header) for header in headers]
-    for answer in record.answers:
-        np.testing.assert_array_equal(answer.detections.boxes, OBJECTS.boxes)
-        assert answer.detections.class_ids.tolist() == [2]
-        assert answer.strays == ()
+        graph.detector.ground_truth.publish(to_ground_truth(OBJECTS, header))
+        graph.detector.arrays.publish(to_ground_truth(OBJECTS, header))
+    recording = graph.listener.recording
+    graph.wait_until(lambda: len(recording.ground_truth) == len(recording.received) == 3)
+    keys = [header_key(header) for header in headers]
+    assert list(recording.ground_truth) == keys
+    assert [message.header for message in recording.received] == keys
+    for message in recording.received:
+        np.testing.assert_array_equal(message.detections.boxes, OBJECTS.boxes)
+        assert message.detections.class_ids.tolist() == [2]
+        assert message.mismatched_headers == ()
 
 
-def test_truths_told_before_it_came_are_heard():
+def test_a_late_listener_receives_earlier_ground_truth():
     with running_graph() as graph:
         late = Listener(context=graph.listener.context, namespace='/')
-        graph.detector.truths.publish(to_truth(OBJECTS, graph.detector.header()))
+        graph.detector.ground_truth.publish(to_ground_truth(OBJECTS, graph.detector.header()))
         graph.executor.add_node(late)
-        graph.wait_until(lambda: late.record.truths)
+        graph.wait_until(lambda: late.recording.ground_truth)
         late.destroy_node()
 
 
-def test_a_detection_with_a_header_of_its_own_is_a_stray(graph):
-    array_message = to_truth(OBJECTS, graph.detector.header())
+def test_a_detection_with_another_header_than_its_image_is_recorded(graph):
+    message = to_ground_truth(OBJECTS, graph.detector.header())
     other = graph.detector.header('elsewhere')
-    array_message.detections[0].header = other
-    graph.detector.arrays.publish(array_message)
-    graph.wait_until(lambda: graph.listener.record.answers)
-    assert graph.listener.record.answers[0].strays == (value(other),)
+    message.detections[0].header = other
+    graph.detector.arrays.publish(message)
+    received = graph.listener.recording.received
+    graph.wait_until(lambda: received)
+    assert received[0].mismatched_headers == (header_key(other),)
 
 
-def test_the_latency_is_counted_from_the_stamp(graph):
+def test_the_latency_is_measured_from_the_stamp(graph):
     clock = graph.detector.get_clock()
     stamp = clock.now() - Duration(seconds=10)
-    header = HeaderMessage(stamp=stamp.to_msg())
-    graph.detector.arrays.publish(to_truth(OBJECTS, header))
-    graph.wait_until(lambda: graph.listener.record.answers)
+    header = Header(stamp=stamp.to_msg())
+    graph.detector.arrays.publish(to_ground_truth(OBJECTS, header))
+    received = graph.listener.recording.received
+    graph.wait_until(lambda: received)
     age = (clock.now() - stamp).nanoseconds / 1e9
-    assert 10 <= graph.listener.record.answers[0].latency <= age
+    assert 10 <= received[0].latency <= age
 
 
-def test_it_reads_the_account_of_its_detector_only(graph):
+def test_only_the_diagnostics_of_the_detector_are_recorded(graph):
     graph.detector.report(received=7, published=5, in_flight=2)
-    graph.wait_until(lambda: graph.listener.record.frames)
-    record = graph.listener.record
-    assert record.frames == {'received': '7', 'published': '5', 'in_flight': '2'}
-    assert record.stages == {'infer': '1.00 / 2.00 / 3.00'}
-    assert graph.listener.fault == ''
+    recording = graph.listener.recording
+    graph.wait_until(lambda: recording.frame_diagnostics)
+    assert recording.frame_diagnostics == {'received': '7', 'published': '5', 'in_flight': '2'}
+    assert recording.latencies == {'infer': '1.00 / 2.00 / 3.00'}
+    assert graph.listener.error == ''
 
 
-def test_an_error_in_the_diagnostics_is_a_fault_until_it_is_over(graph):
+def test_the_error_is_that_of_the_newest_diagnostics(graph):
     graph.detector.report(DiagnosticStatus.ERROR, 'no model')
-    graph.wait_until(lambda: graph.listener.fault == 'no model')
+    graph.wait_until(lambda: graph.listener.error == 'no model')
     graph.detector.report(DiagnosticStatus.WARN, 'no camera')
-    graph.wait_until(lambda: not graph.listener.fault)
+    graph.wait_until(lambda: not graph.listener.error)
 
 
-def test_it_is_ready_when_the_detector_has_told_its_labels(graph):
+def test_the_listener_is_ready_when_the_detector_has_published_its_labels(graph):
     assert not graph.listener.ready
     graph.detector.labels.publish(LabelInfo())
     graph.wait_until(lambda: graph.listener.ready)
 
 
-def test_pictures_are_asked_for_only_while_it_watches(graph):
-    graph.listener.watch()
-    graph.wait_until(graph.detector.pictures.get_subscription_count)
+def test_annotated_images_are_received_only_while_subscribed(graph):
+    graph.listener.subscribe_to_images()
+    graph.wait_until(graph.detector.images.get_subscription_count)
     header = graph.detector.header()
-    graph.detector.pictures.publish(Image(
+    graph.detector.images.publish(Image(
         header=header, width=2, height=1, step=6, encoding='bgr8', data=array('B', range(6))))
-    graph.wait_until(lambda: graph.listener.pictures)
-    assert graph.listener.pictures[value(header)].bgr().ravel().tolist() == list(range(6))
-    graph.listener.unwatch()
-    graph.wait_until(lambda: not graph.detector.pictures.get_subscription_count())
+    images = graph.listener.annotated_images
+    graph.wait_until(lambda: images)
+    assert images[header_key(header)].bgr().ravel().tolist() == list(range(6))
+    graph.listener.unsubscribe_from_images()
+    graph.wait_until(lambda: not graph.detector.images.get_subscription_count())

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the rendered scenes promise: the same again, and the exact truth."""
+"""The rendered scenes: reproducible images with the exact box of each object."""
 
 from collections import Counter
 
@@ -10,11 +10,11 @@ import pytest
 from fcos_ros.core.resize import Size
 from fcos_ros.demo.scenes import (
     CLASS_NAMES,
-    LEAST_SIDE,
-    LEAST_VISIBLE,
-    PERIOD,
-    SAMPLES,
-    Tour,
+    MIN_SIDE,
+    MIN_VISIBLE,
+    SUPERSAMPLING,
+    SWING_PERIOD,
+    AnimatedScene,
     render,
 )
 
@@ -23,11 +23,11 @@ SEEDS = range(500, 512)
 
 
 @pytest.fixture(scope='module', name='scenes')
-def render_some():
+def render_scenes():
     return [render(seed, SMALL) for seed in SEEDS]
 
 
-def test_a_seed_is_a_picture():
+def test_a_seed_determines_the_image():
     one, again, other = render(7, SMALL), render(7, SMALL), render(8, SMALL)
     np.testing.assert_array_equal(one.image, again.image)
     np.testing.assert_array_equal(one.boxes, again.boxes)
@@ -35,46 +35,47 @@ def test_a_seed_is_a_picture():
 
 
 @pytest.mark.parametrize('size', [
-    pytest.param(Size(640, 480), id='as the demo shows it'),
+    pytest.param(Size(640, 480), id='default size of the demo'),
     pytest.param(Size(320, 180), id='wide'),
     pytest.param(Size(180, 320), id='upright'),
 ])
-def test_the_picture_has_the_wanted_size(size):
+def test_the_image_has_the_requested_size(size):
     scene = render(3, size)
     assert scene.image.shape == (size.height, size.width, 3)
     assert scene.image.dtype == np.uint8
-    assert scene.owners.shape == (SAMPLES * size.height, SAMPLES * size.width)
+    assert scene.object_indices.shape == (
+        SUPERSAMPLING * size.height, SUPERSAMPLING * size.width)
 
 
-def test_boxes_are_the_exact_extent_of_what_is_visible(scenes):
+def test_a_box_is_the_exact_extent_of_the_visible_part_of_its_object(scenes):
     for scene in scenes:
         for number, box in enumerate(scene.boxes):
-            rows, columns = np.nonzero(scene.owners == number)
+            rows, columns = np.nonzero(scene.object_indices == number)
             extent = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-            np.testing.assert_allclose(box * SAMPLES, extent)
+            np.testing.assert_allclose(box * SUPERSAMPLING, extent)
 
 
-def test_every_object_that_is_visible_has_a_box(scenes):
+def test_every_visible_object_has_a_box(scenes):
     for scene in scenes:
-        assert set(np.unique(scene.owners)) - {-1} == set(range(len(scene.boxes)))
+        assert set(np.unique(scene.object_indices)) - {-1} == set(range(len(scene.boxes)))
         assert len(scene.boxes) == len(scene.class_ids) == len(scene.visible)
 
 
-def test_boxes_are_inside_the_picture(scenes):
+def test_boxes_are_inside_the_image(scenes):
     boxes = np.concatenate([scene.boxes for scene in scenes])
     assert boxes.dtype == np.float32
     assert (boxes >= 0).all()
     assert (boxes <= [*SMALL, *SMALL]).all()
 
 
-def test_no_object_is_too_small_or_too_hidden_to_be_found(scenes):
+def test_every_object_is_large_enough_and_visible_enough(scenes):
     for scene in scenes:
         sides = scene.boxes[:, 2:] - scene.boxes[:, :2]
-        assert (sides >= LEAST_SIDE * SMALL.width).all()
-        assert (scene.visible >= LEAST_VISIBLE).all()
+        assert (sides >= MIN_SIDE * SMALL.width).all()
+        assert (scene.visible >= MIN_VISIBLE).all()
 
 
-def test_objects_hide_each_other_and_some_are_cut_off(scenes):
+def test_some_objects_are_fully_visible_and_some_are_partly_hidden(scenes):
     visible = np.concatenate([scene.visible for scene in scenes])
     assert (visible > 0.999).any()
     assert (visible < 0.9).any()
@@ -87,36 +88,37 @@ def test_all_classes_appear(scenes):
     assert len(seen) >= 5
 
 
-def test_pictures_are_neither_dark_nor_blown_out(scenes):
+def test_images_are_neither_too_dark_nor_too_bright(scenes):
     means = [scene.image.mean() for scene in scenes]
     assert min(means) > 20
     assert max(means) < 230
 
 
-class TestTour:
-    @pytest.fixture(scope='class', name='tour')
-    def make_tour(self):
-        return Tour(501, SMALL)
+class TestAnimatedScene:
+    @pytest.fixture(scope='class', name='scene')
+    def make_scene(self):
+        return AnimatedScene(501, SMALL)
 
-    def test_the_same_objects_stay_and_move(self, tour):
-        start, later = tour.look(0), tour.look(PERIOD / 8)
+    def test_the_objects_stay_the_same_and_move_in_the_image(self, scene):
+        start, later = scene.render(0), scene.render(SWING_PERIOD / 8)
         np.testing.assert_array_equal(start.class_ids, later.class_ids)
         assert len(start.boxes)
         assert np.abs(start.boxes - later.boxes).max() > 2
 
-    def test_a_moment_later_everything_is_almost_where_it_was(self, tour):
-        start, later = tour.look(1), tour.look(1 + 1 / 30)
+    def test_objects_move_little_from_one_image_to_the_next(self, scene):
+        start, later = scene.render(1), scene.render(1 + 1 / 30)
         assert np.abs(start.boxes - later.boxes).max() < 3
 
-    def test_it_is_back_after_its_period(self, tour):
-        np.testing.assert_allclose(tour.look(2).boxes, tour.look(2 + PERIOD).boxes, atol=1)
+    def test_the_camera_is_at_the_same_place_after_one_period(self, scene):
+        np.testing.assert_allclose(
+            scene.render(2).boxes, scene.render(2 + SWING_PERIOD).boxes, atol=1)
 
-    def test_every_moment_has_its_own_noise_but_always_the_same(self, tour):
-        np.testing.assert_array_equal(tour.look(3).image, tour.look(3).image)
-        assert (tour.look(0).image != tour.look(PERIOD).image).any()
+    def test_each_time_has_its_own_reproducible_noise(self, scene):
+        np.testing.assert_array_equal(scene.render(3).image, scene.render(3).image)
+        assert (scene.render(0).image != scene.render(SWING_PERIOD).image).any()
 
-    def test_nothing_is_lost_on_the_way(self, tour):
-        for second in np.linspace(0, PERIOD, 7):
-            scene = tour.look(second)
-            assert (scene.visible >= LEAST_VISIBLE).all()
-            assert len(scene.boxes) == len(tour.look(0).boxes)
+    def test_all_objects_are_visible_at_every_time(self, scene):
+        for second in np.linspace(0, SWING_PERIOD, 7):
+            rendered = scene.render(second)
+            assert (rendered.visible >= MIN_VISIBLE).all()
+            assert len(rendered.boxes) == len(scene.render(0).boxes)

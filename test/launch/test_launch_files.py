@@ -1,48 +1,137 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the launch files and the parameter file promise; read as text, `launch` is not needed."""
+"""
+The launch files declare every setting, and the parameter files hold valid values.
 
-import ast
-from dataclasses import fields
+The launch files are loaded with stand-ins for `launch` and `launch_ros`, which pip cannot install.
+"""
+
+from dataclasses import dataclass, fields
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+import sys
+from types import SimpleNamespace
+from typing import Any, List, NamedTuple  # noqa: UP035
+from unittest.mock import MagicMock
 
 import pytest
 import yaml
 
-from fcos_ros.node.settings import Settings
+from fcos_ros.settings.schema import Settings
 
-REPOSITORY = Path(__file__).parents[2]
-LAUNCH_FILES = sorted((REPOSITORY / 'launch').glob('*.launch.py'))
-PARAMETER_FILE = REPOSITORY / 'config' / 'fcos.yaml'
+ROOT = Path(__file__).resolve().parents[2]
+LAUNCH_FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
+PARAMETER_FILE = ROOT / 'config' / 'fcos.yaml'
+REPLACED = ('ament_index_python.packages', 'launch', 'launch.actions', 'launch.conditions',
+            'launch.launch_description_sources', 'launch.substitutions', 'launch_ros',
+            'launch_ros.actions', 'launch_ros.parameter_descriptions')
 
 
-def declarations(path):
-    calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
-    return [call for call in calls
-            if isinstance(call.func, ast.Name) and call.func.id == 'DeclareLaunchArgument']
+@dataclass
+class Argument:
+    """A stand-in for `DeclareLaunchArgument`."""
+
+    name: str
+    default_value: str | None = None
+    description: str = ''
+    choices: list[str] | None = None
+
+
+class TypedValue(NamedTuple):
+    """A stand-in for `ParameterValue`."""
+
+    value: Any
+    value_type: Any
+
+
+class GivenArgument(NamedTuple):
+    """A stand-in for `LaunchConfiguration`; the context is a dict of the given arguments."""
+
+    name: str
+
+    def perform(self, context):
+        return context.get(self.name, '')
+
+
+def load(path, monkeypatch):
+    """Load a launch file; its description is then the list of its actions."""
+    for module in REPLACED:
+        monkeypatch.setitem(sys.modules, module, MagicMock())
+    monkeypatch.setattr(sys.modules['launch'], 'LaunchDescription', list)
+    monkeypatch.setattr(sys.modules['launch.actions'], 'DeclareLaunchArgument', Argument)
+    monkeypatch.setattr(sys.modules['launch.actions'], 'IncludeLaunchDescription',
+                        lambda source: SimpleNamespace(included=source))
+    monkeypatch.setattr(sys.modules['launch.substitutions'], 'LaunchConfiguration', GivenArgument)
+    monkeypatch.setattr(sys.modules['launch_ros.parameter_descriptions'], 'ParameterValue',
+                        TypedValue)
+    spec = spec_from_file_location(path.name.partition('.')[0], path)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def declared(module):
+    return {action.name: action for action in module.generate_launch_description()
+            if isinstance(action, Argument)}
+
+
+@pytest.fixture
+def fcos_launch(monkeypatch):
+    return load(ROOT / 'launch' / 'fcos.launch.py', monkeypatch)
+
+
+@pytest.fixture
+def demo_launch(monkeypatch):
+    return load(ROOT / 'launch' / 'demo.launch.py', monkeypatch)
 
 
 @pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
-def test_every_launch_argument_is_described_and_has_a_default(path):
-    for call in declarations(path):
-        keywords = {keyword.arg for keyword in call.keywords}
-        assert {'description', 'default_value'} <= keywords, ast.unparse(call)
+def test_every_launch_argument_has_a_description_and_a_default(path, monkeypatch):
+    arguments = declared(load(path, monkeypatch))
+    assert arguments
+    for argument in arguments.values():
+        assert argument.description, argument
+        assert argument.default_value is not None, argument
 
 
-def test_every_setting_of_the_node_is_a_launch_argument():
-    """By construction: the arguments are made from the settings."""
-    text = (REPOSITORY / 'launch' / 'fcos.launch.py').read_text()
-    assert '*(_argument(name, option) for name, option in Settings.options().items())' in text
-    assert 'type(option.default) for name, option in Settings.options().items()' in text
+@pytest.mark.parametrize(('name', 'option'), Settings.options().items(), ids=Settings.options())
+def test_every_setting_is_a_launch_argument_that_is_empty_by_default(name, option, fcos_launch):
+    argument = declared(fcos_launch)[name]
+    assert (argument.default_value, argument.description) == ('', option.description)
+    if option.choices:
+        assert argument.choices == ['', *option.choices]
 
 
-def test_the_demo_takes_the_model_that_knows_its_scenes_also_on_a_board():
-    """It has to be declared before `fcos.launch.py` does, whose default would count."""
-    text = (REPOSITORY / 'launch' / 'demo.launch.py').read_text()
-    assert text.index("'model', default_value=DEMO") < text.index('IncludeLaunchDescription(\n')
+@pytest.mark.parametrize(('name', 'text', 'value', 'kind'), [
+    ('max_age', '0', 0.0, float), ('workers', '2', 2, int), ('track', 'true', True, bool),
+    ('class_id', 'name', 'name', str), ('use_sim_time', 'true', True, bool),
+    ('model', '5', '5', str), ('exclude_classes', '[0, car]', ['0', 'car'], List[str]),  # noqa: UP006
+])
+def test_an_argument_becomes_a_parameter_of_its_type(name, text, value, kind, fcos_launch):
+    given = fcos_launch._overrides({name: text})
+    assert given == {name: TypedValue(value, kind)}
+    assert type(given[name].value) is type(value)
 
 
-def test_the_parameter_file_says_the_defaults_of_every_setting():
+def test_an_empty_argument_keeps_the_value_of_the_parameter_file(fcos_launch):
+    assert fcos_launch._overrides(dict.fromkeys(Settings.options(), '')) == {}
+
+
+def test_the_demo_uses_the_demo_network_also_on_a_board(demo_launch):
+    """The first of two declarations of an argument sets its default."""
+    actions = demo_launch.generate_launch_description()
+    model = next(place for place, action in enumerate(actions)
+                 if getattr(action, 'name', '') == 'model')
+    include = next(place for place, action in enumerate(actions) if hasattr(action, 'included'))
+    assert actions[model].default_value == 'package://fcos_ros/models/fcos_demo.onnx'
+    assert model < include
+
+
+def test_every_parameter_of_the_demo_camera_is_a_launch_argument(demo_launch):
+    assert set(demo_launch.CAMERA_PARAMETERS) <= set(declared(demo_launch))
+
+
+def test_the_parameter_file_has_the_default_of_every_setting():
     parameters = yaml.safe_load(PARAMETER_FILE.read_text())['/**']['ros__parameters']
     defaults = {entry.name: list(entry.default) if isinstance(entry.default, tuple)
                 else entry.default for entry in fields(Settings)}
@@ -51,15 +140,32 @@ def test_the_parameter_file_says_the_defaults_of_every_setting():
         name: type(value) for name, value in defaults.items()}
 
 
-def test_the_parameter_file_explains_every_setting():
+def test_the_parameter_file_describes_every_setting():
     lines = PARAMETER_FILE.read_text().splitlines()
     for entry in fields(Settings):
         number = next(n for n, line in enumerate(lines) if line.startswith(f'    {entry.name}:'))
         assert lines[number - 1].startswith('    # '), entry.name
 
 
-def test_rviz_asks_for_the_topics_with_the_reliability_that_the_node_and_any_camera_offer():
-    config = yaml.safe_load((REPOSITORY / 'config' / 'fcos.rviz').read_text())
+@pytest.mark.parametrize('file', sorted((ROOT / 'config').glob('fcos_*.yaml')),
+                         ids=lambda file: file.stem)
+def test_the_file_of_a_published_model_has_valid_settings_and_its_command(file):
+    text = file.read_text(encoding='utf-8')
+    settings = Settings(**yaml.safe_load(text)['/**']['ros__parameters'])
+    assert settings.complaints() == []
+    assert settings.model.startswith('/opt/hobot/model/')
+    assert f'ros2 launch fcos_ros fcos.launch.py params_file:={file.name}\n' in text
+
+
+@pytest.mark.parametrize('file', sorted((ROOT / 'config').glob('*.yaml')),
+                         ids=lambda file: file.name)
+def test_a_parameter_file_has_no_substitutions(file):
+    """`ros2 launch` also substitutes in comments, and fails on commands in them."""
+    assert '$(' not in file.read_text(encoding='utf-8')
+
+
+def test_rviz_subscribes_with_the_reliability_of_the_node_and_of_any_camera():
+    config = yaml.safe_load((ROOT / 'config' / 'fcos.rviz').read_text())
     topics = {display['Topic']['Value']: display['Topic']['Reliability Policy']
               for display in config['Visualization Manager']['Displays']}
     assert topics == {'/fcos/annotated_image': 'Reliable', '/image': 'Best Effort'}

@@ -1,10 +1,10 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Cameras in one other process, as on a robot; each is a participant of its own in DDS.
+Cameras in another process, as on a robot; each is a DDS participant.
 
-Fast DDS takes shortcuts between the participants of one process, and now and then one of them
-never learns of another's subscription.
+Between participants of the same process, Fast DDS uses a shortcut, and sometimes never discovers a
+subscription.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from multiprocessing import get_context
 import time
 from typing import Any
 
-from graph import Graph
+from node.graph import Graph
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -24,11 +24,11 @@ from vision_msgs.msg import Detection2DArray
 from waiting import TIMEOUT, wait_until
 
 REPEAT = 5.0
-"""Seconds until a message is published again: DDS asks every three for what was lost."""
+"""Seconds before a message is published again: DDS requests lost messages every 3 s."""
 
 
 class CameraProcess:
-    """The other process, from construction to `close`."""
+    """A process that runs cameras, from construction to `close`."""
 
     def __init__(self) -> None:
         context = get_context('spawn')
@@ -43,18 +43,18 @@ class CameraProcess:
         self._process.kill()
 
     @contextmanager
-    def camera(self, kind: Any, topic: str = 'image',
+    def camera(self, message_type: Any, topic: str = 'image',
                reliability: Any = ReliabilityPolicy.RELIABLE,
                durability: Any = DurabilityPolicy.VOLATILE) -> Iterator[RemoteCamera]:
-        """Run a node `camera` there that publishes messages of a type."""
-        number = self.call('open', kind, topic, int(reliability), int(durability))
+        """Run a node `camera` in the process; it publishes messages of this type."""
+        number = self.call('open', message_type, topic, int(reliability), int(durability))
         try:
             yield RemoteCamera(self, number)
         finally:
             self.call('close', number)
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Call a method of `_Cameras` there, and return its result."""
+        """Call a method of `_Cameras` in the process, and return its result."""
         self._pipe.send((method, *arguments))
         return self._pipe.recv()
 
@@ -67,15 +67,15 @@ class RemoteCamera:
         self._number = number
 
     def subscribers(self) -> int:
-        """Return how many subscriptions it knows."""
+        """Return how many subscriptions it has discovered."""
         return int(self._process.call('count_subscribers', self._number))
 
     def publish(self, message: Any) -> None:
-        """Publish a message once, whether there is a subscription or not."""
+        """Publish a message once, even without a subscription."""
         self._process.call('publish', self._number, serialize_message(message))
 
     def publish_until(self, condition: Callable[[], Any], message: Any) -> Any:
-        """Publish a message again and again until a condition holds: a message may be lost."""
+        """Publish a message repeatedly, as it may be lost, until a condition is true."""
         wait_until(self.subscribers)
         due = time.monotonic()
 
@@ -94,21 +94,22 @@ class RemoteCamera:
 
 
 class _Cameras:
-    """The cameras of the other process; each has a participant of its own."""
+    """The cameras in the process; each has its own DDS participant."""
 
     def __init__(self) -> None:
         self._cameras: dict[int, tuple[Any, Node, Any, Any]] = {}
         self._last = 0
 
-    def open(self, kind: Any, topic: str, reliability: int, durability: int) -> int:
+    def open(self, message_type: Any, topic: str, reliability: int, durability: int) -> int:
         context = rclpy.Context()
         rclpy.init(context=context)
         node = Node('camera', context=context, enable_rosout=False)
         publisher = node.create_publisher(
-            kind, topic, QoSProfile(depth=1, reliability=ReliabilityPolicy(reliability),
-                                    durability=DurabilityPolicy(durability)))
+            message_type, topic, QoSProfile(
+                depth=1, reliability=ReliabilityPolicy(reliability),
+                durability=DurabilityPolicy(durability)))
         self._last += 1
-        self._cameras[self._last] = context, node, publisher, kind
+        self._cameras[self._last] = context, node, publisher, message_type
         return self._last
 
     def close(self, number: int) -> None:
@@ -120,12 +121,12 @@ class _Cameras:
         return int(self._cameras[number][2].get_subscription_count())
 
     def publish(self, number: int, serialised: bytes) -> None:
-        _, _, publisher, kind = self._cameras[number]
-        publisher.publish(deserialize_message(serialised, kind))
+        _, _, publisher, message_type = self._cameras[number]
+        publisher.publish(deserialize_message(serialised, message_type))
 
 
 def _serve(pipe: Any) -> None:
-    """Entry point of the other process: answer calls until the pipe is closed."""
+    """Run in the process: answer calls until the pipe is closed."""
     cameras = _Cameras()
     with suppress(EOFError):
         while True:

@@ -1,10 +1,10 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A camera in a process of its own: `python camera_program.py TYPE TOPIC RELIABILITY`.
+A program that is a camera: `python camera_program.py TRANSPORT TOPIC RELIABILITY`.
 
-Publishes the image that the tests' network knows until it receives detections, prints how many,
-and runs until its standard input is closed.
+It publishes the image of `scene_messages` until it receives detections, prints their number, and
+runs until its standard input is closed.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import sys
 from threading import Thread
 from typing import Any
 
+from node.scene_messages import MESSAGES
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from scene_messages import MESSAGES
 from vision_msgs.msg import Detection2DArray
 
 PERIOD = 0.1
 """Seconds between two images."""
 
 
-def main(kind: str, topic: str, reliability: str) -> None:
-    """Publish until detections come, and run until standard input is closed."""
+def main(transport: str, topic: str, reliability: str) -> None:
+    """Publish images until detections arrive; run until standard input is closed."""
     rclpy.init()
     node = Node('camera_program')
-    message = MESSAGES[kind]()
+    message = MESSAGES[transport]()
     publisher = node.create_publisher(type(message), topic, QoSProfile(
         depth=1, reliability=ReliabilityPolicy[reliability.upper()]))
     timer = node.create_timer(PERIOD, lambda: publisher.publish(message))

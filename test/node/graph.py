@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from threading import Thread
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -28,10 +28,10 @@ from fcos_ros.node.fcos_node import FcosNode
 from fcos_ros.runtime.pool import Pool
 
 REPORT_PERIOD = 0.1
-"""Seconds between two reports: tests wait for them, and the usual second would add up."""
+"""Seconds between two reports; many tests wait for one, so it is shorter than usual."""
 
-FATES = ('published', 'superseded', 'expired', 'failed')
-"""What becomes of the frames that were received."""
+COUNT_NAMES = ('published', 'superseded', 'expired', 'failed')
+"""The counts of frames that are no longer in flight; their sum is `received`."""
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -42,36 +42,42 @@ class Graph(AbstractContextManager['Graph']):
     """
     The node under test, and a node `peer` that publishes images and subscribes to results.
 
-    :ivar arrays: all detections that came.
-    :ivar reports: all diagnostics that came.
+    :ivar arrays: all detections that were received.
+    :ivar reports: all diagnostics that were received.
 
-    :param camera_qos: of the publisher of images; None for no publisher.
-    :param silence: seconds without an image until the diagnostics warn.
-    :param parameters: of the node.
+    :param camera_qos: the QoS of the publisher of images; None for no publisher.
+    :param max_silence: seconds without an image before the diagnostics warn.
+    :param parameters: parameters of the node.
     """
 
     def __init__(self, *, namespace: str = '', cli: tuple[str, ...] = (), camera_qos: Any = 10,
-                 report_period: float = REPORT_PERIOD, silence: float = TIMEOUT,
+                 report_period: float = REPORT_PERIOD, max_silence: float = TIMEOUT,
                  **parameters: Any) -> None:
-        self.context = rclpy.Context()
-        rclpy.init(context=self.context)
         self.arrays: list[Detection2DArray] = []
         self.reports: list[DiagnosticArray] = []
         self._read = 0
-        self._silence = patch.object(diagnostics, 'SILENCE', silence)
-        self._silence.start()
-        self._over = False
-        self.executor = SingleThreadedExecutor(context=self.context)
-        # Logs go to the terminal only: under the name of a node that was before, rcl would
-        # complain of its context.
-        self.peer = Node('peer', context=self.context, namespace=namespace, enable_rosout=False)
-        with patch.object(fcos_node, 'REPORT_PERIOD', report_period):
-            self.node = FcosNode(
-                context=self.context, namespace=namespace, cli_args=list(cli) or None,
-                enable_rosout=False,
-                parameter_overrides=[Parameter(name, value=value)
-                                     for name, value in parameters.items()])
-        # None where a test makes its own: in one process a topic has one type.
+        self._stopped = False
+        with ExitStack() as undo:  # also when the node refuses its parameters
+            undo.enter_context(patch.object(diagnostics, 'MAX_SILENCE', max_silence))
+            self.context = rclpy.Context()
+            rclpy.init(context=self.context)
+            undo.callback(rclpy.try_shutdown, context=self.context)
+            # Logs go to the terminal only: rcl warns about the context of /rosout when a second
+            # node has the same name.
+            self.peer = Node(
+                'peer', context=self.context, namespace=namespace, enable_rosout=False)
+            undo.callback(self.peer.destroy_node)
+            with patch.object(fcos_node, 'REPORT_PERIOD', report_period):
+                self.node = FcosNode(
+                    context=self.context, namespace=namespace, cli_args=list(cli) or None,
+                    enable_rosout=False,
+                    parameter_overrides=[Parameter(name, value=value)
+                                         for name, value in parameters.items()])
+            undo.callback(self.node.destroy_node)
+            self.executor = SingleThreadedExecutor(context=self.context)
+            undo.callback(self.executor.shutdown)
+            self._undo = undo.pop_all()
+        # A test without it creates its own: within one process, a topic has one type.
         self.camera = camera_qos and self.peer.create_publisher(Image, 'image', camera_qos)
         self.listen(Detection2DArray, 'fcos/detections', self.arrays)
         self.listen(DiagnosticArray, '/diagnostics', self.reports)
@@ -81,28 +87,24 @@ class Graph(AbstractContextManager['Graph']):
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
-        # Between two callbacks: rclpy's executor cannot be shut down amid one without a complaint.
-        self._over = True
+        # The executor stops between two callbacks: rclpy reports an error if one is running.
+        self._stopped = True
         self.executor.create_task(lambda: None)
         self._thread.join(TIMEOUT)
-        self.executor.shutdown()
-        self.node.destroy_node()
-        self.peer.destroy_node()
-        rclpy.try_shutdown(context=self.context)
-        self._silence.stop()
+        self._undo.close()
 
-    def listen(self, kind: Any, topic: str, into: list[Any], qos: Any = 10) -> Any:
+    def listen(self, message_type: Any, topic: str, messages: list[Any], qos: Any = 10) -> Any:
         """Append the messages of a topic to a list; return the subscription."""
-        return self.peer.create_subscription(kind, topic, into.append, qos)
+        return self.peer.create_subscription(message_type, topic, messages.append, qos)
 
     def wait_until_connected(self) -> Graph:
-        """Wait until images and detections are connected; return the graph."""
+        """Wait until the publishers of images and detections have subscriptions; return self."""
         wait_until(lambda: self.camera.get_subscription_count()
                    and self.subscribers('fcos/detections'))
         return self
 
     def subscribers(self, topic: str) -> int:
-        """Return how many subscriptions the node knows to a topic that it publishes."""
+        """Return how many subscriptions the node has discovered on a topic that it publishes."""
         name = self.peer.resolve_topic_name(topic)
         return sum(publisher.get_subscription_count() for publisher in list(self.node.publishers)
                    if publisher.topic_name == name)
@@ -113,14 +115,20 @@ class Graph(AbstractContextManager['Graph']):
         self.camera.publish(image)
         return wait_until(lambda: self.arrays[known:])[0]
 
-    def call(self, act: Callable[..., Found], *arguments: Any) -> Found:
-        """Return the result of a function that is called on the executor's thread."""
+    def detections_of(self, image: Image) -> Detection2DArray:
+        """Publish an image, and return its detections, also while other images are in work."""
+        self.camera.publish(image)
+        return wait_until(
+            lambda: [array for array in self.arrays if array.header == image.header])[0]
+
+    def call(self, function: Callable[..., Found], *arguments: Any) -> Found:
+        """Call a function on the executor's thread, and return its result."""
         future: Future[Found] = Future()
 
         def run() -> None:
             try:
-                future.set_result(act(*arguments))
-            except Exception as error:  # noqa: BLE001 - it is raised again where it was called
+                future.set_result(function(*arguments))
+            except Exception as error:  # noqa: BLE001 - raised again for the caller
                 future.set_exception(error)
         self.executor.create_task(run)
         return future.result(TIMEOUT)
@@ -132,7 +140,7 @@ class Graph(AbstractContextManager['Graph']):
         return result
 
     def set(self, **parameters: Any) -> str:
-        """Set parameters all at once; return why they were refused, else ''."""
+        """Set parameters atomically; return why they were refused, or '' if they were not."""
         result = self.call(
             self.node.set_parameters_atomically,
             [Parameter(name, value=value) for name, value in parameters.items()])
@@ -140,9 +148,9 @@ class Graph(AbstractContextManager['Graph']):
 
     def wait_for_status(self, part: str, wanted: Callable[[Any], bool] = bool) -> Any:
         """
-        Return a diagnostic status of one part of the node for which `wanted` holds.
+        Return the newest diagnostic status of a part of the node for which `wanted` is true.
 
-        It may have come since the status that was returned before; the newest one is returned.
+        Reports are searched from the one that was returned last time.
         """
         def find() -> Any:
             for index in reversed(range(self._read, len(self.reports))):
@@ -154,12 +162,12 @@ class Graph(AbstractContextManager['Graph']):
         return wait_until(find)
 
     def wait_for_report(self, *words: str) -> Any:
-        """Return a status of the frames whose message has all these words."""
+        """Return a status of the frames whose message contains all these words."""
         return self.wait_for_status(
             'frames', lambda status: all(word in status.message for word in words))
 
     def wait_for_counts(self, **expected: int) -> dict[str, str]:
-        """Wait until the frames are counted as expected; return all values of that report."""
+        """Wait for a report with these counts of frames; return all its values."""
         def wanted(status: Any) -> bool:
             values = {entry.key: entry.value for entry in status.values}
             return all(values.get(key) == str(value) for key, value in expected.items())
@@ -167,19 +175,19 @@ class Graph(AbstractContextManager['Graph']):
         return {entry.key: entry.value for entry in status.values}
 
     def new_counts(self, **expected: int) -> dict[str, int]:
-        """Return counts as expected of a report that comes from now on."""
+        """Wait for a new report with these counts; return the counts of all frames."""
         self._read = len(self.reports)
         values = self.wait_for_counts(**expected)
-        return {fate: int(values[fate]) for fate in ('received', *FATES)}
+        return {fate: int(values[fate]) for fate in ('received', *COUNT_NAMES)}
 
     def _spin(self) -> None:
         with suppress(ExternalShutdownException):
-            while not self._over:
+            while not self._stopped:
                 self.executor.spin_once()
 
 
 def do_not_wait_for_workers(monkeypatch: Any) -> None:
-    """Patch nodes that are halted to wait for their workers for 0.1 s only."""
+    """Let nodes wait for their workers for only 0.1 s when they are deactivated."""
     def stop(pool: Pool, timeout: float = 0.1, stop: Any = Pool.stop) -> bool:
         return bool(stop(pool, timeout))
     monkeypatch.setattr(Pool, 'stop', stop)
@@ -187,7 +195,7 @@ def do_not_wait_for_workers(monkeypatch: Any) -> None:
 
 def image_message(pixels: np.ndarray, encoding: str = 'bgr8', step: int | None = None,
                   stamp: tuple[int, int] = (12, 345), frame_id: str = 'camera_optical') -> Image:
-    """Return pixels as an image message; rows are padded with noise to `step` bytes."""
+    """Return an image message; its rows are padded with noise to `step` bytes."""
     height, width = pixels.shape[:2]
     rows = pixels.reshape(height, -1)
     step = step or rows.shape[1]

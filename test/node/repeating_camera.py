@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera that publishes whatever the node does."""
+"""A camera that publishes images continuously."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from waiting import wait_until
 
 class RepeatingCamera(AbstractContextManager['RepeatingCamera']):
     """
-    Publishes images by the camera of a graph while the block lasts.
+    Publishes images with the camera of a graph while its `with` block runs.
 
-    :param image: returns the image with a number, which is the second of its stamp.
+    :param image: returns the image for a number; the number is the second of its stamp.
     :param period: seconds between two images.
     """
 
@@ -27,7 +27,7 @@ class RepeatingCamera(AbstractContextManager['RepeatingCamera']):
         self._image = image
         self._period = period
         self._published = 0
-        self._over = Event()
+        self._stopped = Event()
         self._thread = Thread(target=self._run)
 
     def __enter__(self) -> RepeatingCamera:
@@ -37,11 +37,11 @@ class RepeatingCamera(AbstractContextManager['RepeatingCamera']):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._stopped.set()
         self._thread.join()
 
     def wait_for_next(self, times: int = 1) -> None:
-        """Wait for the detections in an image that is published from now on, once or more."""
+        """Wait, once or several times, for the detections in an image that is published later."""
         for _ in range(times):
             published = self._published
             wait_until(lambda: self._graph.arrays[-1:]
@@ -51,5 +51,5 @@ class RepeatingCamera(AbstractContextManager['RepeatingCamera']):
         for number in count(1):
             self._graph.camera.publish(self._image(number))
             self._published = number
-            if self._over.wait(self._period):
+            if self._stopped.wait(self._period):
                 return

@@ -1,12 +1,12 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the node promises to the graph, on real rclpy and Fast DDS."""
+"""The node in a ROS graph, with rclpy and Fast DDS: images, detections, parameters, states."""
 
 from array import array
 import time
 
 import cv2
-from graph import LATCHED, Graph, image_message
+from node.graph import COUNT_NAMES, LATCHED, Graph, image_message
 import numpy as np
 from onnx_models import white_square
 import pytest
@@ -41,11 +41,11 @@ def test_a_detection_is_published_in_the_pixels_of_the_image(graph):
 
 
 @pytest.mark.parametrize(('stamp', 'frame_id'), [
-    pytest.param((1, 1), 'camera', id='early'),
+    pytest.param((1, 1), 'camera', id='early stamp'),
     pytest.param((2**31 - 1, 999_999_999), 'a/b_optical', id='latest stamp'),
-    pytest.param((0, 0), '', id='zero stamp, no frame'),
+    pytest.param((0, 0), '', id='zero stamp, empty frame_id'),
 ])
-def test_the_header_is_the_images_bit_for_bit(graph, stamp, frame_id):
+def test_the_header_of_the_detections_is_exactly_that_of_the_image(graph, stamp, frame_id):
     message = image_message(SCENE, stamp=stamp, frame_id=frame_id)
     array = graph.detect(message)
     assert array.header == message.header
@@ -72,25 +72,27 @@ def test_an_image_without_objects_gives_an_empty_array(graph):
                  id='yuv422'),
     pytest.param('jpeg', np.frombuffer(JPEG, np.uint8)[None], None, id='jpeg'),
 ])
-def test_every_encoding_finds_the_same(graph, encoding, pixels, step):
+def test_the_detection_is_the_same_in_every_encoding(graph, encoding, pixels, step):
     array = graph.detect(image_message(pixels, encoding, step))
     detection, = array.detections
     assert (detection.bbox.center.position.x, detection.bbox.center.position.y) == (44.0, 28.0)
 
 
-@pytest.mark.parametrize(('spoil', 'complaint'), [
-    pytest.param({'encoding': 'yuv9'}, 'yuv9', id='encoding'),
+@pytest.mark.parametrize(('changes', 'complaint'), [
+    pytest.param({'encoding': 'yuv9'}, 'yuv9', id='unknown encoding'),
     pytest.param({'step': 3}, '3', id='step too small'),
     pytest.param({'height': 4000}, '4000', id='data too short'),
     pytest.param({'width': 0}, '0x128', id='no width'),
     pytest.param({'data': b''}, '', id='no data'),
     pytest.param({'encoding': 'nv12', 'step': SIZE, 'height': 127}, '127', id='odd nv12'),
-    pytest.param({'encoding': 'jpeg'}, 'begins with 00', id='no jpeg'),
-    pytest.param({'encoding': 'jpeg', 'data': array('B', JPEG[:-9])}, 'cut off', id='cut off'),
+    pytest.param({'encoding': 'jpeg'}, 'begins with 00', id='jpeg without a signature'),
+    pytest.param({'encoding': 'jpeg', 'data': array('B', JPEG[:-9])}, 'truncated',
+                 id='truncated jpeg'),
 ])
-def test_a_broken_frame_is_counted_and_the_next_is_served(graph, spoil, complaint):
+def test_a_damaged_image_is_counted_as_failed_and_the_next_image_is_processed(
+        graph, changes, complaint):
     message = image_message(SCENE)
-    for field, value in spoil.items():
+    for field, value in changes.items():
         setattr(message, field, value)
     graph.camera.publish(message)
     values = graph.wait_for_counts(failed=1, received=1)
@@ -100,44 +102,44 @@ def test_a_broken_frame_is_counted_and_the_next_is_served(graph, spoil, complain
     assert len(graph.arrays) == 1, 'a failed frame must not look like an empty scene'
 
 
-def test_every_frame_of_a_burst_is_accounted_for_and_in_order(graph):
+def test_every_frame_of_a_burst_is_counted_and_published_in_order(graph):
     for number in range(60):
         graph.camera.publish(image_message(SCENE, stamp=(number, 0)))
-    # Images that DDS itself replaced never came in.
+    # DDS may drop images, but not the last one.
     wait_until(lambda: graph.arrays and graph.arrays[-1].header.stamp.sec == 59)
     stamps = [array.header.stamp.sec for array in graph.arrays]
     assert stamps == sorted(set(stamps))
     values = graph.wait_for_counts(in_flight=0, published=len(stamps))
-    parts = [int(values[key]) for key in ('published', 'superseded', 'expired', 'failed')]
-    assert sum(parts) == int(values['received'])
+    assert sum(int(values[name]) for name in COUNT_NAMES) == int(values['received'])
 
 
 def test_the_annotated_image_has_the_header_and_the_size_of_the_image(graph):
-    pictures = []
-    graph.listen(Image, 'fcos/annotated_image', pictures)
+    received = []
+    graph.listen(Image, 'fcos/annotated_image', received)
     message = image_message(nv12(SCENE), 'nv12')
 
-    def picture():
+    def annotated_images():
         graph.detect(message)
-        return pictures
+        return received
 
-    drawn = wait_until(picture)[0]
-    assert drawn.header == message.header
-    assert (drawn.width, drawn.height, drawn.encoding, drawn.step) == (SIZE, SIZE, 'bgr8', 384)
-    pixels = np.frombuffer(drawn.data, np.uint8).reshape(SIZE, SIZE, 3)
-    assert np.ptp(pixels, axis=2).max() > 50, 'nothing coloured was drawn on a grey image'
+    annotated = wait_until(annotated_images)[0]
+    assert annotated.header == message.header
+    assert (annotated.width, annotated.height, annotated.encoding) == (SIZE, SIZE, 'bgr8')
+    assert annotated.step == 3 * SIZE
+    pixels = np.frombuffer(annotated.data, np.uint8).reshape(SIZE, SIZE, 3)
+    assert np.ptp(pixels, axis=2).max() > 50, 'no colour was drawn on a grey image'
 
 
-def test_late_joiners_learn_the_names_of_the_classes(graph):
-    heard = []
-    graph.listen(LabelInfo, 'fcos/label_info', heard, LATCHED)
-    info = wait_until(lambda: heard)[0]
+def test_late_subscribers_receive_the_names_of_the_classes(graph):
+    labels = []
+    graph.listen(LabelInfo, 'fcos/label_info', labels, LATCHED)
+    info = wait_until(lambda: labels)[0]
     names = {entry.class_id: entry.class_name for entry in info.class_map}
     assert names == {0: 'cube', 1: 'ball', 2: 'cone'}
     assert info.threshold == pytest.approx(0.5)
 
 
-def test_thresholds_and_classes_change_between_frames(graph):
+def test_thresholds_and_classes_can_change_between_frames(graph):
     assert graph.set(score_threshold=1.0) == ''
     assert graph.detect(image_message(SCENE)).detections == []
     assert graph.set(score_threshold=0.3, classes=['ball', '2']) == ''
@@ -149,28 +151,32 @@ def test_thresholds_and_classes_change_between_frames(graph):
 
 
 @pytest.mark.parametrize(('change', 'count'), [
-    pytest.param({'class_thresholds': ['cube: 1.0']}, 0, id='a threshold of its own'),
-    pytest.param({'class_thresholds': ['ball: 1.0', '2: 1']}, 1, id='thresholds of others'),
-    pytest.param({'score_threshold': 1.0, 'class_thresholds': ['cube:0.3']}, 1, id='below'),
-    pytest.param({'excluded_classes': ['cube']}, 0, id='excluded'),
-    pytest.param({'excluded_classes': ['ball', '2']}, 1, id='others excluded'),
-    pytest.param({'classes': ['cube', 'ball'], 'excluded_classes': ['0']}, 0, id='in and out'),
+    pytest.param({'class_thresholds': ['cube: 1.0']}, 0, id='higher threshold of the class'),
+    pytest.param({'class_thresholds': ['ball: 1.0', '2: 1']}, 1, id='thresholds of other classes'),
+    pytest.param({'score_threshold': 1.0, 'class_thresholds': ['cube:0.3']}, 1,
+                 id='lower threshold of the class'),
+    pytest.param({'exclude_classes': ['cube']}, 0, id='excluded class'),
+    pytest.param({'exclude_classes': ['ball', '2']}, 1, id='other classes excluded'),
+    pytest.param({'classes': ['cube', 'ball'], 'exclude_classes': ['0']}, 0,
+                 id='included and excluded class'),
     pytest.param({'min_size': 17.0}, 0, id='too small'),
     pytest.param({'min_size': 16.0}, 1, id='just large enough'),
-    pytest.param({'regions': ['0 0, 0.5 0, 0.5 0.5, 0 0.5']}, 1, id='in the region'),
-    pytest.param({'regions': ['0 0, 0.2 0, 0.2 0.2', '0.3 0.2, 0.4 0.2, 0.4 0.3, 0.3 0.3']}, 1,
-                 id='in one of two regions'),
-    pytest.param({'ignored_zones': ['0 0, 1 0, 1 1, 0 1']}, 0, id='in an ignored zone'),
-    pytest.param({'regions': ['0 0, 1 0, 1 0.25, 0 0.25']}, 1, id='centre in the region'),
-    pytest.param({'regions': ['0 0, 1 0, 1 0.25, 0 0.25'], 'zone_anchor': 'bottom'}, 0,
-                 id='bottom outside of it'),
+    pytest.param({'include_zones': ['0 0, 0.5 0, 0.5 0.5, 0 0.5']}, 1, id='in an include zone'),
+    pytest.param({'include_zones': ['0 0, 0.2 0, 0.2 0.2',
+                                    '0.3 0.2, 0.4 0.2, 0.4 0.3, 0.3 0.3']}, 1,
+                 id='in one of two include zones'),
+    pytest.param({'exclude_zones': ['0 0, 1 0, 1 1, 0 1']}, 0, id='in an exclude zone'),
+    pytest.param({'include_zones': ['0 0, 1 0, 1 0.25, 0 0.25']}, 1,
+                 id='centre in an include zone'),
+    pytest.param({'include_zones': ['0 0, 1 0, 1 0.25, 0 0.25'], 'zone_anchor': 'bottom'}, 0,
+                 id='bottom outside of the include zone'),
 ])
-def test_only_the_detections_that_the_user_asks_for_are_published(graph, change, count):
+def test_only_detections_that_the_parameters_accept_are_published(graph, change, count):
     assert graph.set(**change) == ''
     assert len(graph.detect(image_message(SCENE)).detections) == count
 
 
-def test_a_whole_number_is_a_threshold_too(model):
+def test_a_whole_number_is_accepted_for_a_threshold(model):
     with Graph(model=model, score_threshold=1) as running:
         assert running.wait_until_connected().detect(image_message(SCENE)).detections == []
 
@@ -180,21 +186,30 @@ def test_a_whole_number_is_a_threshold_too(model):
     pytest.param({'score_threshold': 'high'}, 'high', id='not a number'),
     pytest.param({'score_threshold': float('nan')}, 'nan', id='NaN'),
     pytest.param({'classes': ['cubes']}, "did you mean 'cube'", id='unknown class'),
-    pytest.param({'max_detections': 0}, '', id='none wanted'),
-    pytest.param({'model': 'other.onnx'}, 'model cannot change', id='model while loaded'),
-    pytest.param({'score_threshold': 0.9, 'classes': ['dog']}, 'dog', id='half wrong'),
-    pytest.param({'class_thresholds': ['cube']}, 'such as person: 0.3', id='no threshold'),
+    pytest.param({'max_detections': 0}, '', id='max_detections of zero'),
+    pytest.param({'model': 'other.onnx'}, 'model cannot change',
+                 id='model while one is loaded'),
+    pytest.param({'score_threshold': 0.9, 'classes': ['dog']}, 'dog',
+                 id='one of two values is wrong'),
+    pytest.param({'class_thresholds': ['cube']}, 'such as person: 0.3',
+                 id='class without a threshold'),
     pytest.param({'class_thresholds': ['cube: 7']}, "'cube: 7'", id='threshold too high'),
     pytest.param({'class_thresholds': ['dog: 0.7']}, 'dog', id='threshold of an unknown class'),
-    pytest.param({'classes': ['cube'], 'excluded_classes': ['cube']}, 'no class', id='nothing'),
-    pytest.param({'excluded_classes': ['dog']}, 'dog', id='unknown class excluded'),
+    pytest.param({'classes': ['cube'], 'exclude_classes': ['cube']}, 'no class',
+                 id='no class is left'),
+    pytest.param({'exclude_classes': ['dog']}, 'dog', id='unknown class excluded'),
     pytest.param({'min_size': -1.0}, 'min_size', id='negative size'),
-    pytest.param({'regions': ['0 0, 1 1']}, 'regions: polygon', id='two points'),
-    pytest.param({'ignored_zones': ['0 0, 1 0, 640 480']}, 'fraction', id='zone in pixels'),
+    pytest.param({'include_zones': ['0 0, 1 1']}, 'include_zones: polygon',
+                 id='zone of two points'),
+    pytest.param({'exclude_zones': ['0 0, 1 0, 640 480']}, 'fraction', id='zone in pixels'),
     pytest.param({'zone_anchor': 'top'}, 'centre', id='unknown anchor'),
-    pytest.param({'hypotheses': 0}, '', id='no hypothesis'),
+    pytest.param({'hypotheses': 0}, '', id='hypotheses of zero'),
+    pytest.param({'score_threshold': 0.9, 'autostart': False}, 'read-only',
+                 id='autostart is read-only'),
+    pytest.param({'score_threshold': 0.9, 'cameras': ['front']}, 'read-only',
+                 id='cameras is read-only'),
 ])
-def test_a_wrong_change_is_refused_whole_with_the_reason(graph, change, reason):
+def test_a_wrong_change_is_refused_as_a_whole_with_the_reason(graph, change, reason):
     assert reason in graph.set(**change) != ''
     assert graph.node.get_parameter('score_threshold').value == 0.0
     assert len(graph.detect(image_message(SCENE)).detections) == 1
@@ -211,16 +226,16 @@ def test_a_missing_model_leaves_the_node_unconfigured_with_the_reason(model):
         running.wait_for_status('frames', lambda status: status.level == b'\x00')
 
 
-def test_a_class_the_model_lacks_is_refused_at_configure(model):
+def test_a_class_that_the_model_lacks_is_refused_by_configure(model):
     with Graph(model=model, classes=['zebra']) as running:
         assert running.wait_for_report('zebra').level == b'\x02'
-        # Nothing of the refused model is left, so anything may change before the next attempt.
+        # The refused model was released, so every parameter may change before the next attempt.
         assert running.set(classes=['cube'], workers=2) == ''
         running.transit('configure', 'activate')
         assert len(running.wait_until_connected().detect(image_message(SCENE)).detections) == 1
 
 
-def test_without_autostart_the_lifecycle_is_in_the_users_hands(model):
+def test_without_autostart_the_user_triggers_the_transitions(model):
     with Graph(model=model, autostart=False) as running:
         assert 'unconfigured' in running.wait_for_status('frames').message
         for _ in range(2):
@@ -236,7 +251,7 @@ def test_without_autostart_the_lifecycle_is_in_the_users_hands(model):
         running.transit('shutdown')
 
 
-def test_namespace_and_remapping_move_the_topics(model):
+def test_the_topics_follow_the_namespace_and_remappings(model):
     cli = ('--ros-args', '-r', 'image:=image', '-r', '__node:=fcos')
     with Graph(model=model, namespace='/robot', cli=cli) as running:
         assert running.wait_until_connected().camera.topic_name == '/robot/image'
@@ -244,14 +259,14 @@ def test_namespace_and_remapping_move_the_topics(model):
         assert running.wait_for_status('model').name == 'robot/fcos: model'
 
 
-def test_once_a_second_there_is_a_report(model):
+def test_diagnostics_are_published_once_a_second(model):
     with Graph(model=model, report_period=REPORT_PERIOD) as running:
         wait_until(lambda: running.reports[1:])
         assert 10**9 in [timer.timer_period_ns for timer in running.node.timers]
 
 
-def test_silence_is_reported(model):
-    with Graph(model=model, silence=0.5) as running:
+def test_a_camera_without_images_is_reported(model):
+    with Graph(model=model, max_silence=0.5) as running:
         assert running.wait_until_connected().wait_for_report('no image').level == b'\x01'
 
 

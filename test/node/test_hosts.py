@@ -1,9 +1,9 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A camera and the detector on two hosts: network namespaces with a cable between them.
+A camera and the detector on two hosts, which are network namespaces with a cable between them.
 
-Each has shared memory of its own, so all that crosses is UDP. Needs the rights of root.
+The hosts do not share memory, so all messages are sent by UDP. Only root can run this test.
 """
 
 from contextlib import ExitStack, contextmanager
@@ -19,7 +19,8 @@ from onnx_models import write_fcos
 import pytest
 from waiting import TIMEOUT
 
-SEPARATE = 'mount -t tmpfs tmpfs /dev/shm && exec "$@"'
+RUN_WITHOUT_SHARED_MEMORY = 'mount -t tmpfs tmpfs /dev/shm && exec "$@"'
+"""Shell code that runs its arguments with a /dev/shm of their own."""
 
 
 class Host:
@@ -36,8 +37,8 @@ class Host:
         """Run Python on this host, and kill it after `timeout` seconds."""
         folders = os.pathsep.join(folder for folder in sys.path if folder)
         process = subprocess.Popen(
-            ['ip', 'netns', 'exec', self.name, 'unshare', '--mount', 'sh', '-c', SEPARATE, 'sh',
-             sys.executable, *command],
+            ['ip', 'netns', 'exec', self.name, 'unshare', '--mount', 'sh', '-c',
+             RUN_WITHOUT_SHARED_MEMORY, 'sh', sys.executable, *command],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
             env={**os.environ, 'PYTHONPATH': folders, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET',
                  'ROS_LOCALHOST_ONLY': '0'})
@@ -64,34 +65,33 @@ def hosts():
     missing = [tool for tool in ('ip', 'unshare') if not shutil.which(tool)]
     if missing:
         pytest.skip(f'not installed: {", ".join(missing)}')
-    here, there = (Host(f'fcos{os.getpid()}{side}') for side in 'ab')
+    detector, camera = (Host(f'fcos{os.getpid()}{side}') for side in 'ab')
     with ExitStack() as stack:
-        for host in (here, there):
+        for host in (detector, camera):
             ip('netns', 'add', host.name)
             stack.callback(subprocess.run, ['ip', 'netns', 'del', host.name], check=False)
-        ip('link', 'add', 'cable', 'netns', here.name, 'type', 'veth',
-           'peer', 'name', 'cable', 'netns', there.name)
-        for number, host in enumerate((here, there), 1):
+        ip('link', 'add', 'cable', 'netns', detector.name, 'type', 'veth',
+           'peer', 'name', 'cable', 'netns', camera.name)
+        for number, host in enumerate((detector, camera), 1):
             host.ip('addr', 'add', f'10.77.0.{number}/24', 'dev', 'cable')
             host.ip('link', 'set', 'lo', 'up')
             host.ip('link', 'set', 'cable', 'up')
             host.ip('route', 'add', '224.0.0.0/4', 'dev', 'cable')
-        with here.run('-c', 'print("here")') as process:
-            if process.stdout.readline() != 'here\n':
-                pytest.skip('no shared memory of its own for a network namespace')
-        yield here, there
+        with detector.run('-c', 'print("ready")') as process:
+            if process.stdout.readline() != 'ready\n':
+                pytest.skip('a network namespace cannot have its own shared memory')
+        yield detector, camera
 
 
-def test_each_transport_crosses_the_network_also_when_the_camera_is_replaced(
-        hosts, tmp_path):
-    here, there = hosts
+def test_each_transport_works_between_hosts_also_after_the_camera_was_replaced(hosts, tmp_path):
+    detector, camera = hosts
     model = write_fcos(tmp_path / 'squares.onnx', half_box=8.0)
-    camera = str(Path(__file__).with_name('camera_program.py'))
+    program = str(Path(__file__).with_name('camera_program.py'))
     cameras = (('raw', 'reliable'), ('compressed', 'best_effort'), ('hbmem', 'reliable'))
-    with here.run('-m', 'fcos_ros.node.fcos_node', '--ros-args', '-p', f'model:={model}',
-                  timeout=(1 + len(cameras)) * TIMEOUT):
+    with detector.run('-m', 'fcos_ros.node.fcos_node', '--ros-args', '-p', f'model:={model}',
+                      timeout=(1 + len(cameras)) * TIMEOUT):
         for transport, reliability in cameras:
-            with there.run(camera, transport, 'image', reliability) as process:
+            with camera.run(program, transport, 'image', reliability) as process:
                 assert process.stdout.readline() == '1 detections\n', transport
                 process.stdin.close()
                 process.wait(TIMEOUT)

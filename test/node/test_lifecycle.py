@@ -1,23 +1,23 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A node that is started and halted again and again is as good as new, and holds nothing more."""
+"""Repeated transitions, wrong configurations, and changes while frames are in work."""
 
 import gc
 from threading import Event, Thread, active_count
 from weakref import ref
 
-from graph import Graph, do_not_wait_for_workers, image_message
+from node.graph import Graph, do_not_wait_for_workers, image_message
 from onnx_models import white_square, write_fcos
 import pytest
 from rclpy.lifecycle import LifecyclePublisher, TransitionCallbackReturn
 from sensor_msgs.msg import Image
 from waiting import TIMEOUT, functions_of, wait_until
 
-from fcos_ros.node.inlet import Inlet
-from fcos_ros.runtime.worker import LocalWorker
+from fcos_ros.node.input.subscription import CameraSubscription
+from fcos_ros.runtime.workers import LocalWorker
 
 SCENE = white_square(128, 5, 3)
-ROUND = ('deactivate', 'cleanup', 'configure', 'activate')
+RESTART = ('deactivate', 'cleanup', 'configure', 'activate')
 CAMERAS = ('front', 'rear')
 
 
@@ -32,7 +32,7 @@ def transit(graph, *names):
 
 
 def hold_first_frame(monkeypatch):
-    """Return two events: one is set when the first frame is begun, the other lets it end."""
+    """Return two events: the first is set when a frame is begun; set the second to finish it."""
     begun, go_on = Event(), Event()
 
     def detect(worker, frame, criteria=None, detect=LocalWorker.detect):
@@ -47,7 +47,7 @@ def hold_first_frame(monkeypatch):
 
 
 def resources(graph):
-    """Return how many threads, publishers and so on a node has."""
+    """Return the number of threads, publishers, subscriptions and timers of a node."""
     node = graph.node
     return {
         'threads': active_count(),
@@ -56,39 +56,39 @@ def resources(graph):
 
 
 def lifecycle_publishers(graph):
-    """Return weak references to the publishers of a node."""
+    """Return weak references to the lifecycle publishers of a node."""
     return [ref(publisher) for publisher in graph.node.publishers
             if isinstance(publisher, LifecyclePublisher)]
 
 
 def growth(before, after):
-    """Return the counts that grew; those of former tests may shrink meanwhile."""
-    return {what: count for what, count in after.items() if count > before[what]}
+    """Return the counts that grew; threads of earlier tests may end meanwhile."""
+    return {name: count for name, count in after.items() if count > before[name]}
 
 
-def test_nothing_is_left_over_from_the_rounds_before(model):
+def test_repeated_restarts_leave_no_threads_publishers_or_timers(model):
     with Graph(model=model, cameras=list(CAMERAS), camera_qos=None) as graph:
-        pictures = []
-        graph.listen(Image, 'fcos/rear/annotated_image', pictures)
+        annotated = []
+        graph.listen(Image, 'fcos/rear/annotated_image', annotated)
         cameras = [graph.peer.create_publisher(Image, f'{name}/image', 10) for name in CAMERAS]
 
-        def show():
+        def publish():
             for camera in cameras:
                 camera.publish(image_message(SCENE))
-            return pictures
+            return annotated
 
-        def settle():
-            """Wait for an annotated image: what is made on demand has been made then."""
-            pictures.clear()
-            wait_until(show)
+        def wait_for_annotated_image():
+            """Wait until the thread that draws has been started."""
+            annotated.clear()
+            wait_until(publish)
 
-        settle()
+        wait_for_annotated_image()
         before, former = resources(graph), []
         for _ in range(5):
             former += lifecycle_publishers(graph)
-            transit(graph, *ROUND)
-            show()
-        settle()
+            transit(graph, *RESTART)
+            publish()
+        wait_for_annotated_image()
         assert growth(before, resources(graph)) == {}
         gc.collect()
         assert len(former) >= 5 * len(CAMERAS)
@@ -96,7 +96,7 @@ def test_nothing_is_left_over_from_the_rounds_before(model):
 
 
 @pytest.mark.parametrize('topic', ['detections', 'annotated_image', 'annotated_image/compressed'])
-def test_a_wrong_override_is_named_and_leaves_nothing_half_open(model, topic):
+def test_a_wrong_qos_override_is_reported_and_leaves_no_publishers(model, topic):
     wrong = f'qos_overrides./fcos/{topic}.publisher.reliability'
     with Graph(model=model, autostart=False, **{wrong: 'sometimes'}) as graph:
         before = resources(graph)
@@ -107,20 +107,20 @@ def test_a_wrong_override_is_named_and_leaves_nothing_half_open(model, topic):
         assert f'qos_overrides./fcos/{topic}.publisher' in reason
 
 
-def test_nothing_is_handed_over_once_a_camera_is_closed(model):
+def test_close_waits_for_a_message_that_is_being_handled(model):
     with Graph(model=model, autostart=False) as graph:
-        begun, go_on, seen = Event(), Event(), []
+        begun, go_on, events = Event(), Event(), []
 
         def receive(source, message):
             begun.set()
             go_on.wait(TIMEOUT)
-            seen.append('handed over')
+            events.append('received')
 
         def close():
-            inlet.close()
-            seen.append('closed')
+            subscription.close()
+            events.append('closed')
 
-        inlet = Inlet(graph.node, 'image', 'auto', 'auto', receive)
+        subscription = CameraSubscription(graph.node, 'image', 'auto', 'auto', receive)
         wait_until(graph.camera.get_subscription_count)
         graph.camera.publish(image_message(SCENE))
         assert begun.wait(TIMEOUT)
@@ -129,30 +129,31 @@ def test_nothing_is_handed_over_once_a_camera_is_closed(model):
         wait_until(lambda: 'close' in functions_of(closer))
         go_on.set()
         closer.join(TIMEOUT)
-        assert seen == ['handed over', 'closed']
+        assert events == ['received', 'closed']
 
 
-def test_what_is_done_only_after_a_restart_is_lost_and_breaks_no_order(model, monkeypatch):
+def test_a_frame_that_is_finished_only_after_a_restart_fails_and_is_not_published(
+        model, monkeypatch):
     begun, go_on = hold_first_frame(monkeypatch)
     do_not_wait_for_workers(monkeypatch)
     with Graph(model=model) as graph:
         graph.wait_until_connected().camera.publish(image_message(SCENE, stamp=(1, 0)))
         assert begun.wait(TIMEOUT)
-        transit(graph, *ROUND)
+        transit(graph, *RESTART)
         graph.wait_until_connected().detect(image_message(SCENE, stamp=(2, 0)))
         go_on.set()
         graph.wait_for_counts(received=2, published=1, failed=1)
         assert [array.header.stamp.sec for array in graph.arrays] == [2]
 
 
-def test_images_that_come_in_while_none_is_done_are_said(model, monkeypatch):
+def test_a_warning_is_reported_while_images_arrive_and_none_is_finished(model, monkeypatch):
     begun, go_on = hold_first_frame(monkeypatch)
     with Graph(model=model) as graph:
         for second in range(1, 4):
             graph.wait_until_connected().camera.publish(image_message(SCENE, stamp=(second, 0)))
             assert begun.wait(TIMEOUT)
             graph.wait_for_counts(received=second)
-        status = graph.wait_for_report('none is done')
+        status = graph.wait_for_report('none is finished')
         assert status.level == b'\x01'
         go_on.set()
         graph.wait_for_counts(received=3, published=2, superseded=1)
@@ -160,10 +161,10 @@ def test_images_that_come_in_while_none_is_done_are_said(model, monkeypatch):
 
 @pytest.mark.parametrize('track', [False, True])
 @pytest.mark.parametrize('change', [
-    {'excluded_classes': ['0']}, {'ignored_zones': ['0 0, 1 0, 1 1, 0 1']}, {'min_size': 100.0},
+    {'exclude_classes': ['0']}, {'exclude_zones': ['0 0, 1 0, 1 1, 0 1']}, {'min_size': 100.0},
     {'score_threshold': 1.0},
 ], ids=lambda change: ', '.join(change))
-def test_settings_hold_for_frames_in_work_too(model, monkeypatch, track, change):
+def test_changed_parameters_also_apply_to_frames_in_work(model, monkeypatch, track, change):
     begun, go_on = hold_first_frame(monkeypatch)
     with Graph(model=model, track=track) as graph:
         graph.wait_until_connected().camera.publish(image_message(SCENE))

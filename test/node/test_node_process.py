@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node as a process: it ends tidily, and says in one line why it cannot start."""
+"""The node as a process: signals end it cleanly, and it logs why it cannot start."""
 
 import signal
 
@@ -9,24 +9,24 @@ from onnx_models import write_fcos
 from programs import read_output, require_clean_end, start_node
 import pytest
 
-ENDED_IN_A_CALLBACK = """
+SIGNAL_IN_A_CALLBACK = """
 import os, signal, sys
 import rclpy
 from fcos_ros.node.fcos_node import main
-from fcos_ros.node.publishers import Scout
+from fcos_ros.node.input.discovery import PublisherDiscovery
 
-def look(scout, look=Scout.look, looks=[]):
-    looks.append(scout)
-    if len(looks) == int(sys.argv[1]):
+def find(discovery, find=PublisherDiscovery.find, calls=[]):
+    calls.append(discovery)
+    if len(calls) == int(sys.argv[1]):
         os.kill(os.getpid(), signal.SIGTERM)
         while rclpy.ok():
             pass
-    return look(scout)
+    return find(discovery)
 
-Scout.look = look
+PublisherDiscovery.find = find
 sys.exit(main(sys.argv))
 """
-"""The node, ended while it asks ROS 2 for a camera's publishers for the n-th time."""
+"""Run the node; it receives SIGTERM while it searches for publishers for the n-th time."""
 
 NODE = ('-m', 'fcos_ros.node.fcos_node')
 
@@ -36,15 +36,15 @@ def model(tmp_path):
     return f'model:={write_fcos(tmp_path / "model.onnx")}'
 
 
-@pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGTERM], ids=['Ctrl-C', 'SIGTERM'])
-def test_a_signal_ends_it_without_a_traceback(model, how):
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=['Ctrl-C', 'SIGTERM'])
+def test_a_signal_ends_the_node_without_a_traceback(model, number):
     node = start_node(*NODE, parameters=(model,))
-    require_clean_end(node, how, DiagnosticArray, '/diagnostics')
+    require_clean_end(node, number, DiagnosticArray, '/diagnostics')
 
 
-@pytest.mark.parametrize('look', ['1', '3'], ids=['while it starts', 'while it runs'])
-def test_a_signal_amid_a_callback_ends_it_without_a_traceback(model, look):
-    process = start_node('-c', ENDED_IN_A_CALLBACK, look, parameters=(model,))
+@pytest.mark.parametrize('search', ['1', '3'], ids=['while it starts', 'while it runs'])
+def test_a_signal_during_a_callback_ends_the_node_without_a_traceback(model, search):
+    process = start_node('-c', SIGNAL_IN_A_CALLBACK, search, parameters=(model,))
     read_output(process)
     assert process.returncode == 0
 
@@ -55,10 +55,10 @@ def test_a_signal_amid_a_callback_ends_it_without_a_traceback(model, look):
     ('workers:=two', 'workers'),
     ('fit:=tile', 'accepted: letterbox, stretch'),
 ])
-def test_a_wrong_parameter_ends_it_with_the_reason(parameter, complaint):
+def test_a_wrong_parameter_ends_the_node_with_the_reason(parameter, complaint):
     assert complaint in read_output(start_node(*NODE, parameters=(parameter,)))
 
 
-def test_it_says_why_memory_of_large_images_is_not_kept():
-    said = read_output(start_node(*NODE, parameters=('fit:=tile',), MALLOC_TOP_PAD_='9'))
-    assert 'memory of large images is not kept: MALLOC_TOP_PAD_ is set' in said
+def test_the_node_logs_why_the_memory_of_large_images_is_not_kept():
+    output = read_output(start_node(*NODE, parameters=('fit:=tile',), MALLOC_TOP_PAD_='9'))
+    assert 'memory of large images is not kept: MALLOC_TOP_PAD_ is set' in output

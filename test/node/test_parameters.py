@@ -1,24 +1,30 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What users may write for parameters, and what they are told of what they may not."""
+"""Accepted values of parameters, and the reasons why others are refused."""
 
-from graph import image_message
+import re
+
+from node.graph import image_message
 from onnx_models import white_square
 import pytest
 from rcl_interfaces.srv import SetParametersAtomically
 import rclpy
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from waiting import wait_until
+from waiting import TIMEOUT, wait_until
 
 from fcos_ros.node.parameters import Parameters
+from fcos_ros.settings.schema import Settings
 
 SCENE = white_square(128, 5, 3)
+
+QUOTE_CLASS_THRESHOLDS = ('put quotes around the entries of class_thresholds, such as '
+                          '["person: 0.3"]')
 
 
 @pytest.fixture
 def declared(tmp_path):
-    """Return a function that declares the parameters of a node with a parameter file."""
+    """Return a function that declares the parameters of a node with the lines of a file."""
     context = rclpy.Context()
     rclpy.init(context=context)
     nodes = []
@@ -38,24 +44,33 @@ def declared(tmp_path):
 
 
 def set_all(node, **values):
+    """Set parameters atomically, and return the result."""
     return node.set_parameters_atomically(
         [Parameter(name, value=value) for name, value in values.items()])
 
 
-def test_lists_are_taken_as_they_are_written(declared):
+def unknown_parameters(capfd):
+    """Return the hint for each unknown parameter in the log, by name."""
+    found = re.findall(r'WARN.*unknown parameter (\S+), its value is ignored(?:; (.*))?$',
+                       capfd.readouterr().err, re.MULTILINE)
+    assert len(dict(found)) == len(found), 'a parameter is logged twice'
+    return dict(found)
+
+
+def test_lists_may_be_empty_and_may_contain_texts_or_class_indices(declared):
     _, parameters = declared(
-        'cameras: [front, rear]', 'classes: [0, 2]', 'excluded_classes: []', 'regions: []',
+        'cameras: [front, rear]', 'classes: [0, 2]', 'exclude_classes: []', 'include_zones: []',
         'class_thresholds: ["person: 0.3"]', 'min_size: 3',
-        'front:', '  classes: []', '  excluded_classes: [1]', '  class_thresholds: []')
-    front, rear = parameters.views['front'], parameters.views['rear']
-    assert (rear.classes, rear.excluded_classes, rear.regions) == ((0, 2), ('',), ('',))
+        'front:', '  classes: []', '  exclude_classes: [1]', '  class_thresholds: []')
+    front, rear = parameters.cameras['front'], parameters.cameras['rear']
+    assert (rear.classes, rear.exclude_classes, rear.include_zones) == ((0, 2), ('',), ('',))
     assert (rear.class_thresholds, rear.min_size) == (('person: 0.3',), 3)
-    assert (front.classes, front.excluded_classes, front.class_thresholds) == (('',), (1,), ('',))
+    assert (front.classes, front.exclude_classes, front.class_thresholds) == (('',), (1,), ('',))
 
 
-def test_no_cameras_are_one_without_a_name(declared):
+def test_an_empty_list_of_cameras_is_one_camera_without_a_name(declared):
     node, parameters = declared('cameras: []')
-    assert list(parameters.views) == ['']
+    assert list(parameters.cameras) == ['']
     assert node.get_parameter('cameras').value == ['']
 
 
@@ -65,37 +80,42 @@ def test_no_cameras_are_one_without_a_name(declared):
     (['classes: person'], "classes is 'person'; accepted: a list of texts"),
     (['cameras: front'], "cameras is 'front'; accepted: a list of texts"),
     (['cameras: [1, 2]'], r'cameras is \(1, 2\); accepted: a list of texts'),
-    (['regions: [1, 2]'], r'regions is \(1, 2\); accepted: a list of texts'),
+    (['include_zones: [1, 2]'], r'include_zones is \(1, 2\); accepted: a list of texts'),
     (['workers: two'], "workers is 'two'; accepted: a whole number"),
     (['max_detections: []'], 'max_detections is .*; accepted: a whole number'),
     (['cameras: [front]', 'front.weight: []'], 'front.weight is .*; accepted: a number'),
 ], ids=lambda value: ', '.join(value) if isinstance(value, list) else '')
-def test_what_is_not_accepted_is_refused_with_what_is(declared, lines, complaint):
+def test_a_wrong_value_is_refused_with_the_accepted_values(declared, lines, complaint):
     with pytest.raises(ValueError, match=complaint):
         declared(*lines)
 
 
-def test_what_is_given_and_not_known_is_said_with_what_was_meant(declared, capfd):
+def test_unknown_parameters_are_logged_with_the_likely_mistake(declared, capfd):
     declared(
         'cameras: [front]', 'score_treshold: 0.9', 'class_thresholds: [person: 0.3]',
         'fornt:', '  score_threshold: 0.9', 'front:', '  class_thresholds: [car: 0.3, bus: 0.4]',
         '  classes: [0]', 'zzz: 1', 'use_sim_time: false',
         'qos_overrides./fcos/detections.publisher.depth: 5')
-    said = [line.partition('there is no parameter ')[2]
-            for line in capfd.readouterr().err.splitlines() if 'WARN' in line]
-    said = {name: text for name, _, text in (line.partition(': ') for line in said)}
-    ignored = 'its value counts for nothing'
-    quotes = f'{ignored}; put quotes around the entries of class_thresholds'
-    assert said.pop('score_treshold') == f'{ignored}; did you mean score_threshold?'
-    assert said.pop('fornt.score_threshold') == f'{ignored}; did you mean front.score_threshold?'
-    assert said.pop('zzz') == ignored
-    # After two entries the YAML reader of ROS 2 takes what follows for a part of them.
-    assert said.keys() == {'class_thresholds.person', 'front.class_thresholds.car.bus',
-                           'front.class_thresholds.classes'}
-    assert all(text.startswith(quotes) for text in said.values())
+    logged = unknown_parameters(capfd)
+    assert logged.pop('score_treshold') == 'did you mean score_threshold?'
+    assert logged.pop('fornt.score_threshold') == 'did you mean front.score_threshold?'
+    assert logged.pop('zzz') == ''
+    # After two such entries, the YAML parser of ROS 2 adds the following names to them.
+    assert logged.keys() == {'class_thresholds.person', 'front.class_thresholds.car.bus',
+                             'front.class_thresholds.classes'}
+    assert set(logged.values()) == {QUOTE_CLASS_THRESHOLDS}
 
 
-def test_a_parameter_of_the_node_cannot_be_unset(declared):
+def test_only_lists_whose_entries_need_quotes_have_the_hint_about_quotes(declared, capfd):
+    needs_quotes = [name for name, option in Settings.options().items() if option.quoted]
+    assert needs_quotes == ['class_thresholds']
+    declared('class_thresholds: [person: 0.3]', 'classes: [person: 1]')
+    logged = unknown_parameters(capfd)
+    assert logged['class_thresholds.person'] == QUOTE_CLASS_THRESHOLDS
+    assert 'quotes' not in logged['classes.person']
+
+
+def test_a_common_parameter_cannot_be_unset(declared):
     node, parameters = declared('classes: [0]', 'score_threshold: 0.5')
     for name, value in (('classes', [0]), ('score_threshold', 0.5), ('max_detections', 100)):
         result = node.set_parameters_atomically([Parameter(name, Parameter.Type.NOT_SET)])
@@ -107,29 +127,74 @@ def test_a_parameter_of_the_node_cannot_be_unset(declared):
 
 @pytest.mark.parametrize(('fault', 'reason'), [
     (ValueError('no room'), 'no room'), (RuntimeError('broken'), 'RuntimeError: broken')],
-    ids=['refused', 'broken'])
-def test_a_change_that_fails_halfway_is_taken_back_and_refused(declared, fault, reason):
-    told = []
+    ids=['ValueError', 'other error'])
+def test_a_change_that_fails_while_it_is_applied_is_undone_and_refused(declared, fault, reason):
+    applied = []
 
     def changed():
-        told.append(parameters.settings.min_size)
-        if told[-1] == 9:
+        applied.append(parameters.settings.min_size)
+        if applied[-1] == 9:
             raise fault
 
     node, parameters = declared('min_size: 3', changed=changed)
-    before = parameters.views
+    before = parameters.cameras
     result = set_all(node, min_size=9, max_detections=7)
     assert (result.successful, result.reason) == (False, reason)
-    assert told == [9, 3], 'whoever took the new settings has the old ones again'
-    assert parameters.views is before
+    assert applied == [9, 3], 'the old settings are applied again'
+    assert parameters.cameras is before
     assert parameters.settings.max_detections == node.get_parameter('max_detections').value == 100
     assert set_all(node, min_size=4).successful
-    assert told[2:] == [parameters.views[''].min_size] == [4]
+    assert applied[2:] == [parameters.cameras[''].min_size] == [4]
 
 
-def test_services_take_class_indices_and_refuse_with_the_reason(graph):
+def test_a_refused_change_of_several_parameters_changes_none(declared):
+    checked, applied = [], []
+
+    def check(old, new):
+        checked.append((old[''].min_size, new[''].min_size))
+        if new[''].min_size == 9:
+            raise ValueError('no room')
+
+    node, parameters = declared(
+        'min_size: 3', check=check, changed=lambda: applied.append(parameters.settings))
+    before = parameters.cameras
+    result = set_all(node, max_detections=7, min_size=9)
+    assert (result.successful, result.reason) == (False, 'no room')
+    result = set_all(node, max_detections=7, class_id='label', zone_anchor='top')
+    assert not result.successful
+    assert "class_id is 'label'; accepted: index, name" in result.reason
+    assert "zone_anchor is 'top'; accepted: centre, bottom" in result.reason
+    assert checked == [(3, 9)], 'wrong values are refused before the check'
+    assert applied == []
+    assert parameters.cameras is before
+    assert node.get_parameter('max_detections').value == 100
+
+
+@pytest.mark.parametrize(('name', 'value'), [
+    ('cameras', ['front']), ('cameras', ['front', 'rear']), ('autostart', False)])
+def test_a_read_only_parameter_refuses_a_change_with_the_reason(declared, name, value):
+    applied = []
+    node, parameters = declared('cameras: [front]', changed=lambda: applied.append(1))
+    before, given = parameters.cameras, node.get_parameter(name).value
+    result = set_all(node, min_size=9, **{name: value})
+    assert not result.successful
+    assert 'read-only' in result.reason
+    assert name in result.reason
+    assert applied == []
+    assert parameters.cameras is before
+    assert node.get_parameter(name).value == given
+    assert node.get_parameter('min_size').value == 0.0
+
+
+def test_only_the_parameters_of_the_start_are_read_only(declared):
+    node, _ = declared()
+    read_only = {name for name in Settings.options() if node.describe_parameter(name).read_only}
+    assert read_only == {'cameras', 'autostart'}
+
+
+def test_the_services_accept_class_indices_and_refuse_wrong_values_with_the_reason(graph):
     client = graph.peer.create_client(SetParametersAtomically, 'fcos/set_parameters_atomically')
-    assert client.wait_for_service(10)
+    assert client.wait_for_service(TIMEOUT)
 
     def set_by_service(name, value):
         request = SetParametersAtomically.Request(
@@ -141,6 +206,6 @@ def test_services_take_class_indices_and_refuse_with_the_reason(graph):
     for classes, count in (([0, 2], 1), ([1], 0), ([], 1)):
         assert set_by_service('classes', classes) == ''
         assert len(graph.detect(image_message(SCENE)).detections) == count
-    assert 'unknown class 7: give a name (cube' in set_by_service('classes', [7])
+    assert 'unknown class 7; accepted: a name (cube' in set_by_service('classes', [7])
     assert set_by_service('max_detections', 'two') == (
         "max_detections is 'two'; accepted: a whole number")

@@ -7,15 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from runtime.fake_workers import GatedWorker
 from waiting import TIMEOUT, wait_until
-from workers import GatedWorker
 
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
-from fcos_ros.runtime.lane import Books, Outcome
 from fcos_ros.runtime.pool import Pool
-from fcos_ros.runtime.statistics import Account
-from fcos_ros.runtime.worker import Worker
+from fcos_ros.runtime.statistics import FrameCounts, FrameStatistics
+from fcos_ros.runtime.streams import Outcome
+from fcos_ros.runtime.workers import Worker
 
 FRAME = Frame.wrap(bytes(3), Size(1, 1), 'bgr8')
 
@@ -32,10 +32,10 @@ class FrameSource:
     def __init__(self, pool: Pool, deliver: Callable[[Outcome[Any]], None] | None = None,
                  weight: float = 1.0) -> None:
         self.pool = pool
-        self.books = Books()
+        self.statistics = FrameStatistics()
         self.outcomes: list[Outcome[Any]] = []
-        self.lane = pool.lane(deliver or self.outcomes.append, self.books)
-        self.lane.weight = weight
+        self.stream = pool.open_stream(deliver or self.outcomes.append, self.statistics)
+        self.stream.weight = weight
 
     @classmethod
     def of(cls, *workers: Worker,
@@ -43,30 +43,30 @@ class FrameSource:
         """Return the only source of a new pool of these workers."""
         return cls(Pool(workers), deliver)
 
-    def submit(self, *tickets: Any, frame: Frame = FRAME, **how: Any) -> None:
-        """Submit the frame once for each ticket."""
-        for ticket in tickets:
-            self.books.ledger.enter()
-            self.pool.submit(self.lane, frame, ticket, **how)
+    def submit(self, *contexts: Any, frame: Frame = FRAME, **how: Any) -> None:
+        """Submit the frame once for each context."""
+        for context in contexts:
+            self.statistics.count_received()
+            self.pool.submit(self.stream, frame, context, **how)
 
     def occupy(self, worker: GatedWorker) -> None:
-        """Submit frames until a worker has begun one; their tickets count the frames."""
-        wait_until(lambda: self.submit(self.account.received) or worker.has_begun())
+        """Submit frames until a worker has begun one; their contexts are their numbers."""
+        wait_until(lambda: self.submit(self.counts.received) or worker.has_begun())
 
-    def settle(self) -> None:
+    def wait_until_done(self) -> None:
         """Wait until no frame is in flight."""
-        wait_until(lambda: not self.account.in_flight)
+        wait_until(lambda: not self.counts.in_flight)
 
     def stop(self) -> None:
-        """Stop the pool, which finishes the frames that it has."""
+        """Stop the pool, which finishes the submitted frames."""
         assert self.pool.stop(TIMEOUT)
 
     @property
-    def account(self) -> Account:
-        """What became of its frames."""
-        return self.books.ledger.account()
+    def counts(self) -> FrameCounts:
+        """The counts of its frames by fate."""
+        return self.statistics.counts()
 
     @property
-    def tickets(self) -> list[Any]:
-        """The tickets of the delivered outcomes, in that order."""
-        return [outcome.job.ticket for outcome in self.outcomes]
+    def contexts(self) -> list[Any]:
+        """The contexts of the delivered outcomes, in the order of delivery."""
+        return [outcome.job.context for outcome in self.outcomes]

@@ -1,17 +1,17 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How long what keeps failing is left alone."""
+"""The pause before another attempt grows with each failure."""
 
 from manual_clock import ManualClock
 
 from fcos_ros.runtime.back_off import BackOff
 
 
-def test_what_never_failed_waits_for_nothing():
+def test_without_a_failure_there_is_no_pause():
     assert BackOff(ManualClock()).remaining == 0
 
 
-def test_pauses_grow_with_each_failure_up_to_a_longest():
+def test_the_pause_grows_with_each_failure_up_to_a_maximum():
     back_off = BackOff(ManualClock())
     pauses = []
     for _ in range(9):
@@ -21,7 +21,7 @@ def test_pauses_grow_with_each_failure_up_to_a_longest():
     assert (back_off.failures, back_off.reason) == (9, 'no ink')
 
 
-def test_a_pause_passes():
+def test_the_remaining_pause_decreases_with_time():
     clock = ManualClock()
     back_off = BackOff(clock)
     back_off.fail('no ink')
@@ -32,7 +32,7 @@ def test_a_pause_passes():
     assert back_off.remaining == 0
 
 
-def test_a_success_makes_up_for_all_failures():
+def test_a_success_resets_the_pause():
     back_off = BackOff(ManualClock())
     for _ in range(5):
         back_off.fail('no ink')

@@ -1,36 +1,44 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the pool promises: the newest frame, in order, and every frame accounted for."""
+"""The pool processes the newest frames, delivers in order, and counts every frame."""
 
 from random import Random
 from threading import Event
 import time
 
-from frame_source import FrameSource
 import pytest
+from runtime.fake_workers import (
+    RESULT,
+    FailingWorker,
+    GatedWorker,
+    ReadyWorker,
+    RecordingWorker,
+    SleepingWorker,
+    UnreadyWorker,
+)
+from runtime.frame_source import FrameSource
 from waiting import TIMEOUT, wait_until
-from workers import RESULT, FailingWorker, GatedWorker, ReadyWorker, SleepingWorker, UnreadyWorker
 
 from fcos_ros.runtime.pool import Pool
 
 
 @pytest.mark.parametrize('seed', range(5))
-def test_whatever_the_timing_order_holds_and_every_frame_is_accounted_for(seed):
+def test_outcomes_are_in_order_and_every_frame_is_counted_at_random_speeds(seed):
     random = Random(seed)
     source = FrameSource.of(*(SleepingWorker(lambda: random.uniform(0, 0.004)) for _ in range(3)))
-    for ticket in range(200):
-        source.submit(ticket)
+    for context in range(200):
+        source.submit(context)
         time.sleep(random.uniform(0, 0.002))
     source.stop()
-    account = source.account
-    assert source.tickets == sorted(source.tickets)
-    assert account.received == 200
-    assert account.published == len(source.tickets) > 0
-    assert account.in_flight == 0
-    assert source.tickets[-1] == 199
+    counts = source.counts
+    assert source.contexts == sorted(source.contexts)
+    assert counts.received == 200
+    assert counts.published == len(source.contexts) > 0
+    assert counts.in_flight == 0
+    assert source.contexts[-1] == 199
 
 
-def test_a_waiting_frame_gives_way_to_a_newer_one():
+def test_a_newer_frame_supersedes_a_waiting_one():
     worker = GatedWorker()
     source = FrameSource.of(worker)
     source.submit(0)
@@ -38,8 +46,8 @@ def test_a_waiting_frame_gives_way_to_a_newer_one():
     source.submit(1, 2, 3, 4)
     worker.permit(2)
     source.stop()
-    assert source.tickets == [0, 4]
-    assert source.account.superseded == 3
+    assert source.contexts == [0, 4]
+    assert source.counts.superseded == 3
 
 
 def test_a_burst_is_not_superseded_while_workers_are_idle():
@@ -49,10 +57,10 @@ def test_a_burst_is_not_superseded_while_workers_are_idle():
     for worker in workers:
         worker.permit(3)
     source.stop()
-    assert source.tickets == [0, 1, 2]
+    assert source.contexts == [0, 1, 2]
 
 
-def test_a_later_frame_that_is_done_first_waits_for_its_elders():
+def test_a_frame_that_is_finished_early_is_delivered_after_the_frames_before_it():
     workers = [GatedWorker(), GatedWorker()]
     source = FrameSource.of(*workers)
     source.submit(0)
@@ -62,38 +70,38 @@ def test_a_later_frame_that_is_done_first_waits_for_its_elders():
     quick.wait_until_begun()
     quick.permit()
     source.submit(2)
-    quick.wait_until_begun()  # so it has finished the frame before
-    assert source.tickets == []
+    quick.wait_until_begun()  # it has finished the frame before
+    assert source.contexts == []
     quick.permit()
     slow.permit()
     source.stop()
-    assert source.tickets == [0, 1, 2]
+    assert source.contexts == [0, 1, 2]
 
 
-def test_the_others_run_only_so_far_ahead_of_a_slow_frame():
+def test_a_slow_frame_limits_how_many_later_frames_are_taken():
     slow = GatedWorker()
     source = FrameSource.of(slow, ReadyWorker())
     source.occupy(slow)
-    # Four of a pool of two workers are begun and not delivered, and one waits.
-    wait_until(lambda: source.submit(0) or source.account.in_flight == 5)
-    superseded = source.account.superseded
+    # A pool of two workers takes four frames ahead, and one waits.
+    wait_until(lambda: source.submit(0) or source.counts.in_flight == 5)
+    superseded = source.counts.superseded
     source.submit(*range(20))
-    assert source.account.in_flight == 5
-    assert source.account.superseded == superseded + 20
+    assert source.counts.in_flight == 5
+    assert source.counts.superseded == superseded + 20
     slow.permit(5)
     source.stop()
 
 
-def test_a_failing_worker_loses_its_frames_and_nothing_else():
+def test_frames_of_a_failing_worker_count_as_failed_with_the_reason():
     source = FrameSource.of(FailingWorker())
-    for ticket in range(3):
-        source.submit(ticket)
-        source.settle()
+    for context in range(3):
+        source.submit(context)
+        source.wait_until_done()
     source.stop()
-    account = source.account
-    assert (account.published, account.failed) == (0, 3)
-    assert account.errors == {'RuntimeError': 3}
-    assert account.last_error == 'the engine is on fire'
+    counts = source.counts
+    assert (counts.published, counts.failed) == (0, 3)
+    assert counts.errors == {'RuntimeError': 3}
+    assert counts.last_error == 'the engine is on fire'
     assert [str(outcome.error) for outcome in source.outcomes] == ['the engine is on fire'] * 3
     assert all(outcome.result is None for outcome in source.outcomes)
 
@@ -104,12 +112,12 @@ def test_a_frame_that_cannot_be_delivered_counts_as_failed():
     source = FrameSource.of(ReadyWorker(), deliver=deliver)
     source.submit(0)
     source.stop()
-    account = source.account
-    assert (account.published, account.failed, account.last_error) == (0, 1, 'no route')
-    assert source.books.latencies.percentiles() == {}
+    counts = source.counts
+    assert (counts.published, counts.failed, counts.last_error) == (0, 1, 'no route')
+    assert source.statistics.percentiles() == {}
 
 
-def test_stop_finishes_what_came_in_and_takes_no_more():
+def test_stop_finishes_submitted_frames_and_refuses_new_ones():
     worker = GatedWorker()
     source = FrameSource.of(worker)
     source.submit(0)
@@ -117,60 +125,54 @@ def test_stop_finishes_what_came_in_and_takes_no_more():
     source.submit(1)
     worker.permit(2)
     source.stop()
-    assert source.tickets == [0, 1]
+    assert source.contexts == [0, 1]
     with pytest.raises(RuntimeError, match='stopped'):
         source.submit(2)
 
 
-def test_stop_tells_when_a_worker_hangs():
+def test_stop_returns_false_when_a_worker_hangs():
     worker = GatedWorker()
     source = FrameSource.of(worker)
     source.submit(0)
     worker.wait_until_begun()
     source.submit(1)
     assert not source.pool.stop(timeout=0.05)
-    account = source.account
-    assert (account.failed, account.in_flight) == (1, 1), 'no worker will take the second'
-    assert 'before the pool stopped' in account.last_error
+    counts = source.counts
+    assert (counts.failed, counts.in_flight) == (1, 1), 'the second frame is dropped'
+    assert 'before the pool stopped' in counts.last_error
     worker.permit()
     source.stop()
-    assert source.tickets == [0]
-    assert source.account.in_flight == 0
+    assert source.contexts == [0]
+    assert source.counts.in_flight == 0
 
 
-def test_criteria_reach_the_frames_to_come():
-    seen = []
-
-    class RecordingWorker(ReadyWorker):
-        def detect(self, frame, criteria=None):
-            seen.append(criteria)
-            return RESULT
-
-    source = FrameSource.of(RecordingWorker())
-    source.lane.criteria = criteria = object()
+def test_the_criteria_of_a_stream_are_passed_to_the_worker():
+    worker = RecordingWorker()
+    source = FrameSource.of(worker)
+    source.stream.criteria = criteria = object()
     source.submit(0)
     source.stop()
-    assert seen == [criteria]
+    assert worker.criteria == [criteria]
 
 
 def test_each_stage_of_a_published_frame_is_timed():
     source = FrameSource.of(SleepingWorker(lambda: 0.002))
     source.submit(0)
     source.stop()
-    spread = source.books.latencies.percentiles()
-    assert list(spread) == ['wait', 'preprocess', 'infer', 'decode', 'publish', 'total']
-    assert spread['infer'].p50 == RESULT.times.infer
-    assert spread['total'].p99 >= 0.002
+    times = source.statistics.percentiles()
+    assert list(times) == ['wait', 'preprocess', 'infer', 'decode', 'publish', 'total']
+    assert times['infer'].p50 == RESULT.times.infer
+    assert times['total'].p99 >= 0.002
 
 
-def test_a_pool_needs_a_worker():
-    with pytest.raises(ValueError, match='at least one worker'):
+def test_a_pool_without_workers_is_refused():
+    with pytest.raises(ValueError, match='a pool of 0 workers; accepted: at least one'):
         FrameSource.of()
 
 
 def take_turns(worker, sources, turns, halfway=lambda: None):
     """
-    Return which sources a worker takes its frames from, while each of them always has one.
+    Return the indices of the sources whose frames a worker takes, while each source has a frame.
 
     :param halfway: called after half of the turns.
     """
@@ -181,7 +183,7 @@ def take_turns(worker, sources, turns, halfway=lambda: None):
             source.submit(name)
 
     for source in sources:
-        source.lane.deliver = lambda outcome: order.append(outcome.job.ticket)
+        source.stream.deliver = lambda outcome: order.append(outcome.job.context)
     submit_all()
     worker.wait_until_begun()
     for number in range(turns):
@@ -198,10 +200,10 @@ def take_turns(worker, sources, turns, halfway=lambda: None):
 @pytest.mark.parametrize('weights', [
     pytest.param((1, 1), id='two'),
     pytest.param((1, 1, 1, 1), id='four'),
-    pytest.param((2, 1), id='one counts twice'),
+    pytest.param((2, 1), id='one of double weight'),
     pytest.param((3, 1, 0.5), id='all different'),
 ])
-def test_sources_get_their_shares_of_a_pool_that_is_too_small(weights):
+def test_streams_share_the_workers_by_weight(weights):
     worker = GatedWorker()
     pool = Pool([worker])
     sources = [FrameSource(pool, weight=weight) for weight in weights]
@@ -209,10 +211,10 @@ def test_sources_get_their_shares_of_a_pool_that_is_too_small(weights):
     for name, weight in enumerate(weights):
         share = 90 * weight / sum(weights)
         assert abs(order.count(name) - share) <= 2
-    assert all(source.account.in_flight == 0 for source in sources)
+    assert all(source.counts.in_flight == 0 for source in sources)
 
 
-def test_a_source_that_was_silent_saves_up_no_turns():
+def test_a_stream_that_had_no_frames_does_not_save_up_turns():
     worker = GatedWorker()
     pool = Pool([worker])
     steady, late = FrameSource(pool), FrameSource(pool)
@@ -220,23 +222,23 @@ def test_a_source_that_was_silent_saves_up_no_turns():
         steady.submit('steady')
         worker.wait_until_begun()
         worker.permit()
-        steady.settle()
+        steady.wait_until_done()
     order = take_turns(worker, [steady, late], turns=12)
     assert order[:4].count(0) >= 1, 'the steady source starves'
     assert abs(order.count(0) - 6) <= 1
 
 
-def test_a_source_that_is_given_more_weight_has_its_share_at_once():
+def test_a_changed_weight_takes_effect_at_once():
     worker = GatedWorker()
     pool = Pool([worker])
-    steady, slight = FrameSource(pool), FrameSource(pool, weight=0.01)
-    order = take_turns(worker, [steady, slight], turns=24,
-                      halfway=lambda: setattr(slight.lane, 'weight', 1.0))
+    steady, light = FrameSource(pool), FrameSource(pool, weight=0.01)
+    order = take_turns(worker, [steady, light], turns=24,
+                       halfway=lambda: setattr(light.stream, 'weight', 1.0))
     assert order[:12].count(1) <= 1
     assert abs(order[12:].count(1) - 6) <= 1
 
 
-def test_a_flood_from_one_source_supersedes_no_frame_of_another():
+def test_many_frames_of_one_stream_supersede_no_frame_of_another():
     worker = GatedWorker()
     pool = Pool([worker])
     quiet, flood = FrameSource(pool), FrameSource(pool)
@@ -246,26 +248,26 @@ def test_a_flood_from_one_source_supersedes_no_frame_of_another():
     flood.submit(*range(50))
     worker.permit(60)
     assert pool.stop(TIMEOUT)
-    assert quiet.tickets == [0, 1]
-    assert flood.tickets[-1] == 49
-    assert flood.account.superseded == 49
+    assert quiet.contexts == [0, 1]
+    assert flood.contexts[-1] == 49
+    assert flood.counts.superseded == 49
 
 
-def test_a_slow_frame_holds_up_its_own_source_only():
+def test_a_slow_frame_delays_only_its_own_stream():
     slow = GatedWorker()
     pool = Pool([slow, ReadyWorker()])
     stuck, other = FrameSource(pool), FrameSource(pool)
     stuck.occupy(slow)
-    for ticket in range(20):
-        other.submit(ticket)
-        other.settle()
-    assert other.tickets == list(range(20))
+    for context in range(20):
+        other.submit(context)
+        other.wait_until_done()
+    assert other.contexts == list(range(20))
     slow.permit()
     assert pool.stop(TIMEOUT)
-    assert stuck.tickets == sorted(stuck.tickets)
+    assert stuck.contexts == sorted(stuck.contexts)
 
 
-def test_a_frame_that_expired_while_it_waited_is_dropped_and_said_so():
+def test_a_frame_that_expires_while_it_waits_is_dropped_and_counted():
     worker = GatedWorker()
     source = FrameSource.of(worker)
     source.submit(0)
@@ -275,97 +277,97 @@ def test_a_frame_that_expired_while_it_waited_is_dropped_and_said_so():
     old.set()
     worker.permit(2)
     source.stop()
-    account = source.account
-    assert source.tickets == [0]
-    assert (account.received, account.published, account.expired) == (2, 1, 1)
-    assert account.in_flight == 0
+    counts = source.counts
+    assert source.contexts == [0]
+    assert (counts.received, counts.published, counts.expired) == (2, 1, 1)
+    assert counts.in_flight == 0
 
 
 @pytest.mark.parametrize('seed', range(3))
-def test_several_sources_keep_their_orders_and_their_accounts(seed):
+def test_each_of_several_streams_is_in_order_and_fully_counted(seed):
     random = Random(seed)
     pool = Pool([SleepingWorker(lambda: random.uniform(0, 0.004)) for _ in range(3)])
     sources = [FrameSource(pool) for _ in range(4)]
-    for ticket in range(150):
+    for context in range(150):
         for source in sources:
-            source.submit(ticket, expired=lambda: random.random() < 0.1)
+            source.submit(context, expired=lambda: random.random() < 0.1)
         time.sleep(random.uniform(0, 0.004))
     assert pool.stop(TIMEOUT)
     for source in sources:
-        account = source.account
-        assert source.tickets == sorted(source.tickets)
-        assert account.received == 150
-        assert account.published == len(source.tickets) > 0
-        assert account.in_flight == 0
+        counts = source.counts
+        assert source.contexts == sorted(source.contexts)
+        assert counts.received == 150
+        assert counts.published == len(source.contexts) > 0
+        assert counts.in_flight == 0
 
 
-def test_a_worker_that_is_not_ready_takes_no_frame_and_holds_up_no_other():
+def test_a_worker_that_is_not_ready_takes_no_frame_and_delays_no_other_worker():
     unready = UnreadyWorker()
     source = FrameSource.of(unready, ReadyWorker(), ReadyWorker())
-    for ticket in range(30):
-        source.submit(ticket)
-        source.settle()
-    assert source.tickets == list(range(30))
-    assert source.account.published == 30
+    for context in range(30):
+        source.submit(context)
+        source.wait_until_done()
+    assert source.contexts == list(range(30))
+    assert source.counts.published == 30
     unready.ready.set()
     source.stop()
 
 
-def test_a_frame_waits_for_the_only_worker_to_get_ready():
+def test_a_frame_waits_until_the_only_worker_is_ready():
     unready = UnreadyWorker()
     source = FrameSource.of(unready)
     unready.wait_until_noted()
     source.submit(0)
     unready.ready.set()
-    source.settle()
-    assert source.account.published == 1
+    source.wait_until_done()
+    assert source.counts.published == 1
     source.stop()
 
 
-def test_a_worker_that_cannot_get_ready_fails_no_frame_that_others_can_take():
+def test_no_frame_fails_while_another_worker_is_ready():
     broken, worker = UnreadyWorker('no memory'), GatedWorker()
     source = FrameSource.of(broken, worker)
     broken.wait_until_noted()
-    for ticket in range(5):
-        source.submit(ticket)
+    for context in range(5):
+        source.submit(context)
         worker.wait_until_begun()
         worker.permit()
-        source.settle()
-    assert (source.account.published, source.account.failed) == (5, 0)
+        source.wait_until_done()
+    assert (source.counts.published, source.counts.failed) == (5, 0)
     source.stop()
 
 
-def test_frames_fail_with_the_reason_while_no_worker_can_get_ready():
+def test_frames_fail_with_the_reason_while_all_workers_have_failed():
     workers = [UnreadyWorker('no memory'), UnreadyWorker('no memory')]
     source = FrameSource.of(*workers)
     for worker in workers:
         worker.wait_until_noted()
-    for ticket in range(5):
-        source.submit(ticket)
-        source.settle()
-    assert source.tickets == list(range(5))
-    assert source.account.errors == {'OSError': 5}
-    assert source.account.last_error == 'no memory'
+    for context in range(5):
+        source.submit(context)
+        source.wait_until_done()
+    assert source.contexts == list(range(5))
+    assert source.counts.errors == {'OSError': 5}
+    assert source.counts.last_error == 'no memory'
     for worker in workers:
         worker.ready.set()
         worker.failure = ''
-    wait_until(lambda: source.submit(5) or source.account.published)
+    wait_until(lambda: source.submit(5) or source.counts.published)
     source.stop()
 
 
 @pytest.mark.parametrize('count', [1, 2])
-def test_frames_fail_at_once_also_while_those_that_failed_are_made_ready_again(count):
+def test_frames_fail_at_once_while_all_failed_workers_are_prepared_again(count):
     workers = [UnreadyWorker('no memory') for _ in range(count)]
     source = FrameSource.of(*workers)
     for worker in workers:
         worker.wait_until_noted()
     for worker in workers:
-        worker.failure = ''  # from now on they only take long
-    for ticket in range(5):
-        source.submit(ticket)
-        source.settle()
-    assert source.account.failed == 5
-    assert source.account.last_error == 'no memory'
+        worker.failure = ''  # from now on, preparing only takes long
+    for context in range(5):
+        source.submit(context)
+        source.wait_until_done()
+    assert source.counts.failed == 5
+    assert source.counts.last_error == 'no memory'
     source.stop()
 
 
@@ -377,26 +379,26 @@ def test_workers_that_are_not_ready_do_not_count_as_idle():
     source.submit(0)
     gated.wait_until_begun()
     source.submit(1, 2)
-    assert source.account.superseded == 1
+    assert source.counts.superseded == 1
     gated.permit(2)
     source.stop()
-    assert source.tickets == [0, 2]
+    assert source.contexts == [0, 2]
 
 
-def test_stop_waits_for_no_worker_that_is_not_needed():
+def test_stop_does_not_wait_for_a_worker_that_is_not_ready():
     unready = UnreadyWorker()
     source = FrameSource.of(unready, ReadyWorker())
     unready.wait_until_noted()
     source.submit(0)
     source.stop()
-    assert source.tickets == [0]
+    assert source.contexts == [0]
 
 
-def test_stop_gives_up_frames_for_which_no_worker_gets_ready():
+def test_stop_fails_the_frames_for_which_no_worker_is_ready():
     unready = UnreadyWorker()
     source = FrameSource.of(unready)
     unready.wait_until_noted()
     source.submit(0)
     assert not source.pool.stop(timeout=0.05)
-    assert 'before the pool stopped' in source.account.last_error
+    assert 'before the pool stopped' in source.counts.last_error
     source.stop()

@@ -1,66 +1,74 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The books: nothing is lost, whoever writes."""
+"""Counts of frames by fate, and percentiles of their times."""
 
 from threading import Thread
 
 import numpy as np
 import pytest
 
-from fcos_ros.runtime.statistics import MOST_LETTERS, WINDOW, Latencies, Ledger
+from fcos_ros.runtime.statistics import MAX_SAMPLES, MAX_TEXT_LENGTH, FrameStatistics
 
 
-def test_threads_lose_no_entry():
-    ledger = Ledger()
+def test_several_threads_may_count_at_the_same_time():
+    statistics = FrameStatistics()
 
-    def write():
+    def count():
         for _ in range(1000):
-            ledger.enter()
-            ledger.publish()
+            statistics.count_received()
+            statistics.count_published()
 
-    threads = [Thread(target=write) for _ in range(4)]
+    threads = [Thread(target=count) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    account = ledger.account()
-    assert (account.received, account.published, account.in_flight) == (4000, 4000, 0)
+    counts = statistics.counts()
+    assert (counts.received, counts.published, counts.in_flight) == (4000, 4000, 0)
 
 
-def test_the_account_adds_up():
-    ledger = Ledger()
+def test_the_counts_of_all_fates_add_up_to_the_received_frames():
+    statistics = FrameStatistics()
     for _ in range(6):
-        ledger.enter()
-    ledger.publish()
-    ledger.supersede()
-    ledger.expire()
-    ledger.fail(ValueError('too small'))
-    account = ledger.account()
-    assert (account.received, account.in_flight) == (6, 2)
-    assert (account.published, account.superseded) == (1, 1)
-    assert (account.expired, account.failed) == (1, 1)
-    assert account.errors == {'ValueError': 1}
-    assert account.last_error == 'too small'
+        statistics.count_received()
+    statistics.count_published()
+    statistics.count_superseded()
+    statistics.count_expired()
+    statistics.count_failed(ValueError('too small'))
+    counts = statistics.counts()
+    assert (counts.received, counts.in_flight) == (6, 2)
+    assert (counts.published, counts.superseded) == (1, 1)
+    assert (counts.expired, counts.failed) == (1, 1)
+    assert counts.errors == {'ValueError': 1}
+    assert counts.last_error == 'too small'
 
 
-def test_an_error_without_text_is_named_by_its_kind():
-    ledger = Ledger()
-    ledger.fail(KeyError())
-    assert ledger.account().last_error == 'KeyError()'
+def test_an_error_without_a_text_is_named_by_its_type():
+    statistics = FrameStatistics()
+    statistics.count_failed(KeyError())
+    assert statistics.counts().last_error == 'KeyError()'
 
 
-def test_of_a_long_error_the_beginning_is_kept():
-    ledger = Ledger()
-    ledger.fail(ValueError('wrong: ' + 'x' * 2_000_000))
-    last = ledger.account().last_error
+def test_the_text_of_an_error_is_cut_off():
+    statistics = FrameStatistics()
+    statistics.count_failed(ValueError('wrong: ' + 'x' * 2_000_000))
+    last = statistics.counts().last_error
     assert last.startswith('wrong: x')
-    assert len(last) == MOST_LETTERS
+    assert len(last) == MAX_TEXT_LENGTH
 
 
 def test_percentiles_are_those_of_the_newest_samples():
-    latencies = Latencies()
-    for sample in (*np.full(WINDOW, 1000.0), *np.arange(WINDOW)):
-        latencies.add(infer=float(sample))
-    spread = latencies.percentiles()['infer']
-    assert spread.p50 == pytest.approx((WINDOW - 1) / 2)
-    assert spread.p50 < spread.p95 < spread.p99 < WINDOW
+    statistics = FrameStatistics()
+    for sample in (*np.full(MAX_SAMPLES, 1000.0), *np.arange(MAX_SAMPLES)):
+        statistics.add_times(infer=float(sample))
+    infer = statistics.percentiles()['infer']
+    assert infer.p50 == pytest.approx((MAX_SAMPLES - 1) / 2)
+    assert infer.p50 < infer.p95 < infer.p99 < MAX_SAMPLES
+
+
+def test_stages_are_reported_in_the_order_in_which_they_first_occurred():
+    statistics = FrameStatistics()
+    assert statistics.percentiles() == {}
+    statistics.add_times(wait=0.001, infer=0.002)
+    statistics.add_times(infer=0.002, age=0.003, wait=0.001)
+    assert list(statistics.percentiles()) == ['wait', 'infer', 'age']

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The message packages are upstream's, to the bit: nodes of other machines understand them."""
+"""Our message packages equal those of upstream, so nodes of other machines can use them."""
 
 import importlib
 import json
@@ -27,7 +27,7 @@ from vision_msgs.msg import (
 )
 from waiting import wait_until
 
-from tools.message_wheel import Package, TypeHashError, Workshop, message_packages
+from tools.message_wheel import Package, TypeHashError, WheelBuilder, message_packages
 from tools.setup import MESSAGES
 
 UPSTREAM = {
@@ -38,7 +38,7 @@ UPSTREAM = {
     PerceptionTargets:
         'RIHS01_7f64442bc06e30e9a598d7d6f7b9a49ce300c139de19c3dabc8fb96bd4fc2773',
 }
-"""Type hashes that nodes with the upstream packages announce."""
+"""The type hashes in the graph for nodes that use the upstream packages."""
 
 PACKAGES = sorted(path.name for path in MESSAGES.iterdir() if path.is_dir())
 
@@ -54,14 +54,14 @@ def node():
 
 
 @pytest.mark.parametrize('message', UPSTREAM, ids=lambda message: message.__name__)
-def test_a_node_announces_the_type_hash_of_upstream(node, message):
+def test_the_type_hash_in_the_graph_is_that_of_upstream(node, message):
     node.create_publisher(message, 'topic', 1)
     announced, = node.get_publishers_info_by_topic('/topic')
     assert str(announced.topic_type_hash) == UPSTREAM[message]
 
 
 @pytest.mark.parametrize('package', PACKAGES)
-def test_every_type_that_is_installed_has_the_hash_of_upstream(package):
+def test_the_hashes_of_all_installed_types_are_those_of_upstream(package):
     upstream = json.loads((MESSAGES / 'type_hashes.json').read_text())
     share = Path(get_package_share_directory(package))
     installed = {hashed['type_name']: hashed['hash_string']
@@ -73,7 +73,7 @@ def test_every_type_that_is_installed_has_the_hash_of_upstream(package):
 
 
 @pytest.mark.parametrize('package', PACKAGES)
-def test_every_type_can_be_imported_and_made(package):
+def test_every_type_can_be_imported_and_constructed(package):
     messages = importlib.import_module(f'{package}.msg')
     for file in MESSAGES.glob(f'{package}/msg/*.msg'):
         getattr(messages, file.stem)()
@@ -90,7 +90,7 @@ def test_every_type_can_be_imported_and_made(package):
     pytest.param(PerceptionTargets(fps=30, targets=[Target(
         type='person', rois=[Roi(type='body', confidence=0.5)])]), id='PerceptionTargets'),
 ])
-def test_a_message_arrives_as_it_was_sent(node, message):
+def test_a_received_message_equals_the_published_one(node, message):
     received = []
     qos = QoSProfile(depth=1, durability=rclpy.qos.DurabilityPolicy.TRANSIENT_LOCAL)
     node.create_publisher(type(message), 'topic', qos).publish(message)
@@ -100,9 +100,9 @@ def test_a_message_arrives_as_it_was_sent(node, message):
     assert _equal(received[0], message)
 
 
-def test_a_package_comes_after_what_it_uses(tmp_path):
-    uses = {'c_msgs': ['a_msgs', 'b_msgs'], 'b_msgs': ['a_msgs', 'rclpy'], 'a_msgs': []}
-    for name, depends in uses.items():
+def test_packages_come_after_their_dependencies(tmp_path):
+    dependencies = {'c_msgs': ['a_msgs', 'b_msgs'], 'b_msgs': ['a_msgs', 'rclpy'], 'a_msgs': []}
+    for name, depends in dependencies.items():
         (tmp_path / 'share' / name / 'msg').mkdir(parents=True)
         depend = ''.join(f'<depend>{other}</depend>' for other in depends)
         (tmp_path / 'share' / name / 'package.xml').write_text(f'<package>{depend}</package>')
@@ -110,21 +110,21 @@ def test_a_package_comes_after_what_it_uses(tmp_path):
 
 
 @pytest.mark.parametrize(('before', 'after'), [
-    pytest.param('float64 x\n', 'float32 x\n', id='another type'),
-    pytest.param('float64 x\n', 'float64 u\n', id='another name'),
-    pytest.param('float64 x\nfloat64 y\n', 'float64 y\nfloat64 x\n', id='another order'),
+    pytest.param('float64 x\n', 'float32 x\n', id='other type'),
+    pytest.param('float64 x\n', 'float64 u\n', id='other name'),
+    pytest.param('float64 x\nfloat64 y\n', 'float64 y\nfloat64 x\n', id='other order'),
 ])
-def test_a_definition_unlike_upstream_makes_no_wheel(tmp_path, before, after):
+def test_no_wheel_is_built_from_a_definition_that_differs_from_upstream(tmp_path, before, after):
     shutil.copytree(MESSAGES, tmp_path / 'msgs')
     definition = tmp_path / 'msgs' / 'vision_msgs' / 'msg' / 'Point2D.msg'
     definition.write_text(definition.read_text().replace(before, after))
-    workshop = Workshop(Package.read(definition.parent.parent), tmp_path / 'scratch')
-    with pytest.raises(TypeHashError, match='upstream it is RIHS01_'):
-        workshop.make(tmp_path / 'wheels')
+    builder = WheelBuilder(Package.read(definition.parent.parent), tmp_path / 'scratch')
+    with pytest.raises(TypeHashError, match=r'accepted: RIHS01_.*, as upstream'):
+        builder.build(tmp_path / 'wheels')
     assert not (tmp_path / 'wheels').exists()
 
 
 def _equal(one, other) -> bool:
-    """Compare messages; one with an array field of numpy has no usable ==."""
+    """Compare messages field by field, as == fails for a field with a numpy array."""
     return all(np.array_equal(getattr(one, name), getattr(other, name))
                for name in one.get_fields_and_field_types())

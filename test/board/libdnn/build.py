@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles the simulator of the board's C runtime, with the C compiler at hand."""
+"""Compile the simulator of the board's C runtime."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FLAGS = ('-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-fPIC', '-fvisibil
 
 
 def compiler() -> str | None:
-    """Find the C compiler."""
+    """Return the path of the C compiler; None if there is none."""
     return shutil.which('cc')
 
 
@@ -23,11 +23,12 @@ def build(folder: Path) -> Path:
     """
     Compile `folder/libdnn.so`.
 
-    :raises RuntimeError: with what the compiler says, or because there is none.
+    :raises RuntimeError: there is no compiler, or it fails; the text has its output.
     """
     command = compiler()
     if command is None:
-        raise RuntimeError('there is no C compiler `cc`: sudo apt install gcc libc6-dev')
+        raise RuntimeError(
+            'there is no C compiler `cc`; install it: sudo apt install gcc libc6-dev')
     library = folder / 'libdnn.so'
     done = subprocess.run(
         [command, *FLAGS, '-o', str(library), *map(str, sorted(FOLDER.glob('*.c')))],

@@ -1,8 +1,8 @@
 // Copyright 2026 the fcos_ros authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The binary interface of libdnn 1.18 to 1.24 on RDK X3 and X5, as far as we call it. Names, order
-// and types of the fields are the vendor's; what they mean here stands beside them.
+// The part of the binary interface of libdnn 1.18 to 1.24 that we call, on RDK X3 and X5. Names,
+// order and types of the fields are the vendor's.
 
 #pragma once
 
@@ -34,8 +34,8 @@ typedef struct {
 } hbDNNQuantiScale;
 
 typedef struct {
-  hbDNNTensorShape validShape;    // What counts,
-  hbDNNTensorShape alignedShape;  // and what lies in memory.
+  hbDNNTensorShape validShape;    // Of the values.
+  hbDNNTensorShape alignedShape;  // Of the memory, with padding.
   int32_t tensorLayout;
   int32_t tensorType;
   hbDNNQuantiShift shift;
@@ -43,7 +43,7 @@ typedef struct {
   int32_t quantiType;
   int32_t quantizeAxis;
   int32_t alignedByteSize;
-  int32_t stride[DIMENSIONS];  // In bytes; zeros where the library does not tell.
+  int32_t stride[DIMENSIONS];  // In bytes; zeros if the library does not report them.
 } hbDNNTensorProperties;
 
 typedef struct {
@@ -52,7 +52,7 @@ typedef struct {
 } hbDNNTensor;
 
 typedef struct {
-  int32_t bpuCoreId;  // 0 any, 1 the first, 2 the second.
+  int32_t bpuCoreId;  // 0: any, 1: the first, 2: the second.
   int32_t dspCoreId;
   int32_t priority;
   int32_t more;
@@ -122,12 +122,12 @@ int32_t hbSysAllocCachedMem(hbSysMem *memory, uint32_t size);
 int32_t hbSysFlushMem(hbSysMem *memory, int32_t flag);
 int32_t hbSysFreeMem(hbSysMem *memory);
 
-// Of the simulator only. Counts of what is in use: "models" (packed handles), "memories", "tasks"
-// (not released), "running" (not ended, released or not); and "violations": what would have
-// corrupted memory on a board, or was given back twice.
+// Only in the simulator. Returns the number of "models" (packed handles), "memories", "tasks" (not
+// released) or "running" tasks (not finished, released or not) in use; or of "violations": calls
+// that would corrupt memory on a board, or release something twice.
 int32_t fcos_sim_count(const char *what);
 
-// Lets tasks that hang go on, as if the hardware came back.
+// Lets the tasks that hang continue, as if the hardware worked again.
 void fcos_sim_go_on(void);
 
 #pragma GCC visibility pop

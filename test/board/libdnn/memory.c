@@ -1,9 +1,9 @@
 // Copyright 2026 the fcos_ros authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Cached memory that CPU and BPU share. Each side has bytes of its own here, and only a flush
-// carries them over, so whoever forgets a flush sees old bytes, every time. Memory that is freed
-// leaves the address space: reading it ends the process.
+// Cached memory that CPU and BPU share. Here each side has its own bytes, and only a flush copies
+// them. Without a flush, the other side always reads old bytes. Freed memory is unmapped: reading
+// it ends the process.
 
 #define _GNU_SOURCE
 
@@ -82,7 +82,7 @@ int32_t hbSysFreeMem(hbSysMem *memory) {
   if (!block) {
     violations++;
   } else {
-    if (block->users) violations++;  // The BPU goes on writing.
+    if (block->users) violations++;  // The BPU still writes.
     Block **place = &blocks;
     while (*place != block) place = &(*place)->next;
     *place = block->next;

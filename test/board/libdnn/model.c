@@ -1,7 +1,7 @@
 // Copyright 2026 the fcos_ros authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Model files of the simulated board; `test/board/model_file.py` writes them and says what is in.
+// Read model files of the simulated board; `test/board/model_file.py` defines their format.
 
 #define _GNU_SOURCE
 
@@ -24,7 +24,7 @@ static Model *models;
 static struct {
   char kind[NAME];
   long at;  // 0 for always.
-  long seen;
+  long count;
 } fault;
 
 void read_fault(void) {
@@ -35,8 +35,8 @@ void read_fault(void) {
 
 bool fault_strikes(const char *kind) {
   if (strcmp(fault.kind, kind)) return false;
-  fault.seen++;
-  return fault.at == 0 || fault.seen == fault.at;
+  fault.count++;
+  return fault.at == 0 || fault.count == fault.at;
 }
 
 const char *hbDNNGetVersion(void) {
@@ -74,8 +74,9 @@ static bool read_input(Model *model, const char *values) {
     return false;
   p->validShape.numDimensions = 4;
   p->alignedShape = p->validShape;
-  // Of NV12 the shape tells the pixels only, and strides are zeros.
-  model->input_size = (size_t)shape[2] * (size_t)shape[3] * 3 / 2;
+  // The shape of an NV12 input is that of the pixels, and its strides are zeros.
+  size_t pixels = (size_t)shape[2] * (size_t)(shape[1] == 3 ? shape[3] : shape[1]);
+  model->input_size = pixels * 3 / 2;
   p->alignedByteSize = (int32_t)model->input_size;
   return true;
 }
@@ -94,11 +95,11 @@ static bool read_output(Model *model, const char *values) {
   p->validShape.numDimensions = p->alignedShape.numDimensions = 4;
   if (p->scale.scaleLen) {
     p->quantiType = QUANTI_SCALE;
-    p->scale.scaleData = (float *)(uintptr_t)offset;  // Until the data's place is known.
+    p->scale.scaleData = (float *)(uintptr_t)offset;  // Until the address of the data is known.
   }
   size_t size = item_size(p->tensorType);
   for (int axis = 3; axis >= 0; axis--) {
-    // X3's library leaves the strides to the aligned shape.
+    // The library of X3 does not report strides; they follow from the aligned shape.
     if (!strcmp(model->board, "x5")) p->stride[axis] = (int32_t)size;
     size *= (size_t)aligned[axis];
   }
@@ -133,7 +134,7 @@ static bool read_line(Model *model, char *line) {
   return false;
 }
 
-// Puts addresses in place of offsets, and checks that all is inside the data.
+// Replaces offsets by addresses, and checks that they are inside the data.
 static bool find_data(Model *model) {
   for (int i = 0; i < model->output_count; i++) {
     hbDNNTensorProperties *p = &model->outputs[i].properties;
@@ -167,7 +168,7 @@ static bool read_model(Model *model, size_t size) {
          model->answer_count && find_data(model);
 }
 
-// Other simulators take the same folder, so that all take turns on the same cores.
+// All simulators use the same folder, and so take turns on the same cores.
 static bool make_folder(Model *model) {
   const char *folder = getenv("FCOS_SIM_DIR"), *temporary = getenv("TMPDIR");
   if (folder) snprintf(model->folder, PATH, "%s", folder);
@@ -183,7 +184,7 @@ static int32_t load_model(Model *model, const char *path) {
   model->content = read_file(path, &size);
   if (!model->content) return CANNOT_OPEN;
   if (!read_model(model, size)) return INVALID_MODEL;
-  // Without FCOS_SIM_BOARD the board is always the right one.
+  // Without FCOS_SIM_BOARD, the model is for this board.
   const char *board = getenv("FCOS_SIM_BOARD");
   if (board && strcmp(board, model->board)) return INCOMPATIBLE_MODEL;
   return make_folder(model) ? OK : MISUSE;
@@ -195,7 +196,7 @@ static void free_model(Model *model) {
 }
 
 int32_t hbDNNInitializeFromFiles(hbPackedDNNHandle_t *packed, const char **files, int32_t count) {
-  if (!packed || !files || count != 1) return INVALID_ARGUMENT;  // One is all that we need.
+  if (!packed || !files || count != 1) return INVALID_ARGUMENT;  // We load one file at a time.
   Model *model = calloc(1, sizeof *model);
   pthread_mutex_lock(&lock);
   read_fault();
@@ -331,7 +332,7 @@ static uint64_t fnv1a64(const uint8_t *bytes, size_t size) {
 
 void find_answer(const Model *model, const uint8_t *input, const uint8_t **outputs) {
   const Answer *answer = model->answers;
-  // The hash takes its time, and is of no use where there is no choice.
+  // The hash takes long, and is not needed for a single answer.
   uint64_t hash = model->answer_count > 1 ? fnv1a64(input, model->input_size) : 0;
   for (int i = 0; i < model->answer_count; i++)
     if (model->answers[i].hash == hash) {

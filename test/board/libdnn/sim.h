@@ -1,7 +1,7 @@
 // Copyright 2026 the fcos_ros authors
 // SPDX-License-Identifier: Apache-2.0
 
-// What the parts of the simulator share. One lock guards all of its state.
+// The interface between the parts of the simulator. One lock guards all of its state.
 
 #pragma once
 
@@ -20,21 +20,21 @@ typedef struct {
 } Tensor;
 
 typedef struct {
-  uint64_t hash;  // Of the input that it answers.
+  uint64_t hash;  // Of its input.
   size_t offsets[MAX_OUTPUTS];
 } Answer;
 
-// A model file in memory. `model.c` has its functions.
+// A model file in memory; see `model.c`.
 typedef struct Model {
   struct Model *next;
   uint8_t *content;
   uint8_t *data;
   size_t data_size;
-  char names[MAX_NAMES][NAME];  // Of as many models in one file, alike but for their names.
+  char names[MAX_NAMES][NAME];  // Of the models in the file; all else is equal.
   const char *name_list[MAX_NAMES];
   int name_count;
   char board[NAME];
-  char folder[PATH];  // Where the bookings of the cores are.
+  char folder[PATH];  // Of the file `cores`.
   int cores;
   int64_t service_us, cpu_us;
   Tensor input;
@@ -43,10 +43,10 @@ typedef struct Model {
   int output_count;
   Answer answers[MAX_ANSWERS];
   int answer_count;
-  int running;  // Tasks that have not ended.
+  int running;  // Tasks that have not finished.
 } Model;
 
-// Memory as the BPU has it, and as the CPU's cache has it; `memory.c`.
+// A block of memory, with the bytes of the BPU and those of the CPU's cache; see `memory.c`.
 typedef struct Block {
   struct Block *next;
   uint64_t id;
@@ -54,28 +54,28 @@ typedef struct Block {
   uint8_t *cpu;
   uint8_t *bpu;
   bool freed;
-  int users;  // Tasks that have not ended.
+  int users;  // Tasks that have not finished.
 } Block;
 
 extern pthread_mutex_t lock;
 extern int violations;
 
-// Whether the fault that FCOS_SIM_FAULT=KIND[:N] asks for happens here: at the N-th time, counted
-// since a model was loaded, or at all times. Kinds: `load`; for inferences `raise` (refused),
-// `late` (refused as if late), `stray` (refused, with the handle of a task all the same), `wait`
-// (ended by an error), `hang`, `crash`, `nan`; `alloc` and `flush` for memory.
+// Returns whether the fault of FCOS_SIM_FAULT=KIND[:N] happens now: at the N-th call since a model
+// was loaded, or at every call. Kinds: `load`; for inferences `raise` (refused), `late` (refused
+// with the code of a timeout), `stray` (refused, but with the handle of a task), `wait` (finished
+// with an error), `hang`, `crash`, `nan`; for memory `alloc` and `flush`.
 bool fault_strikes(const char *kind);
 void read_fault(void);
 
-// A loaded model, or NULL when the handle is none. Call with the lock held.
+// Returns a loaded model, or NULL for a wrong handle. Call with the lock held.
 Model *find_model(hbDNNHandle_t handle);
 int count_models(void);
 size_t item_size(int32_t type);
 
-// The outputs for an input: one address for each output.
+// Finds the recorded outputs for an input: one address for each output.
 void find_answer(const Model *model, const uint8_t *input, const uint8_t **outputs);
 
-// The block behind a description of memory, or NULL. Call with the lock held.
+// Returns the block of a description of memory, or NULL. Call with the lock held.
 Block *find_block(const hbSysMem *memory);
 int count_blocks(void);
 void hold_block(Block *block);

@@ -1,7 +1,7 @@
 // Copyright 2026 the fcos_ros authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Inferences: each has a thread of its own, which waits for one of the board's cores.
+// Run inferences: each has its own thread, which waits for one of the board's cores.
 
 #define _GNU_SOURCE
 
@@ -18,7 +18,7 @@
 
 #include "sim.h"
 
-enum { MAX_TASKS = 32, MOST_CORES = 8, SECOND = 1000000000 };
+enum { MAX_TASKS = 32, MAX_CORES = 8, SECOND = 1000000000 };
 
 typedef struct Task {
   struct Task *next;
@@ -27,14 +27,14 @@ typedef struct Task {
   Block *outputs[MAX_OUTPUTS];
   int core;  // Its number, or -1 for any.
   bool hang, nan, fail;
-  unsigned hang_ends;  // As it was when the task was submitted.
+  unsigned hang_ends;  // The value when the task was submitted.
   bool done, released;
   int32_t code;
 } Task;
 
-static Task *tasks;  // All that are not released.
+static Task *tasks;  // Tasks that are not released.
 static int running;
-static unsigned hang_ends;  // How often the hardware came back.
+static unsigned hang_ends;  // Number of calls of `fcos_sim_go_on`.
 static pthread_cond_t changed;
 
 __attribute__((constructor)) static void set_up(void) {
@@ -61,17 +61,17 @@ static void sleep_until(struct timespec time) {
   while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) == EINTR) continue;
 }
 
-// Books the core that is free first, among those the task may take, in the file that all processes
-// lock and read and write: for each core the nanosecond of the monotonic clock at which it will be
-// free. A BPU begins its next inference by itself, whenever Linux may wake whoever waits for the
-// last one.
-static struct timespec book_core(const Task *task) {
+// Reserves the core that is free first, among those the task may use, in a file that all processes
+// lock, read and write. The file holds, for each core, the nanosecond of the monotonic clock until
+// which the core is reserved. A BPU begins its next inference by itself, no matter when Linux
+// wakes the process that waits for the last one.
+static struct timespec reserve_core(const Task *task) {
   const Model *model = task->model;
   char path[PATH + 16];
   snprintf(path, sizeof path, "%s/cores", model->folder);
   int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   while (flock(file, LOCK_EX) && errno == EINTR) continue;
-  int64_t free_at[MOST_CORES] = {0};
+  int64_t free_at[MAX_CORES] = {0};
   if (ftruncate(file, sizeof free_at) || pread(file, free_at, sizeof free_at, 0) < 0) abort();
   int core = task->core < 0 ? 0 : task->core;
   for (int other = core + 1; task->core < 0 && other < model->cores; other++)
@@ -84,7 +84,7 @@ static struct timespec book_core(const Task *task) {
   return (struct timespec){free_at[core] / SECOND, free_at[core] % SECOND};
 }
 
-// Puts NaN everywhere, or what a conversion of NaN to integers mostly gives, the lowest one.
+// Sets all values to NaN; integers to their minimum, as most conversions of NaN do.
 static void spoil(uint8_t *bytes, int32_t type, size_t size) {
   static const uint8_t not_a_number[4] = {0, 0, 0xc0, 0x7f}, lowest[4] = {0, 0, 0, 0x80};
   size_t item = item_size(type);
@@ -124,10 +124,10 @@ static void wait_while_hanging(const Task *task) {
 
 static void *run(void *argument) {
   Task *task = argument;
-  prctl(PR_SET_TIMERSLACK, 1);  // Else Linux wakes us up to 50 microseconds late.
+  prctl(PR_SET_TIMERSLACK, 1);  // By default, Linux may wake a thread up to 50 microseconds late.
   sleep_until(after(task->model->cpu_us));
   if (task->hang) wait_while_hanging(task);
-  struct timespec end = book_core(task);
+  struct timespec end = reserve_core(task);
   compute(task);
   sleep_until(end);
   end_task(task);
@@ -242,7 +242,7 @@ int32_t hbDNNWaitTaskDone(hbDNNTaskHandle_t handle, int32_t milliseconds) {
   return code;
 }
 
-// A task that has not ended does so in its own time, as on a board: it may still write.
+// As on a board, a released task that has not finished continues, and may still write.
 int32_t hbDNNReleaseTask(hbDNNTaskHandle_t handle) {
   int32_t code = OK;
   pthread_mutex_lock(&lock);

@@ -1,20 +1,20 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The processor of a simulated board: loads model files, takes its time, gives recorded outputs.
+The BPU of a simulated board: it loads model files, takes time, and returns recorded outputs.
 
-Each folder of `images` has the packages of one image of a board; with one of them on PYTHONPATH a
-program finds the vendor's modules as it would there, and `model_file` writes what they load.
+Each folder of `images` holds the packages of one system image. With one of them on PYTHONPATH, a
+program imports the vendor's modules as on that board. `model_file` writes the files for them.
 
 Processes take turns on the cores by the file `cores` in the folder that the environment variable
-FCOS_SIM_DIR names: for each core the nanosecond of the monotonic clock at which it will be free.
-While an inference waits for a core and while it runs, the GIL is held, as by the vendor's
-bindings: all waiting is done in C by calls that keep it.
+FCOS_SIM_DIR names. It holds, for each core, the nanosecond of the monotonic clock until which the
+core is reserved. An inference holds the GIL while it waits for a core and while it runs, as the
+vendor's bindings do: all waiting is done in C, by calls that do not release the GIL.
 
-FCOS_SIM_FAULT, read when a model is loaded, makes that fail by `load`, or inferences by `raise`,
-`none`, `hang`, `crash` or `nan`; with `:N` only the N-th inference of the model. The process then
-leaves a file such as `hang-PID` beside `cores`, for which tests can wait. `import`, read when a
-binding is imported, makes it fail as beside numpy 2.
+The environment variable FCOS_SIM_FAULT is read when a model is loaded. `load` makes loading fail.
+`raise`, `none`, `hang`, `crash` and `nan` make inferences fail, with `:N` only the N-th inference
+of the model. The process then makes a file such as `hang-PID` beside `cores`, for which tests can
+wait. `import` is read when a binding is imported, and makes that fail as it does with numpy 2.
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ CLOCK_MONOTONIC, TIMER_ABSTIME, PR_SET_TIMERSLACK = 1, 1, 29
 CALL = methodcaller('__call__')
 
 SECOND = 10**9
-"""In nanoseconds."""
+"""One second, in nanoseconds."""
 
-MOST_CORES = 8
-"""That the file of bookings has room for."""
+MAX_CORES = 8
+"""Number of cores that the file `cores` has room for."""
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM)
-"""Signals that Python programs have handlers for."""
+"""Signals for which Python programs may have handlers."""
 
 LOADS: list[str] = []
-"""The path of every file that was loaded, in order."""
+"""The paths of the loaded files, in order."""
 
 TYPE_NAMES = {
     0: 'Y', 1: 'NV12', 2: 'NV12_SEPARATE', 3: 'YUV444', 4: 'RGB', 5: 'BGR',
@@ -69,7 +69,7 @@ LAYOUT_NAMES = {number: name for name, number in LAYOUTS.items()}
 
 
 class BpuError(Exception):
-    """What the runtime library would answer with an error code."""
+    """An error for which the runtime library would return an error code."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ class Description:
 
     @property
     def input_bytes(self) -> int:
-        """Bytes of an NV12 image, or of three channels of any other."""
+        """Number of bytes of an NV12 image, or of three channels of any other image."""
         count = prod(self.shape)
         return count // 2 if self.tensor_type.startswith('NV12') else count
 
@@ -103,7 +103,7 @@ class Network:
     """
     A model in the memory of the board.
 
-    :raises BpuError: the file is missing, is no model, or is one for another board.
+    :raises BpuError: the file is missing, is not a model, or is for another board.
     """
 
     def __init__(self, path: str, board: str) -> None:
@@ -134,11 +134,11 @@ class Network:
 
     def run(self, content: bytes | Array, core_id: int = 0) -> list[Array] | None:
         """
-        Answer an input.
+        Run an inference.
 
-        :param core_id: 0 for any core, else that core, from 1.
-        :returns: for each output what its memory holds, of its aligned shape; None by a fault.
-        :raises BpuError: by a fault.
+        :param core_id: 0 for any core, else the number of a core, from 1.
+        :returns: the memory of each output, in its aligned shape; None if the fault is `none`.
+        :raises BpuError: the fault is `raise`.
         """
         self._runs += 1
         cores = range(core_id - 1, core_id) if core_id else range(self._cores)
@@ -169,7 +169,7 @@ class Network:
 
 @dataclass(frozen=True)
 class _Fault:
-    """What goes wrong, and at which inference; 0 for at each."""
+    """A simulated fault, and the number of the inference that fails; 0 for every inference."""
 
     kind: str
     at: int = 0
@@ -186,12 +186,12 @@ class _Fault:
         if self.kind == 'raise':
             raise BpuError('raise fault')
         if self.kind == 'hang':
-            with _signals_later():
+            with _delayed_signals():
                 LIBC.pause()
         if self.kind == 'crash':
             os.kill(os.getpid(), signal.SIGSEGV)
         if self.kind == 'nan':
-            # A conversion of NaN to integers mostly gives the lowest one.
+            # Most conversions of NaN to an integer return the minimum.
             return [np.full_like(output, np.nan if output.dtype.kind == 'f'
                                  else np.iinfo(output.dtype).min) for output in outputs]
         return None if self.kind == 'none' else outputs
@@ -209,19 +209,19 @@ class _Timespec(ctypes.Structure):
 
 def _occupy(folder: Path, cores: range, before: int, service: int) -> None:
     """
-    Work for some microseconds anywhere and then for some on a core, as one call of C.
+    Wait for `before` microseconds, and then for `service` microseconds on a core.
 
-    Who comes books the core that is free first, and sleeps until the end of the booking: a BPU
-    begins its next inference by itself, whenever Linux may wake whoever waits for the last one.
-    With a lock held for as long as an inference takes, cores stood still for 0.34 ms of 11.8
-    while others waited for them (three workers on two CPUs).
+    An inference reserves the core that is free first, and sleeps until the end of the reservation.
+    A BPU begins its next inference by itself, no matter when Linux wakes the process that waits
+    for the last one. With a lock held during each inference, cores were idle for 0.34 ms of 11.8
+    while other inferences waited for them (three workers on two CPUs).
 
-    Python may pass the GIL on between any two steps of a function, so there are none here: `map`
-    and its likes are C, and compute when they are asked for their next value.
+    Python may release the GIL between any two steps of a function. The steps are therefore one
+    call of C: `map` and similar functions compute a value when it is requested.
     """
-    # Linux wakes a thread up to 50 microseconds late unless told that it matters.
+    # By default, Linux may wake a thread up to 50 microseconds late.
     LIBC.prctl(PR_SET_TIMERSLACK, c_long(1))
-    with _bookings(folder) as (file, free), _signals_later():
+    with _reservations(folder) as (file, free), _delayed_signals():
         lock, unlock = (partial(LIBC.flock, file, how) for how in (fcntl.LOCK_EX, fcntl.LOCK_UN))
         core, same_core = tee(map(partial(min, key=free.__getitem__), [cores]))
         start = map(max, map(free.__getitem__, core), map(CALL, [monotonic_ns]))
@@ -238,11 +238,11 @@ def _waiting(microseconds: int) -> partial[int]:
 
 
 @contextmanager
-def _bookings(folder: Path) -> Iterator[tuple[int, memoryview]]:
-    """Open the file that all processes lock and read and write: when each core will be free."""
+def _reservations(folder: Path) -> Iterator[tuple[int, memoryview]]:
+    """Open the file `cores`, which all processes lock, read and write; see the module."""
     file = os.open(folder / 'cores', os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        os.ftruncate(file, 8 * MOST_CORES)
+        os.ftruncate(file, 8 * MAX_CORES)
         with mmap(file, 0) as content, memoryview(content) as plain, plain.cast('q') as free:
             yield file, free
     finally:
@@ -250,8 +250,8 @@ def _bookings(folder: Path) -> Iterator[tuple[int, memoryview]]:
 
 
 @contextmanager
-def _signals_later() -> Iterator[None]:
-    """Put off Python's signal handlers, which C code that waits in the kernel does not run."""
+def _delayed_signals() -> Iterator[None]:
+    """Delay signals with Python handlers, as C code that waits in the kernel does."""
     handled = {number for number in HANDLED if callable(signal.getsignal(number))}
     former = signal.pthread_sigmask(signal.SIG_BLOCK, handled)
     try:
@@ -261,16 +261,16 @@ def _signals_later() -> Iterator[None]:
 
 
 def refuse_numpy() -> None:
-    """Fail, by a fault, as a module compiled for numpy 1 does beside numpy 2."""
+    """Raise as a module for numpy 1 does with numpy 2, if the fault is `import`."""
     if os.environ.get('FCOS_SIM_FAULT') == 'import':
         raise ImportError('numpy.core.multiarray failed to import')
 
 
 def raw_bytes(array: Array, count: int) -> bytes:
     """
-    Read on from where an array's first value lies, whatever its strides and dtype are.
+    Read memory from the first value of an array on; ignore strides and dtype.
 
-    Where a binding would read beyond the memory that the array is part of, there are 0xA5.
+    Bytes beyond the memory that the array is part of are 0xA5.
     """
     owner = array
     while isinstance(owner.base, np.ndarray):
@@ -281,6 +281,6 @@ def raw_bytes(array: Array, count: int) -> bytes:
     return ctypes.string_at(array.ctypes.data, length).ljust(count, b'\xa5')
 
 
-def say(stream: int, text: str) -> None:
-    """Print as C code does, past Python's streams."""
+def print_in_c(stream: int, text: str) -> None:
+    """Print to a file descriptor as C code does, not through Python's streams."""
     os.write(stream, f'{text}\n'.encode())

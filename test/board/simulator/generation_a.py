@@ -1,10 +1,10 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`pyeasy_dnn` of X3 under Ubuntu 20.04, written with pybind11.
+Generation A of `pyeasy_dnn`: that of X3 with Ubuntu 20.04, written with pybind11.
 
-It has tuples where the later ones have lists, checks the size of an image though not its strides,
-raises plain errors, and each result owns its memory.
+It has tuples where the later generations have lists. It checks the size of an input, but not its
+strides. It raises RuntimeError, and each result owns its memory.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from simulator.bpu import LAYOUT_NAMES, BpuError, Description, Network, raw_bytes, say
+from simulator.bpu import LAYOUT_NAMES, BpuError, Description, Network, print_in_c, raw_bytes
 
 Array = NDArray[Any]
 
 BUFFERS = {'float32', 'int32', 'int8'}
-"""The dtypes that `.buffer` has; of all others it makes a mess in float64."""
+"""The dtypes that `.buffer` returns; other types become garbage in float64."""
 
 
 class TensorProperties:
-    """What is told of a tensor: nothing of its shape in memory."""
+    """The properties of a tensor; its shape in memory is not among them."""
 
     def __init__(self, description: Description) -> None:
         self._description = description
@@ -42,7 +42,7 @@ class TensorProperties:
 
 
 class PyDNNTensor:
-    """A tensor; only those that `forward` returns have data."""
+    """A tensor; only tensors that `forward` returns have data."""
 
     def __init__(self, description: Description, data: Array | None = None) -> None:
         self._description = description
@@ -70,7 +70,7 @@ class Model:
 
     def __del__(self) -> None:
         if hasattr(self, '_network'):
-            say(1, f'Offload model {self.name} Successfully.')
+            print_in_c(1, f'Offload model {self.name} Successfully.')
 
     name = property(lambda self: self._network.name)
     estimate_latency = property(lambda self: 0)
@@ -94,7 +94,7 @@ class Model:
     __call__ = forward
 
     def _content(self, given: Any) -> bytes:
-        """Read the bytes of the only input, which must be as many as it has."""
+        """Return the bytes of the only input; check their number."""
         if isinstance(given, (list, tuple)):
             if len(given) != 1:
                 raise _failure('Wrong number of inputs.')
@@ -106,7 +106,7 @@ class Model:
 
 
 def loader(board: str) -> Callable[..., list[Model]]:
-    """Make the `load` of a board."""
+    """Return the function `load` of a board."""
     def load(model_file: str | bytes | list[str]) -> list[Model]:
         """Load every model of each file."""
         paths = model_file if isinstance(model_file, list) else [model_file]
@@ -115,11 +115,11 @@ def loader(board: str) -> Callable[..., list[Model]]:
         try:
             return [Model(os.fsdecode(path), board) for path in paths]
         except BpuError as error:
-            say(1, str(error))
+            print_in_c(1, str(error))
             raise RuntimeError('Load model failed!') from error
     return load
 
 
 def _failure(detail: str) -> RuntimeError:
-    say(1, detail)
+    print_in_c(1, detail)
     return RuntimeError('Run model failed!')

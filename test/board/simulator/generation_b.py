@@ -1,10 +1,10 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`pyeasy_dnn` of X5, written in C against the runtime library, and its forerunner on X3.
+Generations B and C of `pyeasy_dnn`, written in C: that of X5, and the older one of X3.
 
-It counts elements where it should count bytes, compares nothing with the model, hands out views of
-the model's own memory, frees no model, and raises whatever goes wrong as a SystemError.
+They count elements instead of bytes, and do not compare inputs with the model. Their tensors are
+views of the model's memory. They never free a model, and raise all errors as SystemError.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from simulator.bpu import (
     BpuError,
     Description,
     Network,
+    print_in_c,
     raw_bytes,
     refuse_numpy,
-    say,
 )
 
 Array = NDArray[Any]
 
 GUARD = 1 << 22
-"""Bytes behind an input's memory that a write past its end may spoil."""
+"""Bytes behind the memory of an input; a write past its end may change them."""
 
 BUFFERS = {'float32', 'int32', 'int16', 'int8'}
-"""The dtypes that `.buffer` has; it shows all others as int8."""
+"""The dtypes that `.buffer` returns; it returns other types as int8."""
 
 OVERRUNS: list[int] = []
-"""How many bytes each write past an input's memory was too long."""
+"""Number of bytes of each write past the memory of an input."""
 
 _kept: list[Any] = []
-"""What is never freed: models, and the shapes whose addresses were handed out."""
+"""Objects that are never freed: models, and shapes whose addresses were returned."""
 
 
 def _in_c(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Raise as a C function does that returns a result although an exception is set."""
+    """Raise as a C function that returns a result although an exception is set."""
     @wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -65,7 +65,7 @@ def _address(sides: tuple[int, ...]) -> int:
 
 
 class OldTensorProperties:
-    """What the first revision tells of a tensor."""
+    """The properties of a tensor in generation C."""
 
     def __init__(self, description: Description) -> None:
         self._description = description
@@ -74,19 +74,19 @@ class OldTensorProperties:
     dtype = property(lambda self: self._description.dtype)
     layout = property(lambda self: LAYOUT_NAMES.get(self._description.layout, 'UNKNOWN'))
     shape = property(lambda self: self._description.shape)
-    # The runtime's own table: writing to it changes the model.
+    # The table belongs to the runtime: writing to it changes the model.
     scale_data = property(lambda self: self._description.scale[:])
 
 
 class TensorProperties(OldTensorProperties):
-    """What the second revision tells: shapes by the address of a C structure that nobody frees."""
+    """The properties in generation B; shapes are addresses of structures that are never freed."""
 
     validShape = property(lambda self: _address(self._description.shape))  # noqa: N815
     alignedShape = property(lambda self: _address(self._description.memory))  # noqa: N815
 
 
 class PyDNNTensor:
-    """A view of a tensor of a model: it shows what the model's memory holds when it is read."""
+    """A view of the memory of a model, with the values at the time of reading."""
 
     def __init__(self, description: Description, memory: Array, kind: type) -> None:
         self._description = description
@@ -98,7 +98,7 @@ class PyDNNTensor:
 
     @property
     def buffer(self) -> Array:
-        """Copy the first bytes of the memory, as many as there are valid values."""
+        """Copy the first bytes of the memory; their number is that of the valid values."""
         dtype = self._description.dtype
         shown = np.dtype(dtype if dtype in BUFFERS else 'int8')
         shape = self._description.shape
@@ -106,7 +106,7 @@ class PyDNNTensor:
 
 
 class OldModel:
-    """A network with one set of memory for its tensors; first revision."""
+    """A network with one set of memory for its tensors, in generation C."""
 
     properties_type: type = OldTensorProperties
 
@@ -132,12 +132,12 @@ class OldModel:
 
     @_in_c
     def forward(self, arg: Any, core_id: int = 0, priority: int = 0) -> list[PyDNNTensor] | None:
-        """Run; None when the inference failed."""
+        """Run an inference; return None if it failed."""
         self._fill(arg)
         try:
             return self._run(core_id)
         except BpuError as error:
-            say(2, str(error))
+            print_in_c(2, str(error))
             return None
 
     def _run(self, core_id: int) -> list[PyDNNTensor] | None:
@@ -149,19 +149,19 @@ class OldModel:
         return self.outputs
 
     def _fill(self, arg: Any) -> None:
-        """Take the only array, or the first of several, for every input."""
+        """Copy the only array, or the first of several, to the input."""
         array = arg[0] if isinstance(arg, (list, tuple)) else arg
         if not isinstance(array, np.ndarray):
             raise TypeError(f'{type(array).__name__} is no array')
         if array.dtype != np.uint8:
             raise TypeError(f'cannot cast {array.dtype} to uint8')
         packed = np.ascontiguousarray(array)
-        # It reads the second side also of an array that has one only, and finds its stride.
+        # It also reads the second side of an array of one side, and finds its stride.
         sides = (*packed.shape, *packed.strides)
         self._copy(packed, sides[0] * sides[1])
 
     def _copy(self, array: Array, count: int) -> None:
-        """Copy that many bytes from where the array's data begin, however many have room."""
+        """Copy `count` bytes from the start of an array's data, even past the end of the input."""
         if count > self._size:
             OVERRUNS.append(count - self._size)
             count = min(count, self._input.size)
@@ -169,18 +169,18 @@ class OldModel:
 
 
 class Model(OldModel):
-    """A network with one set of memory for its tensors."""
+    """A network with one set of memory for its tensors, in generation B."""
 
     properties_type = TensorProperties
 
     @_in_c
     def forward(self, arg: Any, core_id: int = 0, priority: int = 0) -> list[PyDNNTensor] | None:
-        """Run; on the former input when there is none."""
+        """Run an inference; without an input, use the previous one."""
         self._fill(arg)
         try:
             return self._run(core_id)
         except BpuError as error:
-            say(2, str(error))
+            print_in_c(2, str(error))
             raise RuntimeError('forward execution failed.') from error
 
     def _fill(self, arg: Any) -> None:
@@ -202,7 +202,7 @@ class Model(OldModel):
             if array.dtype == np.uint8:
                 self._copy(np.ascontiguousarray(array), array.size)
             else:
-                # The cast copy is freed before it is read.
+                # The binding frees the converted copy before it reads it.
                 self._copy(np.full(array.size, 0x5A, np.uint8), array.size)
 
 
@@ -211,7 +211,7 @@ for _type in (OldModel, Model, OldTensorProperties, TensorProperties, PyDNNTenso
 
 
 def loader(model_type: type[OldModel], board: str) -> Callable[..., list[OldModel]]:
-    """Make the `load` of a board."""
+    """Return the function `load` of a board."""
     refuse_numpy()
 
     @_in_c
@@ -225,7 +225,7 @@ def loader(model_type: type[OldModel], board: str) -> Callable[..., list[OldMode
         try:
             models = [model_type(path, board) for path in paths]
         except BpuError as error:
-            say(2, str(error))
+            print_in_c(2, str(error))
             raise RuntimeError('hbDNNInitializeFromFiles failed') from error
         _kept.extend(models)
         return models

@@ -3,8 +3,8 @@
 """
 `hbm_runtime` of X5 and of S100, written with pybind11.
 
-It checks dtypes and shapes, save that of an NV12 tensor. Every run has its own memory, and the
-outputs are views of it with the gaps that padding leaves.
+It checks dtypes and shapes, except the shape of an NV12 tensor. Every run has its own memory. The
+outputs are views of that memory, with gaps where it is padded.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NUMBERS = {'int8': 'S8', 'uint8': 'U8', 'int16': 'S16', 'int32': 'S32', 'float32
 
 
 class QuantParams:
-    """How integers of a tensor become real numbers."""
+    """The quantisation of a tensor."""
 
     def __init__(self, description: Description) -> None:
         self.scale = description.scale.copy()
@@ -39,7 +39,7 @@ class QuantParams:
 
 
 class HB_HBMRuntime:  # noqa: N801 - the vendor's name
-    """Models of one or several files, of which each here holds one."""
+    """The models of one or several files; each file holds one model here."""
 
     version = 'simulated'
 
@@ -60,7 +60,7 @@ class HB_HBMRuntime:  # noqa: N801 - the vendor's name
     model_count = property(lambda self: len(self._networks))
 
     def run(self, arg: Any, **kwargs: Any) -> dict[str, dict[str, Array]]:
-        """Run one model, on an array or on arrays by input or by model and input."""
+        """Run one model on an array, on arrays by input, or on arrays by model and input."""
         if set(kwargs) - {'model_name'}:
             raise RuntimeError(f'unknown arguments {sorted(kwargs)}')
         if not self._running.acquire(blocking=False):
@@ -116,7 +116,7 @@ class HB_HBMRuntime:  # noqa: N801 - the vendor's name
 
 def runtime(board: str, split: bool = False) -> type[HB_HBMRuntime]:
     """
-    Make the class of a board.
+    Return the class of a board.
 
     :param split: whether a model takes the planes of an NV12 image as two tensors.
     """
@@ -140,7 +140,7 @@ def _planes(image: Description) -> list[Description]:
 
 
 def _checked(description: Description, array: Array) -> bytes:
-    """Read a tensor; of an NV12 one only the dtype is looked at."""
+    """Return the bytes of a tensor; check the dtype, and the shape unless it is NV12."""
     if array.dtype != np.uint8:
         raise RuntimeError(f'input {description.name} is {array.dtype}, expected uint8')
     if description.tensor_type != 'NV12' and array.shape != description.shape:

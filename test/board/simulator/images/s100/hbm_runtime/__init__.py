@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""As RDK S100 has it."""
+"""The package `hbm_runtime` of RDK S100."""
 
 from pathlib import Path
 import sys

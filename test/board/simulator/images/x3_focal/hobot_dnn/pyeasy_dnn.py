@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Generation A."""
+"""Generation A of the binding."""
 
 from simulator.generation_a import Model, PyDNNTensor, TensorProperties, loader
 

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""As RDK X3 has it under Ubuntu 22.04."""
+"""The package `hobot_dnn` of RDK X3 with Ubuntu 22.04."""
 
 from pathlib import Path
 import sys

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Generation C."""
+"""Generation C of the binding."""
 
 from simulator import generation_b
 

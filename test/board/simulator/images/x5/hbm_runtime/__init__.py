@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""As RDK X5 has it from RDK OS 3.5 on."""
+"""The package `hbm_runtime` of RDK X5, from RDK OS 3.5 on."""
 
 from pathlib import Path
 import sys

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""As RDK X5 has it."""
+"""The package `hobot_dnn` of RDK X5."""
 
 from pathlib import Path
 import sys

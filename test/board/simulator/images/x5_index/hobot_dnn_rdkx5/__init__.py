@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""As the package index has it for RDK X5."""
+"""The package `hobot_dnn_rdkx5` of PyPI for RDK X5."""
 
 from pathlib import Path
 import sys

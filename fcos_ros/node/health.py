@@ -1,0 +1,77 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The state of the node and of its cameras at one moment, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fcos_ros.backends import ModelInfo
+from fcos_ros.runtime.statistics import FrameCounts, Percentiles
+
+
+@dataclass(frozen=True)
+class SubscriptionStatus:
+    """
+    The state of the subscription to a camera.
+
+    :ivar topic: resolved name of the subscribed topic; before the first subscription, of the
+        expected topic.
+    :ivar type_name: type of the messages; empty before the first subscription.
+    :ivar reliability: the requested one, 'reliable' or 'best effort'; empty before the first
+        subscription.
+    :ivar publishers: number of all publishers on the topic.
+    :ivar problem: which publishers cannot be received, why, and the remedy; empty if all can.
+    """
+
+    topic: str
+    type_name: str
+    reliability: str
+    publishers: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class CameraHealth:
+    """
+    The state of one camera.
+
+    :ivar name: empty for the only camera of a node.
+    :ivar topic: the resolved name of the image topic.
+    :ivar subscription: None while the node is not active.
+    :ivar silence: seconds since the last image, or since activation.
+    :ivar max_age: seconds after which an image expires; 0 for never.
+    :ivar counts_before: the counts of the last report.
+    :ivar counts: the counts now.
+    :ivar odd_stamps_before: `odd_stamps` of the last report.
+    :ivar odd_stamps: number of images for each kind of wrong stamp; see `input.stamps`.
+    :ivar latencies: percentiles of each stage, in seconds.
+    """
+
+    name: str
+    topic: str
+    subscription: SubscriptionStatus | None
+    silence: float
+    max_age: float
+    counts_before: FrameCounts
+    counts: FrameCounts
+    odd_stamps_before: Mapping[str, int]
+    odd_stamps: Mapping[str, int]
+    latencies: Mapping[str, Percentiles]
+
+
+@dataclass(frozen=True)
+class NodeHealth:
+    """
+    The state of the whole node.
+
+    :ivar state: label of the lifecycle state.
+    :ivar fault: why the node is not active; empty if nothing failed.
+    :ivar model: the loaded model; None if there is none.
+    """
+
+    state: str
+    fault: str
+    model: ModelInfo | None
+    cameras: tuple[CameraHealth, ...]

@@ -1,0 +1,163 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Find the publishers of a camera's images, and choose which of them to subscribe to.
+
+The images of a camera are on its base topic. The same images, compressed, may also be on
+`BASE/compressed`, as `image_transport` names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+
+from fcos_ros.node.input.images import SOURCES
+
+TRANSPORTS = tuple(dict.fromkeys(source.transport for source in SOURCES.values()))
+
+COMPRESSED = 'compressed'
+"""The transport that may have a topic of its own, and the name of that topic below the base."""
+
+_RANKS = {type_name: rank for rank, type_name in enumerate(SOURCES)}
+
+
+@dataclass(frozen=True)
+class PublisherInfo:
+    """
+    One publisher of the ROS graph.
+
+    :ivar node: full name of its node.
+    :ivar type_name: type of its messages, such as 'sensor_msgs/msg/Image'.
+    :ivar reliable: whether it offers reliable transport; False if that is unknown.
+    :ivar first_seen: number of the search that found it first.
+    :ivar durable: whether late subscribers receive its last images.
+    """
+
+    node: str
+    topic: str
+    type_name: str
+    reliable: bool
+    first_seen: int = 0
+    durable: bool = False
+
+    def __str__(self) -> str:
+        return f'{self.node} publishes {self.type_name} on {self.topic}'
+
+
+@dataclass(frozen=True)
+class SubscriptionSpec:
+    """Topic, type and QoS of a subscription."""
+
+    topic: str
+    type_name: str
+    reliable: bool
+    durable: bool = False
+
+    def __str__(self) -> str:
+        latched = ', latched' if self.durable else ''
+        return f'{self.type_name} on {self.topic}, {self.reliability}{latched}'
+
+    @property
+    def reliability(self) -> str:
+        """The requested reliability, in words."""
+        return 'reliable' if self.reliable else 'best effort'
+
+
+class PublisherDiscovery:
+    """
+    Find the publishers on a camera's topics, and remember in which order they appeared.
+
+    :param base: resolved name of the camera's topic.
+    """
+
+    def __init__(self, node: Node, base: str) -> None:
+        self._node = node
+        self._base = base
+        self._seen: dict[tuple[int, ...], int] = {}
+        self._searches = 0
+
+    def find(self) -> tuple[PublisherInfo, ...]:
+        """Return all publishers of the base topic, and those of compressed images below it."""
+        self._searches += 1
+        before, self._seen = self._seen, {}
+        return (*self._on(self._base, before),
+                *(publisher for publisher in self._on(f'{self._base}/{COMPRESSED}', before)
+                  if _transport(publisher) == COMPRESSED))
+
+    def _on(self, topic: str, before: dict[tuple[int, ...], int]) -> Iterator[PublisherInfo]:
+        for info in self._node.get_publishers_info_by_topic(topic):
+            identity = tuple(info.endpoint_gid)
+            self._seen[identity] = before.get(identity, self._searches)
+            qos = info.qos_profile
+            yield PublisherInfo(
+                _full_name(info), topic, info.topic_type,
+                qos.reliability == ReliabilityPolicy.RELIABLE, self._seen[identity],
+                qos.durability == DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def choose_publishers(
+    publishers: Sequence[PublisherInfo], base: str, transport: str,
+) -> tuple[PublisherInfo, ...]:
+    """
+    Return the publishers to subscribe to, which have the same topic and type.
+
+    1. The base topic has priority over the topic below it.
+    2. The type of the newest publisher has priority: a camera that died stays in the graph for
+       some time, beside its successor.
+    3. Among types that appeared together, the first in `SOURCES` has priority.
+
+    :param transport: 'auto', or the only accepted one.
+    :returns: empty if there is no accepted publisher.
+    """
+    accepted = [publisher for publisher in publishers
+                if _transport(publisher) in (TRANSPORTS if transport == 'auto' else (transport,))]
+    if not accepted:
+        return ()
+    best = max(accepted, key=lambda publisher: (
+        publisher.topic == base, publisher.first_seen, -_RANKS[publisher.type_name]))
+    return tuple(publisher for publisher in accepted
+                 if (publisher.topic, publisher.type_name) == (best.topic, best.type_name))
+
+
+def explain_unreceived(
+    publishers: Sequence[PublisherInfo], spec: SubscriptionSpec | None, transport: str,
+    remedy: str,
+) -> Iterator[str]:
+    """
+    Yield one sentence for each publisher that cannot be received, with the remedy.
+
+    :param spec: the present subscription; None if there is no accepted publisher.
+    :param remedy: the remedy if the reliability does not match.
+    """
+    for publisher in publishers:
+        if publisher.type_name not in SOURCES:
+            yield (f'{publisher}, which is no image; accepted: {", ".join(SOURCES)}; remap image '
+                   'to the topic of the camera')
+        elif spec is None:
+            yield (f'{publisher}, but the parameter transport is {transport}, so its images are '
+                   f'not received: set transport to auto or {_transport(publisher)}')
+        elif publisher.topic != spec.topic:
+            continue  # the same images in another form
+        elif publisher.type_name != spec.type_name:
+            yield (f'{publisher}, but {spec.type_name} is received there: use one topic for each '
+                   'type')
+        elif spec.reliable and not publisher.reliable:
+            yield (f'{publisher} best effort, but this node requests reliable, so no image '
+                   f'arrives: {remedy}')
+
+
+def _transport(publisher: PublisherInfo) -> str:
+    source = SOURCES.get(publisher.type_name)
+    return source.transport if source else ''
+
+
+def _full_name(info: object) -> str:
+    """Return the name of a publisher's node; DDS programs have none, new nodes none at first."""
+    name, namespace = info.node_name, info.node_namespace  # type: ignore[attr-defined]
+    if 'UNKNOWN' in name:
+        return 'a program without a ROS name'
+    return f'{namespace.rstrip("/")}/{name}'

@@ -1,0 +1,223 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Convert messages with images to frames.
+
+Only fields that publishers fill in reliably are used:
+
+- The bytes of an image file decide its format and size, not the fields of the message.
+- `is_bigendian` is ignored for 8 bits.
+- The row step of a shared-memory message is ignored, and so are the bytes after its encoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from fcos_ros.core.arrays import Array, Pixels
+from fcos_ros.core.encodings import NAMES
+from fcos_ros.core.errors import FrameError
+from fcos_ros.core.frame import Frame
+from fcos_ros.core.resize import Size
+
+FILE_ENCODINGS = ('jpeg', 'mjpeg')
+"""Encodings of Image messages that hold an image file; older camera drivers send them."""
+
+HBM_ENCODINGS = (*NAMES, *FILE_ENCODINGS)
+"""Encodings of shared-memory messages; their field has 12 characters."""
+
+MAX_QUOTE = 200
+"""Maximum characters of a message's text in an error: no valid name is longer."""
+
+_BRIDGED = {1: 'mono8', 3: 'bgr8', 4: 'bgra8'}
+"""Encoding of an array by its number of channels, in OpenCV's order."""
+
+
+class MessageTypeError(ValueError):
+    """Messages of a type cannot be received, as their package is not installed."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    One type of message with images.
+
+    :ivar transport: 'raw', 'compressed' or 'hbmem'.
+    :ivar type_name: such as 'sensor_msgs/msg/Image'.
+    :ivar read: views a message as a frame, which keeps its memory; raises FrameError.
+    :ivar header: returns the message's header, or one made of its other fields; does not raise.
+    """
+
+    transport: str
+    type_name: str
+    read: Callable[[Any], Frame]
+    header: Callable[[Any], Header]
+
+    def message_type(self) -> Any:
+        """
+        Return the class of the messages.
+
+        :raises MessageTypeError: its package is not installed.
+        """
+        package, _, name = self.type_name.split('/')
+        try:
+            return getattr(import_module(f'{package}.msg'), name)
+        except (ImportError, AttributeError) as error:
+            raise MessageTypeError(
+                f'{self.type_name} cannot be received: {error}; install the package {package} '
+                'and source its workspace') from error
+
+
+def to_frame(message: Image) -> Frame:
+    """
+    View an image message as a frame, without a copy.
+
+    Encodings that only `cv_bridge` knows are converted by it, if it is installed.
+
+    :raises FrameError: size, step, encoding and data do not agree.
+    """
+    if message.encoding in FILE_ENCODINGS:
+        return Frame.compressed(message.data)
+    if message.encoding not in NAMES:
+        return _bridged(message)
+    return Frame.wrap(message.data, Size(message.width, message.height), message.encoding,
+                      message.step, bool(message.is_bigendian))
+
+
+def compressed_to_frame(message: CompressedImage) -> Frame:
+    """
+    View a compressed image message as a frame. The file's bytes decide its format.
+
+    :raises FrameError: it is not a JPEG or PNG file, or it holds depths.
+    """
+    stated = f'format {_short(message.format)!r}'
+    if 'compressedDepth' in message.format:
+        raise FrameError(f'{stated} holds depths; accepted: images, jpeg or png')
+    try:
+        return Frame.compressed(message.data)
+    except FrameError as error:
+        raise FrameError(f'{error} (the message has the {stated})') from error
+
+
+def hbm_to_frame(message: Any) -> Frame:
+    """
+    View a shared-memory message of hbm_img_msgs as a frame, without a copy.
+
+    :raises FrameError: encoding, size and `data_size` do not agree.
+    """
+    encoding = _hbm_encoding(bytes(message.encoding))
+    length, room = int(message.data_size), len(message.data)
+    if not 0 < length <= room:
+        raise FrameError(f'{encoding} image has a data_size of {length}; accepted: 1 to {room}')
+    data = message.data[:length]
+    if encoding in FILE_ENCODINGS:
+        return Frame.compressed(data)
+    return Frame.wrap(data, Size(message.width, message.height), encoding)
+
+
+def hbm_header(message: Any) -> Header:
+    """Return a header made of the time stamp, and of the index as frame_id."""
+    return Header(stamp=message.time_stamp, frame_id=str(message.index))
+
+
+def _own_header(message: Any) -> Any:
+    return message.header
+
+
+def _hbm_encoding(name: bytes) -> str:
+    """Return the encoding that a name begins with; any bytes may follow it."""
+    found = [encoding for encoding in HBM_ENCODINGS if name.startswith(encoding.encode())]
+    if found:
+        return max(found, key=len)  # yuv422_yuy2 begins with yuv422
+    stated = name.partition(b'\0')[0].decode('ascii', 'backslashreplace')
+    raise FrameError(f'unknown encoding {stated!r}; accepted: {", ".join(HBM_ENCODINGS)}')
+
+
+def _bridged(message: Image) -> Frame:
+    """Convert an image by `cv_bridge`, such as a 32FC1 image."""
+    accepted = ', '.join((*NAMES, *FILE_ENCODINGS))
+    complaint = f'unknown encoding {_short(message.encoding)!r}; accepted: {accepted}'
+    try:
+        from cv_bridge import CvBridge
+        bridge = CvBridge()
+    except Exception as error:  # a cv_bridge built for another numpy may raise anything
+        raise FrameError(f'{complaint}; cv_bridge would accept more, but cannot be used here: '
+                         f'{error}') from error
+    size = Size(message.width, message.height)
+    try:
+        pixels = _eight_bits(_samples(bridge, message))
+        return Frame.wrap(pixels, size, _encoding_of(pixels))
+    except Exception as error:  # cv_bridge may raise anything; only this frame fails
+        raise FrameError(f'{complaint}; cv_bridge cannot convert it ({size}): '
+                         f'{_short(str(error))}') from error
+
+
+def _short(text: str) -> str:
+    """Return a text from a message, shortened if it is longer than `MAX_QUOTE`."""
+    return text if len(text) <= MAX_QUOTE else f'{text[:MAX_QUOTE]}...'
+
+
+def _samples(bridge: Any, message: Image) -> Array:
+    """
+    Return the samples as `cv_bridge` reads them, without a colour conversion.
+
+    All of its colour encodings are in `NAMES`. Also, a cv_bridge that was built for numpy 1
+    crashes the process under numpy 2 when it converts colours.
+
+    :raises ValueError: cv_bridge would read the rows or the data wrongly.
+    """
+    if not message.width or not message.height:
+        raise ValueError('both sides must be at least 1 pixel')
+    samples = np.asarray(bridge.imgmsg_to_cv2(message, 'passthrough'))
+    pixel = samples[0, 0].nbytes
+    if message.step % pixel or len(message.data) != message.step * message.height:
+        raise ValueError(f'it has {len(message.data)} bytes; accepted: {message.height} rows of '
+                         f'{message.step}, each of whole pixels of {pixel}')
+    return samples
+
+
+def _eight_bits(samples: Array) -> Pixels:
+    """
+    Convert samples to 8 bits: 16 bits to their high byte, floats from 0 (black) to 1 (white).
+
+    :raises ValueError: there is no convention for black and white of this type.
+    """
+    kind = samples.dtype.name
+    if kind not in _EIGHT_BITS:
+        raise ValueError(f'its samples are {kind}; accepted: {", ".join(_EIGHT_BITS)}')
+    return np.ascontiguousarray(_EIGHT_BITS[kind](samples), np.uint8)
+
+
+def _from_floats(samples: Array) -> Array:
+    return np.asarray(np.round(255 * np.clip(np.nan_to_num(samples), 0, 1)))
+
+
+_EIGHT_BITS: Mapping[str, Callable[[Array], Array]] = {
+    'uint8': lambda samples: samples,
+    'uint16': lambda samples: samples >> 8,
+    'float32': _from_floats,
+    'float64': _from_floats,
+}
+
+
+def _encoding_of(pixels: Pixels) -> str:
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    if channels not in _BRIDGED:
+        raise ValueError(f'its pixels have {channels} channels; accepted: 1, 3 and 4')
+    return _BRIDGED[channels]
+
+
+SOURCES: Mapping[str, Source] = {source.type_name: source for source in (
+    Source('raw', 'sensor_msgs/msg/Image', to_frame, _own_header),
+    Source('compressed', 'sensor_msgs/msg/CompressedImage', compressed_to_frame, _own_header),
+    *(Source('hbmem', f'hbm_img_msgs/msg/HbmMsg{height}P', hbm_to_frame, hbm_header)
+      for height in (1080, 540, 480)),
+)}
+"""Every type of message with images, by its name."""

@@ -1,0 +1,68 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Workers for a pool: detectors in this process, or each in a child process.
+
+A binding that holds the GIL during an inference blocks every thread of its process, and two
+inferences never overlap. Such a binding therefore runs in child processes, one for each worker.
+Frames reach a child through anonymous shared memory, which cannot outlive the processes. Only the
+detections come back.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from fcos_ros.backends import ModelError, choose
+from fcos_ros.runtime.boards import this_board
+from fcos_ros.runtime.detector import DetectorConfig
+from fcos_ros.runtime.workers.base import Worker, WorkerError
+from fcos_ros.runtime.workers.local import LocalWorker, open_local_workers
+from fcos_ros.runtime.workers.process import ProcessWorker
+
+__all__ = ['LocalWorker', 'ProcessWorker', 'Worker', 'WorkerError', 'default_workers',
+           'open_workers']
+
+
+def open_workers(
+    config: DetectorConfig, count: int, inference_timeout: float,
+) -> list[Worker]:
+    """
+    Load a model for `count` frames at a time.
+
+    :param inference_timeout: seconds for one frame in a child process, which is replaced
+        afterwards; or seconds for one inference in this process, if the engine can abort it.
+    :raises ModelError: the model cannot be used.
+    """
+    if not choose(config.path, config.backend).holds_gil:
+        return list(open_local_workers(config, count, inference_timeout))
+    try:
+        return list(_open_process_workers(config, count, inference_timeout))
+    except WorkerError as error:
+        raise ModelError(str(error)) from error
+
+
+def default_workers(config: DetectorConfig) -> int:
+    """
+    Return the number of workers that keep the engine busy.
+
+    On a CPU it is one: more workers would share the same cores.
+
+    :raises ModelError: no engine reads such a file.
+    """
+    board = this_board()
+    return board.workers if board and choose(config.path, config.backend).uses_bpu else 1
+
+
+def _open_process_workers(
+    config: DetectorConfig, count: int, inference_timeout: float,
+) -> list[ProcessWorker]:
+    workers: list[ProcessWorker] = []
+    with ExitStack() as undo:
+        for _ in range(count):
+            workers.append(ProcessWorker(config, inference_timeout))
+            undo.callback(workers[-1].close)
+        for worker in workers:  # all children load the model at the same time
+            worker.wait_until_loaded()
+        undo.pop_all()
+    return workers

@@ -1,0 +1,89 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Convert the settings of a user to the criteria of the detector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from fcos_ros.backends import ModelInfo
+from fcos_ros.core.criteria import Criteria
+from fcos_ros.core.labels import Labels
+from fcos_ros.core.tracking import TrackerSettings
+from fcos_ros.core.zones import Polygon, Zones, parse_polygon
+from fcos_ros.settings.schema import Settings
+
+Entry = TypeVar('Entry', bound='str | int')
+
+
+def to_criteria(settings: Settings, model: ModelInfo) -> Criteria:
+    """
+    Return the criteria for a model; settings of 0 use the model's own.
+
+    :raises ValueError: the model does not have a class, no class would be left, or a threshold
+        or a polygon cannot be read.
+    """
+    labels = model.labels
+    return replace(
+        model.criteria,
+        score_threshold=settings.score_threshold or model.criteria.score_threshold,
+        nms_threshold=settings.nms_threshold or model.criteria.nms_threshold,
+        max_detections=settings.max_detections,
+        class_ids=_wanted_classes(settings, labels, model.head.num_classes),
+        class_thresholds=_thresholds(settings.class_thresholds, labels),
+        min_size=settings.min_size,
+        hypotheses=settings.hypotheses,
+        zones=Zones(_polygons('include_zones', settings.include_zones),
+                    _polygons('exclude_zones', settings.exclude_zones), settings.zone_anchor))
+
+
+def to_tracker_settings(settings: Settings) -> TrackerSettings:
+    """Return the settings of the tracker."""
+    return TrackerSettings(
+        low_threshold=settings.track_threshold, timeout=settings.track_timeout)
+
+
+def _wanted_classes(
+    settings: Settings, labels: Labels, num_classes: int,
+) -> tuple[int, ...] | None:
+    """Return the classes to report, None for all."""
+    included = labels.ids(_non_empty(settings.classes))
+    excluded = set(labels.ids(_non_empty(settings.exclude_classes)))
+    if not excluded:
+        return included or None
+    wanted = tuple(index for index in included or range(num_classes) if index not in excluded)
+    if not wanted:
+        raise ValueError('classes and exclude_classes leave no class to report; remove a class '
+                         'from exclude_classes')
+    return wanted
+
+
+def _thresholds(entries: Sequence[str], labels: Labels) -> tuple[tuple[int, float], ...]:
+    return tuple(_threshold(entry, labels) for entry in _non_empty(entries))
+
+
+def _threshold(entry: str, labels: Labels) -> tuple[int, float]:
+    name, _, score = entry.rpartition(':')
+    try:
+        threshold = float(score)
+    except ValueError:
+        threshold = -1.0
+    if not name or not 0 <= threshold <= 1:
+        raise ValueError(f'class_thresholds has {entry!r}; accepted: CLASS: SCORE with a score '
+                         'from 0 to 1, such as person: 0.3')
+    class_id, = labels.ids([name.strip()])
+    return class_id, threshold
+
+
+def _polygons(name: str, texts: Sequence[str]) -> tuple[Polygon, ...]:
+    try:
+        return tuple(parse_polygon(text) for text in _non_empty(texts))
+    except ValueError as error:
+        raise ValueError(f'{name}: {error}') from None
+
+
+def _non_empty(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Remove empty entries: a list of ROS needs at least one entry to have a type."""
+    return tuple(entry for entry in entries if str(entry).strip())

@@ -1,0 +1,305 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The subscription follows the type and QoS of the publishers, with Fast DDS."""
+
+import os
+from pathlib import Path
+import signal
+import struct
+import subprocess
+import sys
+import zlib
+
+from node.camera_process import CameraProcess
+from node.graph import COUNT_NAMES, Graph, image_message
+from node.scene_messages import JPEG, MESSAGES, SCENE, compressed_message, hbm_message
+from onnx_models import write_fcos
+import pytest
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+from sensor_msgs.msg import PointCloud2
+from waiting import wait_until
+
+RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+RELIABILITIES = {RELIABLE: 'reliable', BEST_EFFORT: 'best effort'}
+TRANSIENT_LOCAL = DurabilityPolicy.TRANSIENT_LOCAL
+OK, ERROR = b'\x00', b'\x02'
+
+CAMERA_PROGRAM = Path(__file__).parents[1] / 'camera_program.py'
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp('model') / 'squares.onnx'
+    return str(write_fcos(path, half_box=8.0))
+
+
+@pytest.fixture
+def start(model):
+    """Return a function that starts the node with parameters and without a camera."""
+    running = []
+
+    def run(**parameters):
+        running.append(Graph(model=model, camera_qos=None, **parameters))
+        return running[0]
+
+    yield run
+    for graph in running:
+        graph.__exit__()
+
+
+@pytest.fixture(scope='module')
+def cameras():
+    process = CameraProcess()
+    yield process
+    process.close()
+
+
+def values(status):
+    return {entry.key: entry.value for entry in status.values}
+
+
+def detect(graph, camera, message, **expected):
+    """Publish an image; wait for its detection, and for diagnostics with the expected values."""
+    assert len(camera.detect(graph, message).detections) == 1
+    published = len(graph.arrays)
+    graph.wait_for_status('frames', lambda status: (
+        status.level == OK and int(values(status)['published']) >= published
+        and expected.items() <= values(status).items()))
+
+
+@pytest.mark.parametrize('reliability', [RELIABLE, BEST_EFFORT], ids=['reliable', 'best effort'])
+@pytest.mark.parametrize(('transport', 'type_name'), [
+    ('raw', 'sensor_msgs/msg/Image'), ('compressed', 'sensor_msgs/msg/CompressedImage')])
+def test_a_camera_that_starts_after_the_node_is_received(
+        start, cameras, transport, type_name, reliability):
+    graph, message = start(), MESSAGES[transport]()
+    graph.wait_for_report('no publisher on /image')
+    with cameras.camera(type(message), reliability=reliability) as camera:
+        detect(graph, camera, message, type=type_name, topic='/image',
+               reliability=RELIABILITIES[reliability])
+
+
+@pytest.mark.parametrize('name', ['HbmMsg480P', 'HbmMsg540P', 'HbmMsg1080P'])
+def test_shared_memory_messages_of_each_size_are_received(start, cameras, name):
+    # Reliable, as best effort may lose such large messages.
+    graph, message = start(), hbm_message(name)
+    with cameras.camera(type(message)) as camera:
+        detect(graph, camera, message, type=f'hbm_img_msgs/msg/{name}')
+    assert graph.arrays[-1].header.frame_id == '7'
+
+
+def test_cameras_of_different_types_can_replace_each_other_and_the_counts_continue(start, cameras):
+    graph = start()
+    subscriptions = len(list(graph.node.subscriptions))
+    for transport, reliability in (
+            ('raw', RELIABLE), ('compressed', BEST_EFFORT), ('hbmem', RELIABLE),
+            # Reliable comes first: a camera that ended may remain in the graph for 20 s, and a
+            # best-effort one would then decide the reliability.
+            ('raw', BEST_EFFORT)):
+        message = MESSAGES[transport]()
+        with cameras.camera(type(message), reliability=reliability) as camera:
+            detect(graph, camera, message, reliability=RELIABILITIES[reliability])
+        wait_until(lambda: len(list(graph.node.subscriptions)) == subscriptions + 1)
+    counts = graph.wait_for_counts(in_flight=0)
+    assert sum(int(counts[name]) for name in COUNT_NAMES) == int(counts['received']) >= 4
+    graph.transit('deactivate')
+    assert len(list(graph.node.subscriptions)) == subscriptions
+
+
+def test_the_successor_of_a_crashed_camera_is_received_while_both_are_in_the_graph(start, cameras):
+    graph = start()
+    with camera_program('raw', 'image', 'reliable') as process:
+        assert process.stdout.readline() == '1 detections\n'
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    message = compressed_message()
+    with cameras.camera(type(message)) as camera:
+        assert len(camera.detect(graph, message).detections) == 1
+
+
+def camera_program(transport, topic, reliability):
+    """Start a camera in a process of its own."""
+    folders = os.pathsep.join(folder for folder in sys.path if folder)
+    return subprocess.Popen(
+        [sys.executable, str(CAMERA_PROGRAM), transport, topic, reliability],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, 'PYTHONPATH': folders})
+
+
+def test_compressed_images_below_the_topic_are_received_while_the_topic_has_no_images(
+        start, cameras):
+    graph = start(cli=('--ros-args', '-r', 'image:=/cam/picture'))
+    message = compressed_message()
+    below = '/cam/picture/compressed'
+    with cameras.camera(type(message), below) as camera:
+        detect(graph, camera, message, type='sensor_msgs/msg/CompressedImage', topic=below)
+        raw = MESSAGES['raw']()
+        with cameras.camera(type(raw), '/cam/picture') as main:
+            detect(graph, main, raw, type='sensor_msgs/msg/Image', topic='/cam/picture')
+
+
+def test_the_transport_compressed_selects_the_compressed_images_below_the_topic(start, cameras):
+    graph, raw, small = start(transport='compressed'), MESSAGES['raw'](), compressed_message()
+    with cameras.camera(type(raw)) as main:
+        graph.wait_for_report('transport is compressed')
+        with cameras.camera(type(small), 'image/compressed') as camera:
+            detect(graph, camera, small, topic='/image/compressed')
+            wait_until(lambda: not main.subscribers())
+
+
+def test_two_cameras_on_a_topic_are_received_with_the_weaker_reliability(start, cameras):
+    graph, message = start(), MESSAGES['raw']()
+    with cameras.camera(type(message)) as strong:
+        detect(graph, strong, message, reliability='reliable')
+        with cameras.camera(type(message), reliability=BEST_EFFORT) as weak:
+            detect(graph, weak, message, reliability='best effort')
+            detect(graph, strong, message, reliability='best effort')
+
+
+@pytest.mark.parametrize(('parameters', 'reliability', 'remedy'), [
+    pytest.param({'reliability': 'reliable'}, None, 'set the parameter reliability to auto',
+                 id='parameter'),
+    pytest.param({'qos_overrides./image.subscription.reliability': 'reliable'}, None,
+                 'remove the parameter qos_overrides./image.subscription.reliability',
+                 id='override'),
+    pytest.param({'reliability': 'reliable',
+                  'qos_overrides./image.subscription.reliability': 'best_effort'}, 'best effort',
+                 None, id='an override has priority'),
+    pytest.param({'reliability': 'best_effort'}, 'best effort', None,
+                 id='parameter equals the publisher'),
+    pytest.param({'reliability': 'reliable',
+                  'qos_overrides./image.subscription.reliability': 'best_available'},
+                 'best effort', None, id='an override to follow the publisher'),
+])
+def test_the_user_can_set_the_reliability_and_a_mismatch_is_reported_with_the_remedy(
+        start, cameras, parameters, reliability, remedy):
+    graph, message = start(**parameters), MESSAGES['raw']()
+    with cameras.camera(type(message), reliability=BEST_EFFORT) as camera:
+        if reliability:
+            detect(graph, camera, message, reliability=reliability)
+            return
+        status = graph.wait_for_report('/camera')
+        assert status.level == ERROR
+        for word in ('best effort', 'requests reliable', remedy):
+            assert word in status.message
+
+
+def test_overrides_of_the_history_hold_after_repeated_activation(start, cameras):
+    override = {'qos_overrides./image.subscription.depth': 3,
+                'qos_overrides./image.subscription.history': 'keep_last'}
+    graph, message = start(**override), MESSAGES['raw']()
+    with cameras.camera(type(message)) as camera:
+        detect(graph, camera, message)
+        graph.transit('deactivate')
+        wait_until(lambda: not camera.subscribers())
+        graph.transit('activate')
+        detect(graph, camera, message)
+
+
+def test_the_last_image_of_a_latched_publisher_is_processed_by_late_subscriptions(start, cameras):
+    message = MESSAGES['raw']()
+    with cameras.camera(type(message), durability=TRANSIENT_LOCAL) as camera:
+        camera.publish(message)
+        graph = start()
+        wait_until(lambda: graph.arrays)
+        graph.transit('deactivate', 'activate')
+        wait_until(lambda: len(graph.arrays) == 2)
+
+
+def test_a_latched_publisher_and_another_one_are_both_received(start, cameras):
+    graph, message = start(), MESSAGES['raw']()
+    with cameras.camera(type(message), durability=TRANSIENT_LOCAL) as latched:
+        detect(graph, latched, message)
+        with cameras.camera(type(message)) as other:
+            detect(graph, other, message)
+            detect(graph, latched, message)
+        with cameras.camera(type(message), reliability=BEST_EFFORT,
+                            durability=TRANSIENT_LOCAL) as weak:
+            detect(graph, weak, message, reliability='best effort')
+
+
+def test_a_wrong_override_of_the_reliability_leaves_the_node_inactive_with_the_reason(start):
+    graph = start(**{'qos_overrides./image.subscription.reliability': 'better'})
+    status = graph.wait_for_status('frames', lambda status: status.level == ERROR)
+    for word in ('qos_overrides./image.subscription.reliability', "'better'", 'best_effort'):
+        assert word in status.message
+
+
+def test_a_wrong_override_of_the_history_is_reported_as_a_failed_subscription(start, cameras):
+    graph = start(**{'qos_overrides./image.subscription.history': 'sometimes'})
+    with cameras.camera(type(MESSAGES['raw']())):
+        status = graph.wait_for_report('cannot subscribe')
+        assert status.level == ERROR
+        for word in ('on /image', 'history', '`sometimes`'):
+            assert word in status.message
+        found = values(status)
+        assert (found['type'], found['reliability'], found['publishers']) == ('', '', '1')
+
+
+def test_a_publisher_without_images_is_reported_and_a_camera_on_its_topic_is_received(
+        start, cameras):
+    graph, message = start(), MESSAGES['raw']()
+    with cameras.camera(PointCloud2):
+        status = graph.wait_for_report('PointCloud2')
+        assert status.level == ERROR
+        assert 'sensor_msgs/msg/CompressedImage' in status.message, 'the accepted types'
+        with cameras.camera(type(message)) as camera:
+            assert len(camera.detect(graph, message).detections) == 1
+
+
+def test_a_missing_message_package_is_reported_and_the_next_camera_is_received(
+        start, cameras, monkeypatch):
+    message, raw = hbm_message(), MESSAGES['raw']()
+    with cameras.camera(type(message)):
+        monkeypatch.setitem(sys.modules, 'hbm_img_msgs.msg', None)
+        graph = start()
+        status = graph.wait_for_report('HbmMsg480P')
+        assert status.level == ERROR
+        assert 'hbm_img_msgs' in status.message
+    with cameras.camera(type(raw)) as camera:
+        detect(graph, camera, raw, type='sensor_msgs/msg/Image')
+
+
+def truncated_image():
+    """Return an image whose last byte is missing."""
+    message = image_message(SCENE)
+    message.data.pop()
+    return message
+
+
+def huge_png():
+    """Return the beginning of a PNG file of 60000 x 60000 pixels."""
+    body = b'IHDR' + struct.pack('>IIBBBBB', 60000, 60000, 8, 2, 0, 0, 0)
+    header = struct.pack('>I', 13) + body + struct.pack('>I', zlib.crc32(body))
+    return b'\x89PNG\r\n\x1a\n' + header + b'\0' * 64
+
+
+@pytest.mark.parametrize(('transport', 'message', 'words'), [
+    pytest.param('raw', lambda: image_message(SCENE, 'yuv9'), 'yuv9', id='raw, encoding'),
+    pytest.param('raw', truncated_image, '49151', id='raw, truncated'),
+    pytest.param('compressed', lambda: compressed_message(JPEG[:len(JPEG) // 2]), 'truncated',
+                 id='compressed, truncated'),
+    pytest.param('compressed', lambda: compressed_message(b'a text'), 'accepted: jpeg, png',
+                 id='compressed, no image file'),
+    pytest.param('compressed', lambda: compressed_message(huge_png(), 'png'), '60000x60000',
+                 id='compressed, huge'),
+    pytest.param('hbmem', lambda: hbm_message(encoding=b'yuv9'), 'yuv9', id='hbmem, encoding'),
+    pytest.param('hbmem', lambda: hbm_message(length=2**32 - 1), '4294967295',
+                 id='hbmem, maximum data_size'),
+    pytest.param('hbmem', lambda: hbm_message(length=99), '99', id='hbmem, wrong data_size'),
+])
+def test_a_wrong_image_is_counted_with_the_reason_and_the_next_image_is_processed(
+        start, cameras, transport, message, words):
+    graph, wrong, right = start(), message(), MESSAGES[transport]()
+    with cameras.camera(type(right)) as camera:
+        counts = camera.publish_until(lambda: failure(graph), wrong)
+        assert words in counts['last_error']
+        assert counts['published'] == '0', 'a failed frame must not look like an empty scene'
+        assert len(camera.detect(graph, right).detections) == 1
+
+
+def failure(graph):
+    """Return the values of the newest report if a frame has failed, else None."""
+    newest = graph.reports[-1].status if graph.reports else []
+    return next((values(status) for status in newest
+                 if status.name.endswith(': frames') and values(status)['failed'] != '0'), None)

@@ -1,0 +1,201 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The health of the node as values, and its conversion to diagnostics."""
+
+from dataclasses import FrozenInstanceError, replace
+from itertools import pairwise
+
+from builtin_interfaces.msg import Time
+from node.graph import Graph, image_message
+from onnx_models import white_square
+import pytest
+from waiting import wait_until
+
+from fcos_ros.node import fcos_node
+from fcos_ros.node.diagnostics import BEST_EFFORT_HINT, MAX_SILENCE, to_diagnostics
+from fcos_ros.node.health import CameraHealth, NodeHealth, SubscriptionStatus
+from fcos_ros.node.input.stamps import BACKWARDS, FUTURE, NEGATIVE, OLD, REMEDIES, ZERO
+from fcos_ros.runtime.statistics import FrameCounts, Percentiles
+
+OK, WARN, ERROR = b'\x00', b'\x01', b'\x02'
+SCENE = white_square(128, 5, 3)
+NONE = FrameCounts(received=0, published=0, superseded=0, expired=0, failed=0, errors={},
+                   last_error='')
+SUBSCRIPTION = SubscriptionStatus(
+    topic='/image', type_name='sensor_msgs/msg/Image', reliability='reliable', publishers=1,
+    problem='')
+CAMERA = CameraHealth(
+    name='', topic='/image', subscription=SUBSCRIPTION, silence=0.1, max_age=0.0,
+    counts_before=NONE, counts=NONE, odd_stamps_before={}, odd_stamps={}, latencies={})
+NODE = NodeHealth(state='active', fault='', model=None, cameras=(CAMERA,))
+
+
+def statuses(health):
+    """Return the statuses of a node `fcos`, by the part of the node."""
+    message = to_diagnostics('fcos', Time(sec=7), health)
+    assert message.header.stamp.sec == 7
+    assert all(status.name.startswith('fcos: ') for status in message.status)
+    return {status.name.removeprefix('fcos: '): status for status in message.status}
+
+
+def frames(node=NODE, **changes):
+    """Return the status of the frames of a camera with some values changed."""
+    return statuses(replace(node, cameras=(replace(CAMERA, **changes),)))['frames']
+
+
+def counts(before=NONE, **more):
+    return replace(before, **{name: getattr(before, name) + value if isinstance(value, int)
+                              else value for name, value in more.items()})
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    pytest.param({}, 'waiting for images', id='no image yet'),
+    pytest.param({'counts': counts(received=3, published=3)}, 'publishing', id='images'),
+    pytest.param({'counts_before': counts(received=3, published=3),
+                  'counts': counts(received=3, published=3)}, 'waiting for images',
+                 id='no new image'),
+])
+def test_a_healthy_camera_is_ok(changes, message):
+    status = frames(**changes)
+    assert (status.level, status.message) == (OK, message)
+
+
+@pytest.mark.parametrize(('changes', 'level', 'words'), [
+    pytest.param({'subscription': None}, WARN, ['active: no images are received'],
+                 id='no subscription'),
+    pytest.param({'counts': counts(received=2, failed=2, last_error='too short')}, ERROR,
+                 ['2 frames failed since the last report: too short'], id='all failed'),
+    pytest.param({'counts': counts(received=3, published=1, failed=2, last_error='too short')},
+                 WARN, ['2 frames failed', 'too short'], id='some failed'),
+    pytest.param({'max_age': 0.5, 'counts': counts(received=4, expired=4)}, ERROR,
+                 ['4 images', 'older than max_age, 0.5 s', 'set the clocks'], id='expired'),
+    pytest.param({'max_age': 0.5, 'counts': counts(received=4, expired=4),
+                  'odd_stamps': {OLD: 4}}, ERROR, ['older than max_age', OLD, REMEDIES[OLD]],
+                 id='expired because of old stamps'),
+    pytest.param({'max_age': 0.5, 'counts': counts(received=4, expired=4),
+                  'odd_stamps': {NEGATIVE: 4}}, ERROR, [NEGATIVE, REMEDIES[NEGATIVE]],
+                 id='expired because of negative stamps'),
+    pytest.param({'subscription': replace(SUBSCRIPTION, problem='no image here')}, ERROR,
+                 ['no image here'], id='publisher that cannot be received'),
+    pytest.param({'subscription': replace(SUBSCRIPTION, problem='no image here'),
+                  'counts': counts(received=1, published=1)}, WARN, ['no image here'],
+                 id='publisher that cannot be received, beside one that can'),
+    pytest.param({'counts': counts(received=3, superseded=2)}, WARN, ['none is finished'],
+                 id='only superseded'),
+    pytest.param({'counts': counts(received=1, published=1), 'odd_stamps': {FUTURE: 1}}, WARN,
+                 ['1 images since the last report', FUTURE, REMEDIES[FUTURE]],
+                 id='stamp in the future'),
+    pytest.param({'subscription': replace(SUBSCRIPTION, publishers=0)}, WARN,
+                 ['there is no publisher on /image', 'start the camera'], id='no publisher'),
+    pytest.param({'silence': MAX_SILENCE + 1}, WARN, ['no image on /image for 3 s'],
+                 id='no image for a while'),
+    pytest.param({'silence': MAX_SILENCE + 1,
+                  'subscription': replace(SUBSCRIPTION, reliability='best effort')}, WARN,
+                 ['no image on /image', BEST_EFFORT_HINT], id='no best-effort image'),
+])
+def test_a_problem_of_a_camera_is_reported_with_its_level_and_remedy(changes, level, words):
+    status = frames(**changes)
+    assert status.level == level
+    for word in words:
+        assert word in status.message
+
+
+def test_problems_from_before_the_last_report_are_not_repeated():
+    before = counts(received=9, failed=3, expired=3, superseded=3, last_error='too short')
+    odd_stamps = {ZERO: 2, BACKWARDS: 1}
+    status = frames(
+        counts_before=before, counts=counts(before, received=1, published=1),
+        odd_stamps_before=odd_stamps, odd_stamps=odd_stamps)
+    assert (status.level, status.message) == (OK, 'publishing')
+
+
+def test_the_worst_problem_comes_first():
+    node = replace(NODE, state='inactive', fault='no model')
+    problems = {'counts': counts(received=2, failed=1, expired=1, last_error='too short'),
+                'silence': 60.0}
+    assert frames(node, **problems).message == 'inactive: no model'
+    assert frames(node, **problems).level == ERROR
+    assert frames(**problems).message.startswith('1 frames failed')
+    del problems['counts']
+    assert frames(**problems).message.startswith('no image on /image')
+
+
+def test_the_values_of_the_frames_are_the_counts_and_the_subscription():
+    status = frames(
+        counts_before=counts(received=2, published=2),
+        counts=counts(received=12, published=5, superseded=3, expired=1, failed=2,
+                      errors={'FrameError': 2}, last_error='too short'),
+        odd_stamps={ZERO: 4})
+    assert {entry.key: entry.value for entry in status.values} == {
+        'received': '12', 'published': '5', 'superseded': '3', 'expired': '1', 'failed': '2',
+        'in_flight': '1', 'last_error': 'too short', 'published since last report': '3',
+        'topic': '/image', 'type': 'sensor_msgs/msg/Image', 'reliability': 'reliable',
+        'publishers': '1', 'failed: FrameError': '2', ZERO: '4'}
+
+
+def test_latencies_are_percentiles_in_milliseconds():
+    latencies = {'infer': Percentiles(0.02, 0.03, 0.04), 'total': Percentiles(0.025, 0.035, 0.045)}
+    node = replace(NODE, cameras=(replace(CAMERA, latencies=latencies),))
+    status = statuses(node)['latency']
+    assert status.message == '25.0 ms from image to detections'
+    assert {entry.key: entry.value for entry in status.values} == {
+        'infer p50/p95/p99 ms': '20.00 / 30.00 / 40.00',
+        'total p50/p95/p99 ms': '25.00 / 35.00 / 45.00'}
+    assert statuses(NODE)['latency'].message == 'no frames yet'
+
+
+def test_without_a_model_the_status_of_the_model_has_the_reason():
+    missing, failed = statuses(NODE)['model'], statuses(replace(NODE, fault='no file'))['model']
+    assert (missing.level, missing.message) == (WARN, 'no model is loaded')
+    assert (failed.level, failed.message) == (ERROR, 'no file')
+    assert missing.hardware_id == 'none'
+
+
+def test_each_of_several_cameras_has_its_own_statuses():
+    front, rear = (replace(CAMERA, name=name) for name in ('front', 'rear'))
+    front = replace(front, counts=counts(received=1, failed=1, last_error='too short'))
+    found = statuses(replace(NODE, cameras=(front, rear)))
+    assert list(found) == ['front frames', 'front latency', 'rear frames', 'rear latency', 'model']
+    assert (found['front frames'].level, found['rear frames'].level) == (ERROR, OK)
+
+
+@pytest.mark.parametrize('value', [SUBSCRIPTION, CAMERA, NODE],
+                         ids=lambda value: type(value).__name__)
+def test_health_objects_are_immutable_values(value):
+    assert value == replace(value)
+    with pytest.raises(FrozenInstanceError):
+        value.topic = '/other'
+
+
+def test_each_report_of_the_node_has_the_counts_of_the_last_one(model, monkeypatch):
+    reported = []
+
+    def record(name, stamp, health):
+        reported.append(health)
+        return to_diagnostics(name, stamp, health)
+
+    monkeypatch.setattr(fcos_node, 'to_diagnostics', record)
+    with Graph(model=model) as graph:
+        graph.wait_until_connected()
+        wait_until(lambda: reported)
+        for second in range(1, 4):
+            graph.detect(image_message(SCENE, stamp=(second, 0)))
+            graph.wait_for_counts(published=second)
+        graph.transit('deactivate')
+        wait_until(lambda: reported[-1].state == 'inactive')
+        graph.transit('cleanup')
+        wait_until(lambda: reported[-1].state == 'unconfigured')
+        healths = list(reported)
+    cameras = [health.cameras[0] for health in healths]
+    for before, after in pairwise(cameras):
+        assert after.counts_before == before.counts
+        assert after.odd_stamps_before == before.odd_stamps
+    published = [camera.counts.published for camera in cameras]
+    assert published == sorted(published), 'an old value does not change later'
+    assert (published[0], published[-1]) == (0, 3)
+    assert cameras[-1].odd_stamps[OLD] == 3
+    active = next(health for health in healths if health.state == 'active')
+    assert (active.fault, active.model.name) == ('', 'squares')
+    assert active.cameras[0].topic == '/image'
+    assert healths[-1].model is None
+    assert cameras[-1].subscription is None

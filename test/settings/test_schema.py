@@ -1,0 +1,61 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Each setting has a description and a valid default; other values are refused with the reason."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+from fcos_ros.backends import BACKENDS
+from fcos_ros.settings.schema import Settings
+
+OPTIONS = Settings.options()
+
+
+def test_the_defaults_of_all_settings_are_accepted():
+    assert Settings().complaints() == []
+
+
+@pytest.mark.parametrize('name', [entry.name for entry in fields(Settings)])
+def test_every_setting_has_an_option_with_its_default_and_a_description(name):
+    assert OPTIONS[name].default == getattr(Settings(), name)
+    assert OPTIONS[name].description.endswith('.')
+
+
+def test_the_choices_of_the_backend_are_all_engines():
+    assert OPTIONS['backend'].choices == ('auto', *BACKENDS)
+
+
+@pytest.mark.parametrize(('name', 'value'), [
+    ('workers', 0), ('workers', 32), ('inference_timeout', 0.05), ('inference_timeout', 60),
+    ('min_size', 3), ('track', True), ('fit', 'stretch'), ('classes', (0, 'car')), ('classes', ()),
+    ('include_zones', ('any text',)),
+])
+def test_values_of_the_right_type_within_the_limits_are_accepted(name, value):
+    assert replace(Settings(), **{name: value}).complaints() == []
+
+
+@pytest.mark.parametrize(('name', 'value', 'complaint'), [
+    ('workers', 33, 'workers is 33; accepted: 0 to 32'),
+    ('workers', 1.0, 'workers is 1.0; accepted: a whole number'),
+    ('workers', True, 'workers is True; accepted: a whole number'),
+    ('inference_timeout', 0.0, 'inference_timeout is 0.0; accepted: 0.05 to 60.0'),
+    ('inference_timeout', float('nan'), 'inference_timeout is nan; accepted: 0.05 to 60.0'),
+    ('inference_timeout', '1', "inference_timeout is '1'; accepted: a number"),
+    ('track', 1, 'track is 1; accepted: true or false'),
+    ('fit', 'crop', "fit is 'crop'; accepted: letterbox, stretch"),
+    ('model', None, 'model is None; accepted: text'),
+    ('classes', 'car', "classes is 'car'; accepted: a list of texts or of whole numbers"),
+    ('classes', (0.5,), r'classes is (0.5,); accepted: a list of texts or of whole numbers'),
+    ('include_zones', (1,), 'include_zones is (1,); accepted: a list of texts'),
+])
+def test_other_values_are_refused_with_the_accepted_ones(name, value, complaint):
+    assert replace(Settings(), **{name: value}).complaints() == [complaint]
+
+
+@pytest.mark.parametrize(('cameras', 'names'), [
+    ((), ('',)), (('',), ('',)),
+    (('front', 'rear'), ('front', 'rear')), (('front', ''), ('front',)),
+])
+def test_an_empty_list_of_cameras_is_one_camera_without_a_name(cameras, names):
+    assert Settings(cameras=cameras).camera_names == names

@@ -1,0 +1,53 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The rooms of the package and the rooms that each may import; see `docs/architecture.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Room(NamedTuple):
+    """
+    A package below `fcos_ros`.
+
+    :ivar task: what it does, for the documentation.
+    :ivar may_use: the rooms that it may import, besides itself.
+    :ivar row: its row in the picture, 0 at the top.
+    :ivar column: the middle of its box in the picture, from 0 to 1.
+    """
+
+    task: str
+    may_use: frozenset[str]
+    row: int
+    column: float
+
+
+def _room(task: str, may_use: str, row: int, column: float) -> Room:
+    return Room(task, frozenset(may_use.split()), row, column)
+
+
+ROOMS: Mapping[str, Room] = {
+    'cli': _room('the command `fcos` and its verbs', 'settings runtime backends core', 0, 0.2),
+    'demo': _room('rendered scenes, their camera, and the check of the detections',
+                  'node settings evaluation runtime core', 0, 0.72),
+    'node': _room('the border to ROS 2: lifecycle, parameters, diagnostics; `node/input`: '
+                  'messages to frames; `node/output`: detections to messages',
+                  'settings runtime backends core', 1, 0.52),
+    'settings': _room('all that a user can set, once: schema, conversion, launch arguments',
+                      'backends core', 2, 0.2),
+    'runtime': _room('frames in flight: detector, workers, pool, streams, statistics, boards',
+                     'backends core', 2, 0.52),
+    'evaluation': _room('ground truth and figures: average precision', 'core', 2, 0.84),
+    'backends': _room('inference engines behind one protocol', 'core', 3, 0.4),
+    'core': _room('the maths: frames, preprocessing, head, decode, NMS, zones, tracking, '
+                  'drawing; numpy and OpenCV only', '', 4, 0.5),
+}
+"""Every room, from the top of the house to its foundation."""
+
+ROS_ROOMS = frozenset({'node', 'demo'})
+"""The rooms that may import ROS 2."""
+
+SEPARATE = (('node/input', 'node/output'),)
+"""Parts of rooms that never import each other."""
