@@ -34,7 +34,8 @@ def make_frames(size: Size, encoding: str, image_file: Path | None = None) -> tu
     :raises FrameError: the image file cannot be read, or the encoding does not allow this size.
     """
     if min(size) < 1:
-        raise FrameError(f'{encoding} image is {size}; accepted: both sides at least 1 pixel')
+        raise FrameError(
+            f'{encoding} image is {size}; accepted: both sides at least 1 pixel', 'size')
     bgr = _draw_rectangles(size) if image_file is None else _read_image(image_file, size)
     shifted = (np.roll(bgr, -SHIFT * number, axis=1) for number in range(NUM_FRAMES))
     return tuple(Frame.wrap(_encode(image, encoding), size, encoding) for image in shifted)

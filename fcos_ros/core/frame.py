@@ -64,7 +64,7 @@ class Frame:
             unpadded = f', or {minimum} without padding in the last' if minimum < full else ''
             raise FrameError(
                 f'{encoding} image {size} with {step} bytes a row has {flat.size} bytes of data; '
-                f'accepted: {full} ({rows} rows){unpadded}')
+                f'accepted: {full} ({rows} rows){unpadded}', 'length')
         first = 0 if big_endian else layout.sample_bytes - 1
         return cls(size, layout.name, _views(flat[first:], size, step, layout))
 
@@ -82,7 +82,7 @@ class Frame:
             given = (f'{image.dtype}{list(image.shape)}' if isinstance(image, np.ndarray)
                      else type(image).__name__)
             raise FrameError(f'image is {given}; accepted: uint8 [H, W, 3] in BGR order, or '
-                             'uint8 [H, W] in grey')
+                             'uint8 [H, W] in grey', 'data')
         height, width = image.shape[:2]
         return cls.wrap(np.ascontiguousarray(image), Size(width, height), encoding)
 
@@ -122,12 +122,15 @@ class _BufferLayout(NamedTuple):
         alias = ALIASES.get(name, Alias(name, 1))
         encoding = ENCODINGS.get(alias.encoding)
         if encoding is None:
-            raise FrameError(f'unknown encoding {name!r}; accepted: {", ".join(NAMES)}')
+            raise FrameError(
+                f'unknown encoding {name!r}; accepted: {", ".join(NAMES)}', 'encoding')
         if min(size) < encoding.min_side:
             raise FrameError(f'{name} image is {size}; accepted: both sides at least '
-                             f'{encoding.min_side} pixel{"s" if encoding.min_side > 1 else ""}')
+                             f'{encoding.min_side} pixel{"s" if encoding.min_side > 1 else ""}',
+                             'size')
         if any(side % multiple for side, multiple in zip(size, encoding.multiple)):
-            raise FrameError(f'{name} image is {size}; accepted: {_EVEN[encoding.multiple]}')
+            raise FrameError(
+                f'{name} image is {size}; accepted: {_EVEN[encoding.multiple]}', 'size')
         return cls(alias.encoding, encoding, alias.sample_bytes)
 
     @property
@@ -153,7 +156,7 @@ def _checked_step(step: int, size: Size, encoding: str, layout: _BufferLayout) -
     packed = layout.packed_step(size)
     if step and step < packed:
         raise FrameError(f'{encoding} image {size} has a step of {step} bytes; '
-                         f'accepted: at least {packed}, or 0 for packed rows')
+                         f'accepted: at least {packed}, or 0 for packed rows', 'step')
     return step or packed
 
 
@@ -162,7 +165,7 @@ def _byte_view(data: Any) -> Bytes:
         return np.frombuffer(data, np.uint8)
     except (TypeError, ValueError, BufferError) as error:
         raise FrameError(f'image data ({type(data).__name__}) cannot be read: {error}; '
-                         'accepted: a contiguous buffer of bytes') from error
+                         'accepted: a contiguous buffer of bytes', 'data') from error
 
 
 def _views(flat: Bytes, size: Size, step: int, layout: _BufferLayout) -> tuple[Pixels, ...]:

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from fcos_ros.core.arrays import Bytes, Pixels
-from fcos_ros.core.errors import FrameError
+from fcos_ros.core.errors import FrameError, FrameErrorKind
 from fcos_ros.core.resize import Size
 
 MAX_PIXELS = 7680 * 4320
@@ -66,6 +66,13 @@ _DECODE_FLAGS = {
 """OpenCV's flags by the divisor of both sides."""
 
 
+class _Problem(NamedTuple):
+    """Why a file is not accepted."""
+
+    text: str
+    kind: FrameErrorKind
+
+
 class _Segment(NamedTuple):
     """
     A segment of a JPEG.
@@ -107,9 +114,11 @@ def read_header(file: Bytes) -> tuple[str, Size]:
     encoding = _format(file)
     size = _READ_SIZE[encoding](file)
     if min(size) < 1:
-        raise FrameError(f'{encoding} image is {size}; accepted: both sides at least 1 pixel')
+        raise FrameError(
+            f'{encoding} image is {size}; accepted: both sides at least 1 pixel', 'size')
     if size.width * size.height > MAX_PIXELS:
-        raise FrameError(f'{encoding} image is {size}; accepted: at most {MAX_PIXELS} pixels')
+        raise FrameError(
+            f'{encoding} image is {size}; accepted: at most {MAX_PIXELS} pixels', 'size')
     return encoding, size
 
 
@@ -147,7 +156,7 @@ def _format(file: Bytes) -> str:
         if first.startswith(signature):
             return name
     raise FrameError(f'image file of {file.size} bytes begins with {first.hex(" ") or "nothing"}; '
-                     f'accepted: {", ".join(FORMATS)}')
+                     f'accepted: {", ".join(FORMATS)}', 'format')
 
 
 def _jpeg_size(file: Bytes) -> Size:
@@ -204,11 +213,12 @@ def _require_complete(file: Bytes, encoding: str, size: Size) -> None:
     """
     problem = _FIND_PROBLEM[encoding](file)
     if problem:
-        raise FrameError(f'{encoding} file {size} of {file.size} bytes {problem}')
+        raise FrameError(
+            f'{encoding} file {size} of {file.size} bytes {problem.text}', problem.kind)
 
 
-def _jpeg_problem(file: Bytes) -> str:
-    """Return why a JPEG is not accepted; '' if it is."""
+def _jpeg_problem(file: Bytes) -> _Problem | None:
+    """Return why a JPEG is not accepted; None if it is."""
     # Some versions of OpenCV fill missing pixels with grey, so the end marker is required. The
     # search begins at the first scan, as in a decoder: a thumbnail before it has its own end, and
     # a comment after it may contain the bytes of one.
@@ -217,32 +227,36 @@ def _jpeg_problem(file: Bytes) -> str:
     for _ in range(_MAX_SEGMENTS):
         found = _MARKER_AFTER_SCAN.search(file.data, position)
         if found and found[0] == _JPEG_END:
-            return ''
+            return None
         segment = _segment(file, found)
         if segment is None:
-            return 'is truncated: it has no end marker'
+            return _Problem('is truncated: it has no end marker', 'truncated')
         scans += segment.marker == _SCAN_HEADER
         if scans > _MAX_SCANS:
-            return f'has more than {_MAX_SCANS} scans, each of which costs time for all pixels'
+            return _Problem(f'has more than {_MAX_SCANS} scans, each of which costs time for all '
+                            'pixels', 'limit')
         position = segment.stop
-    return f'is damaged: it has more than {_MAX_SEGMENTS} segments after its first scan'
+    return _Problem(f'is damaged: it has more than {_MAX_SEGMENTS} segments after its first scan',
+                    'limit')
 
 
-def _png_problem(file: Bytes) -> str:
-    """Return why a PNG is not accepted; '' if it is."""
+def _png_problem(file: Bytes) -> _Problem | None:
+    """Return why a PNG is not accepted; None if it is."""
     # Some versions of OpenCV allocate the length that a chunk states, up to 4 GB. libpng prints a
     # line for each damaged chunk.
     for count, (name, start, stop) in enumerate(_png_chunks(file)):
         if count == _MAX_CHUNKS:
-            return f'is damaged: it has more than {_MAX_CHUNKS} chunks'
+            return _Problem(f'is damaged: it has more than {_MAX_CHUNKS} chunks', 'limit')
         if stop > file.size:
-            return f'is truncated: its chunk {name!r} at {start} states {stop - start - 12} bytes'
+            return _Problem(f'is truncated: its chunk {name!r} at {start} states '
+                            f'{stop - start - 12} bytes', 'truncated')
         checksum, = struct.unpack_from('>I', file.data, stop - 4)
         if checksum != crc32(file.data[start + 4:stop - 4]):
-            return f'is damaged: its chunk {name!r} at {start} has a wrong checksum'
+            return _Problem(
+                f'is damaged: its chunk {name!r} at {start} has a wrong checksum', 'damaged')
         if name == _PNG_END:
-            return ''
-    return f'is truncated: it has no {_PNG_END.decode()} chunk'
+            return None
+    return _Problem(f'is truncated: it has no {_PNG_END.decode()} chunk', 'truncated')
 
 
 def _png_chunks(file: Bytes) -> Iterator[_Chunk]:

@@ -12,6 +12,8 @@ import struct
 from time import monotonic
 from typing import Any
 
+from fcos_ros.core.errors import FrameErrorKind
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -19,10 +21,12 @@ class Failure:
     An error in a child process, as text: exceptions of vendors' modules may not be picklable.
 
     :ivar fatal: whether the child can do no more work.
+    :ivar frame_error: the kind of a `FrameError`; None for another error.
     """
 
     reason: str
     fatal: bool = False
+    frame_error: FrameErrorKind | None = None
 
 
 class Channel:

@@ -11,6 +11,8 @@ from threading import Lock
 
 import numpy as np
 
+from fcos_ros.core.errors import FrameError
+
 MAX_SAMPLES = 512
 """Samples kept for each stage: the last 17 s at 30 Hz, few enough to sort once a second."""
 
@@ -28,7 +30,7 @@ class FrameCounts:
     :ivar superseded: a newer frame came before a worker was free.
     :ivar expired: too old on arrival, or when a worker was free.
     :ivar failed: damaged, or not processed because of an error.
-    :ivar errors: failed frames by the type of the error.
+    :ivar errors: failed frames by the kind of a `FrameError`, or the type of any other error.
     :ivar last_error: the text of the newest error, shortened; empty if there was none.
     """
 
@@ -90,7 +92,7 @@ class FrameStatistics:
         """Count a frame that failed, and keep the reason."""
         with self._lock:
             self._counts['failed'] += 1
-            self._errors[type(error).__name__] += 1
+            self._errors[_kind(error)] += 1
             self._last_error = (str(error) or repr(error))[:MAX_TEXT_LENGTH]
 
     def counts(self) -> FrameCounts:
@@ -118,3 +120,7 @@ class FrameStatistics:
     def _count(self, fate: str) -> None:
         with self._lock:
             self._counts[fate] += 1
+
+
+def _kind(error: Exception) -> str:
+    return error.kind if isinstance(error, FrameError) else type(error).__name__

@@ -124,13 +124,13 @@ def test_the_values_of_the_frames_are_the_counts_and_the_subscription():
     status = frames(
         counts_before=counts(received=2, published=2),
         counts=counts(received=12, published=5, superseded=3, expired=1, failed=2,
-                      errors={'FrameError': 2}, last_error='too short'),
+                      errors={'truncated': 2}, last_error='too short'),
         odd_stamps={ZERO: 4})
     assert {entry.key: entry.value for entry in status.values} == {
         'received': '12', 'published': '5', 'superseded': '3', 'expired': '1', 'failed': '2',
         'in_flight': '1', 'last_error': 'too short', 'published since last report': '3',
         'topic': '/image', 'type': 'sensor_msgs/msg/Image', 'reliability': 'reliable',
-        'publishers': '1', 'failed: FrameError': '2', ZERO: '4'}
+        'publishers': '1', 'failed: truncated': '2', ZERO: '4'}
 
 
 def test_latencies_are_percentiles_in_milliseconds():

@@ -7,6 +7,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
+from fcos_ros.core.errors import FrameError
 from fcos_ros.runtime.statistics import MAX_SAMPLES, MAX_TEXT_LENGTH, FrameStatistics
 
 
@@ -47,6 +48,13 @@ def test_an_error_without_a_text_is_named_by_its_type():
     statistics = FrameStatistics()
     statistics.count_failed(KeyError())
     assert statistics.counts().last_error == 'KeyError()'
+
+
+def test_wrong_images_are_counted_by_their_kind_and_other_errors_by_their_type():
+    statistics = FrameStatistics()
+    for error in (FrameError('a'), FrameError('b', 'step'), FrameError('c', 'step'), OSError('d')):
+        statistics.count_failed(error)
+    assert statistics.counts().errors == {'damaged': 1, 'step': 2, 'OSError': 1}
 
 
 def test_the_text_of_an_error_is_cut_off():

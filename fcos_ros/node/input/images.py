@@ -99,11 +99,11 @@ def compressed_to_frame(message: CompressedImage) -> Frame:
     """
     stated = f'format {_short(message.format)!r}'
     if 'compressedDepth' in message.format:
-        raise FrameError(f'{stated} holds depths; accepted: images, jpeg or png')
+        raise FrameError(f'{stated} holds depths; accepted: images, jpeg or png', 'format')
     try:
         return Frame.compressed(message.data)
     except FrameError as error:
-        raise FrameError(f'{error} (the message has the {stated})') from error
+        raise FrameError(f'{error} (the message has the {stated})', error.kind) from error
 
 
 def hbm_to_frame(message: Any) -> Frame:
@@ -115,7 +115,8 @@ def hbm_to_frame(message: Any) -> Frame:
     encoding = _hbm_encoding(bytes(message.encoding))
     length, room = int(message.data_size), len(message.data)
     if not 0 < length <= room:
-        raise FrameError(f'{encoding} image has a data_size of {length}; accepted: 1 to {room}')
+        raise FrameError(
+            f'{encoding} image has a data_size of {length}; accepted: 1 to {room}', 'length')
     data = message.data[:length]
     if encoding in FILE_ENCODINGS:
         return Frame.compressed(data)
@@ -137,7 +138,8 @@ def _hbm_encoding(name: bytes) -> str:
     if found:
         return max(found, key=len)  # yuv422_yuy2 begins with yuv422
     stated = name.partition(b'\0')[0].decode('ascii', 'backslashreplace')
-    raise FrameError(f'unknown encoding {stated!r}; accepted: {", ".join(HBM_ENCODINGS)}')
+    raise FrameError(
+        f'unknown encoding {stated!r}; accepted: {", ".join(HBM_ENCODINGS)}', 'encoding')
 
 
 def _bridged(message: Image) -> Frame:
@@ -149,14 +151,14 @@ def _bridged(message: Image) -> Frame:
         bridge = CvBridge()
     except Exception as error:  # a cv_bridge built for another numpy may raise anything
         raise FrameError(f'{complaint}; cv_bridge would accept more, but cannot be used here: '
-                         f'{error}') from error
+                         f'{error}', 'encoding') from error
     size = Size(message.width, message.height)
     try:
         pixels = _eight_bits(_samples(bridge, message))
         return Frame.wrap(pixels, size, _encoding_of(pixels))
     except Exception as error:  # cv_bridge may raise anything; only this frame fails
         raise FrameError(f'{complaint}; cv_bridge cannot convert it ({size}): '
-                         f'{_short(str(error))}') from error
+                         f'{_short(str(error))}', 'encoding') from error
 
 
 def _short(text: str) -> str:

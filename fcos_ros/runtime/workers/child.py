@@ -13,6 +13,7 @@ import numpy as np
 
 from fcos_ros.backends import EngineError, ModelInfo
 from fcos_ros.core.criteria import Criteria
+from fcos_ros.core.errors import FrameError
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
 from fcos_ros.runtime.channel import Channel, Failure
@@ -75,6 +76,8 @@ class _Server:
             if task.time_inferences:
                 return self._detector.time_inference(frame, task.time_inferences)
             return self._detector.detect(frame, task.criteria)
+        except FrameError as error:
+            return Failure(str(error), frame_error=error.kind)
         except Exception as error:  # noqa: BLE001 - one bad frame must not end the process
             return Failure(f'{type(error).__name__}: {error}', isinstance(error, EngineError))
 

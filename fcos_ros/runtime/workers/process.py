@@ -15,6 +15,7 @@ import numpy as np
 
 from fcos_ros.backends import ModelInfo
 from fcos_ros.core.criteria import Criteria
+from fcos_ros.core.errors import FrameError
 from fcos_ros.core.frame import Frame
 from fcos_ros.runtime.back_off import BackOff
 from fcos_ros.runtime.channel import Channel, Failure
@@ -94,6 +95,7 @@ class ProcessWorker:
         """
         Detect the objects in a frame.
 
+        :raises FrameError: the frame is a damaged image file.
         :raises WorkerError: the child failed on this frame, died or timed out.
         """
         return self._run(frame, Result, criteria=criteria)
@@ -138,9 +140,15 @@ class ProcessWorker:
             raise self._replace_child(
                 child, f'the worker died: {child.end(EXIT_TIMEOUT)}') from None
         if isinstance(reply, Failure):
-            raise (self._replace_child(child, reply.reason) if reply.fatal
-                   else WorkerError(reply.reason))
+            raise self._error(child, reply)
         return reply
+
+    def _error(self, child: _Child, failure: Failure) -> Exception:
+        if failure.fatal:
+            return self._replace_child(child, failure.reason)
+        if failure.frame_error:
+            return FrameError(failure.reason, failure.frame_error)
+        return WorkerError(failure.reason)
 
     def _replace_child(self, child: _Child, reason: str) -> WorkerError:
         """End a child and start a new one, unless the next attempt is not due yet."""

@@ -13,10 +13,11 @@ import pytest
 from runtime.square_frame import truncated_jpeg
 from waiting import TIMEOUT
 
+from fcos_ros.core.errors import FrameError
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
 from fcos_ros.runtime.channel import Channel
-from fcos_ros.runtime.workers import LocalWorker, ProcessWorker, WorkerError, open_workers
+from fcos_ros.runtime.workers import LocalWorker, ProcessWorker, open_workers
 from fcos_ros.runtime.workers.child import serve
 
 SIZE = Size(128, 128)
@@ -66,8 +67,9 @@ def test_a_child_finds_the_same_objects_in_a_frame_of_any_encoding(child, local,
 
 
 def test_a_truncated_image_file_fails_its_frame_and_keeps_the_child(child, new_children):
-    with pytest.raises(WorkerError, match=r'FrameError: jpeg file 128x128 .* is truncated'):
+    with pytest.raises(FrameError, match=r'jpeg file 128x128 .* is truncated') as caught:
         child.detect(truncated_jpeg())
+    assert caught.value.kind == 'truncated'
     assert len(child.detect(Frame.compressed(JPEG)).detections) == 1
     assert not new_children(), 'the child was not replaced'
 
