@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from fcos_ros.backends.base import (
@@ -31,25 +32,25 @@ _ENGINES: tuple[type[Backend], ...] = (
 BACKENDS: Mapping[str, type[Backend]] = {engine.name: engine for engine in _ENGINES}
 """Every engine by its name."""
 
-BY_SUFFIX: Mapping[str, type[Backend]] = {
-    suffix: engine for engine in _ENGINES for suffix in engine.suffixes}
-"""The engine that `auto` chooses, by the suffix of the file."""
-
 
 def choose(path: Path, backend: str = 'auto') -> type[Backend]:
     """
     Return the engine for a model file.
 
-    :param backend: a key of `BACKENDS`, or `auto` to choose by the file's suffix.
+    :param backend: a key of `BACKENDS`, or `auto` to choose by the file's suffix. If none of its
+        engines is installed, the first is returned; its error says how to install it.
     :raises ModelError: no engine reads such a file, or there is no engine of that name.
     """
-    engine = BY_SUFFIX.get(path.suffix.lower()) if backend == 'auto' else BACKENDS.get(backend)
-    if engine is not None:
-        return engine
-    if backend == 'auto':
+    if backend in BACKENDS:
+        return BACKENDS[backend]
+    if backend != 'auto':
+        raise ModelError(f'backend is {backend!r}; accepted: auto, {", ".join(BACKENDS)}')
+    engines = [engine for engine in _ENGINES if path.suffix.lower() in engine.suffixes]
+    if not engines:
+        suffixes = dict.fromkeys(suffix for engine in _ENGINES for suffix in engine.suffixes)
         raise ModelError(f'{path} has the suffix {path.suffix!r}; accepted: '
-                         f'{", ".join(BY_SUFFIX)}; or name the backend')
-    raise ModelError(f'backend is {backend!r}; accepted: auto, {", ".join(BACKENDS)}')
+                         f'{", ".join(suffixes)}; or name the backend')
+    return next(filter(_is_installed, engines), engines[0])
 
 
 def load(path: Path, backend: str = 'auto', threads: int = 1) -> Backend:
@@ -59,3 +60,8 @@ def load(path: Path, backend: str = 'auto', threads: int = 1) -> Backend:
     :raises ModelError: no engine reads such a file, or the engine refuses it.
     """
     return choose(path, backend)(path, threads)
+
+
+def _is_installed(engine: type[Backend]) -> bool:
+    """Return whether Python finds an engine; importing it here would load the board's libraries."""
+    return not engine.modules or any(map(find_spec, engine.modules))

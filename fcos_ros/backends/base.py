@@ -109,6 +109,7 @@ class Backend(Protocol):
 
     :ivar name: the name of the engine, for parameters and messages.
     :ivar suffixes: suffixes of the files for which `auto` chooses this engine.
+    :ivar modules: Python modules one of which the engine needs; empty if it needs none.
     :ivar uses_bpu: whether it runs on the BPU of a board.
     :ivar concurrent: whether several threads may call `infer` at the same time.
     :ivar holds_gil: whether `infer` holds the GIL; such an engine runs in a process of its own.
@@ -117,6 +118,7 @@ class Backend(Protocol):
 
     name: str
     suffixes: tuple[str, ...]
+    modules: tuple[str, ...]
     uses_bpu: bool
     concurrent: bool
     holds_gil: bool

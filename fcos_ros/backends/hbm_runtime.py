@@ -47,7 +47,8 @@ class HbmRuntimeBackend:
     """
 
     name = 'hbm_runtime'
-    suffixes: tuple[str, ...] = ('.hbm',)
+    suffixes: tuple[str, ...] = ('.hbm', '.bin')
+    modules: tuple[str, ...] = ('hbm_runtime',)
     uses_bpu = True
     concurrent = False
     # The releases that were read hold it; later releases for S100 may not.

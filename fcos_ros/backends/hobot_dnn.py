@@ -67,6 +67,7 @@ class HobotDnnBackend:
 
     name = 'hobot_dnn'
     suffixes: tuple[str, ...] = ('.bin',)
+    modules: tuple[str, ...] = ('hobot_dnn', 'hobot_dnn_rdkx5')
     uses_bpu = True
     concurrent = False
     holds_gil = True

@@ -79,6 +79,7 @@ class LibdnnBackend:
 
     name = 'libdnn'
     suffixes: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
     uses_bpu = True
     concurrent = True
     holds_gil = False

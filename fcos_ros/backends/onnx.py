@@ -64,6 +64,7 @@ class OnnxBackend:
 
     name = 'onnx'
     suffixes: tuple[str, ...] = ('.onnx',)
+    modules: tuple[str, ...] = ('onnxruntime',)
     uses_bpu = False
     concurrent = True
     holds_gil = False

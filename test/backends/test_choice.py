@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The engine for a model file is chosen by name or by suffix, from attributes of the engines."""
 
+from importlib import invalidate_caches
 from pathlib import Path
+import sys
 
 import pytest
 
 from fcos_ros import backends
-from fcos_ros.backends import BACKENDS, BY_SUFFIX, ModelError, choose
+from fcos_ros.backends import BACKENDS, ModelError, choose
 from fcos_ros.backends.hbm_runtime import HbmRuntimeBackend
 from fcos_ros.backends.hobot_dnn import HobotDnnBackend
 from fcos_ros.backends.libdnn import LibdnnBackend
@@ -20,30 +22,44 @@ def test_backends_maps_the_name_of_each_engine_to_its_class():
     assert list(BACKENDS.items()) == [(engine.name, engine) for engine in ENGINES]
 
 
-def test_by_suffix_maps_each_suffix_of_an_engine_to_its_class():
-    assert dict(BY_SUFFIX) == {
-        suffix: engine for engine in ENGINES for suffix in engine.suffixes}
-    assert set(BY_SUFFIX) == {'.onnx', '.bin', '.hbm'}
-
-
-def test_two_engines_have_neither_the_same_name_nor_the_same_suffix():
-    assert len(BACKENDS) == len(ENGINES)
-    assert len(BY_SUFFIX) == sum(len(engine.suffixes) for engine in ENGINES)
-
-
 @pytest.mark.parametrize('engine', ENGINES, ids=list(BACKENDS))
 def test_every_engine_states_its_properties_in_class_attributes(engine):
     assert isinstance(engine.name, str)
     assert all(suffix == suffix.lower() and suffix[0] == '.' for suffix in engine.suffixes)
+    assert all(isinstance(module, str) for module in engine.modules)
     for attribute in ('uses_bpu', 'concurrent', 'holds_gil'):
         assert isinstance(getattr(engine, attribute), bool)
 
 
-@pytest.mark.parametrize(('file', 'engine'), [
-    ('model.onnx', OnnxBackend), ('MODEL.ONNX', OnnxBackend), ('model.bin', HobotDnnBackend),
-    ('model.hbm', HbmRuntimeBackend),
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Return a function that makes only these modules of vendors importable."""
+    for module in ('hobot_dnn', 'hobot_dnn_rdkx5', 'hbm_runtime'):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def make(*modules):
+        for module in modules:
+            (tmp_path / f'{module}.py').write_text('raise SystemExit("imported in this process")')
+        invalidate_caches()
+    return make
+
+
+@pytest.mark.parametrize(('modules', 'file', 'engine'), [
+    ([], 'model.onnx', OnnxBackend),
+    ([], 'MODEL.ONNX', OnnxBackend),
+    (['hobot_dnn', 'hbm_runtime'], 'model.bin', HobotDnnBackend),
+    (['hobot_dnn_rdkx5', 'hbm_runtime'], 'model.bin', HobotDnnBackend),
+    (['hbm_runtime'], 'model.bin', HbmRuntimeBackend),
+    (['hbm_runtime'], 'model.hbm', HbmRuntimeBackend),
+    (['hobot_dnn'], 'model.hbm', HbmRuntimeBackend),
+    # The error of the first engine says how to install it.
+    ([], 'model.bin', HobotDnnBackend),
+    ([], 'model.hbm', HbmRuntimeBackend),
 ])
-def test_auto_chooses_by_the_suffix_of_the_file(file, engine):
+def test_auto_chooses_an_installed_engine_by_the_suffix_of_the_file(
+        install, modules, file, engine):
+    install(*modules)
     assert choose(Path(file)) is engine
 
 
@@ -68,6 +84,6 @@ def test_an_unknown_engine_is_refused_with_the_accepted_ones():
 
 def test_load_creates_the_chosen_engine(monkeypatch):
     created = []
-    monkeypatch.setitem(backends.BY_SUFFIX, '.new', lambda *arguments: created.append(arguments))
-    backends.load(Path('model.new'), threads=3)
-    assert created == [(Path('model.new'), 3)]
+    monkeypatch.setitem(backends.BACKENDS, 'new', lambda *arguments: created.append(arguments))
+    backends.load(Path('model.onnx'), 'new', threads=3)
+    assert created == [(Path('model.onnx'), 3)]

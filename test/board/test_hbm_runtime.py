@@ -91,6 +91,11 @@ def test_hbm_files_are_loaded_by_this_backend(plug_in, tmp_path):
     assert load(write(tmp_path, tiny('s100'), '.hbm')).info.backend == 'hbm_runtime'
 
 
+def test_bin_files_are_loaded_by_this_backend_where_it_is_the_only_one(plug_in, tmp_path):
+    plug_in('s100')
+    assert load(write(tmp_path, tiny('s100'), '.bin')).info.backend == 'hbm_runtime'
+
+
 def test_an_object_is_found_by_the_published_model(plug_in, tmp_path):
     plug_in('x5')
     model = PUBLISHED['b0']

@@ -23,6 +23,7 @@ class FakeBackend:
 
     name = 'fake'
     suffixes = ()
+    modules = ()
     uses_bpu = False
     concurrent = True
     holds_gil = False
