@@ -19,6 +19,7 @@ import textwrap
 
 from fcos_ros.core.encodings import ALIASES, ENCODINGS
 from fcos_ros.node.input.stamps import REMEDIES
+from fcos_ros.runtime.boards import BOARDS
 from fcos_ros.settings.schema import Option, Settings
 from tools.picture import architecture
 from tools.rooms import ROOMS
@@ -85,6 +86,13 @@ def encoding_table() -> str:
     return _table(('encoding', 'other names; those with 16 in them have 16 bits'), rows)
 
 
+def board_table() -> str:
+    """Return the known boards as a Markdown table."""
+    rows = [(board.name, ', '.join(f'`{mark}`' for mark in board.marks), board.march,
+             str(board.cores), str(board.workers)) for board in BOARDS]
+    return _table(('board', 'recognised by', 'BPU', 'cores', 'workers'), rows)
+
+
 def stamp_table() -> str:
     """Return the problems with stamps as a Markdown table."""
     rows = [(kind, remedy) for kind, remedy in REMEDIES.items()]
@@ -93,7 +101,7 @@ def stamp_table() -> str:
 
 _PARTS: Mapping[str, Callable[[], str]] = {
     'parameters': parameter_table, 'rooms': room_table, 'encodings': encoding_table,
-    'stamps': stamp_table,
+    'stamps': stamp_table, 'boards': board_table,
 }
 """The generated parts of documents by their names."""
 

@@ -68,7 +68,8 @@ class PublishedModel(NamedTuple):
     @property
     def default_workers(self) -> int:
         """The number of workers that the node uses on its board."""
-        return next(board.workers for board in BOARDS if board.mark.lower() in self.image)
+        return next(board.workers for board in BOARDS
+                    if board.marks[0].lower() == self.image.partition('_')[0])
 
 
 MODELS = {model.key: model for model in (

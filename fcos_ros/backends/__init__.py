@@ -63,5 +63,5 @@ def load(path: Path, backend: str = 'auto', threads: int = 1) -> Backend:
 
 
 def _is_installed(engine: type[Backend]) -> bool:
-    """Return whether Python finds an engine; importing it here would load the board's libraries."""
+    """Return whether Python finds an engine; importing it would load the board's libraries."""
     return not engine.modules or any(map(find_spec, engine.modules))

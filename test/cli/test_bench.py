@@ -67,7 +67,8 @@ def test_each_number_of_workers_is_measured_with_all_frames(fcos, model, encodin
     assert_measurement_is_consistent(second, 3, 7)
 
 
-@pytest.mark.parametrize(('board', 'workers'), zip([*BOARDS, None], ([1, 2], [1, 2, 3], [1, 2])))
+@pytest.mark.parametrize(('board', 'workers'), zip(
+    [*BOARDS, None], ([1, 2], [1, 2, 3], [1, 2], [1, 2], [1, 2, 3, 4, 5], [1, 2])))
 def test_the_default_numbers_of_workers_are_those_that_the_vendor_published(
         monkeypatch, board, workers):
     monkeypatch.setattr(bench, 'this_board', lambda: board)
