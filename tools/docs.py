@@ -54,7 +54,7 @@ def generate() -> Iterator[tuple[Path, str]]:
 
 def parameter_table() -> str:
     """Return all settings as a Markdown table."""
-    rows = [(f'`{name}`', _shown(option.default), _accepted(option), _changes(option),
+    rows = [(f'`{name}`', f'`{option.yaml_default}`', _accepted(option), _changes(option),
              option.description) for name, option in Settings.options().items()]
     return _table(('parameter', 'default', 'accepted', 'changes', 'meaning'), rows)
 
@@ -63,11 +63,10 @@ def parameter_file() -> str:
     """Return a parameter file with the default of each setting."""
     parts = [_HEADER]
     for name, option in Settings.options().items():
-        accepted = _accepted(option).replace('`', '')
         lines = _comment(option.description)
-        if accepted:
-            lines += _comment(f'Accepted: {accepted}.')
-        parts.append('\n'.join([*lines, f'    {name}: {_yaml(option.default)}']))
+        if option.accepted:
+            lines += _comment(f'Accepted: {option.accepted}.')
+        parts.append('\n'.join([*lines, f'    {name}: {option.yaml_default}']))
     return '\n\n'.join([*parts, _FOOTER]) + '\n'
 
 
@@ -135,16 +134,6 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _comment(text: str) -> list[str]:
     return textwrap.wrap(text, 99, initial_indent='    # ', subsequent_indent='    # ',
                          break_long_words=False, break_on_hyphens=False)
-
-
-def _yaml(default: object) -> str:
-    if isinstance(default, bool):
-        return str(default).lower()
-    return str(list(default)) if isinstance(default, tuple) else str(default)
-
-
-def _shown(default: object) -> str:
-    return f'`{_yaml(default)}`'
 
 
 def _accepted(option: Option) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import wraps
 import os
 import signal
+import sys
 from traceback import format_exc
 from typing import Any
 
@@ -25,6 +26,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from fcos_ros.backends import ModelInfo
 from fcos_ros.node.camera import Camera
+from fcos_ros.node.command_line import answer_help, parameter_folders
 from fcos_ros.node.diagnostics import to_diagnostics
 from fcos_ros.node.health import NodeHealth
 from fcos_ros.node.memory import keep_memory
@@ -32,7 +34,7 @@ from fcos_ros.node.parameters import CameraSettings, Parameters
 from fcos_ros.node.qos import queued_qos
 from fcos_ros.node.timers import create_steady_timer
 from fcos_ros.runtime.detector import DetectorConfig
-from fcos_ros.runtime.model_path import find_model
+from fcos_ros.runtime.model_path import demo_notice, find_model
 from fcos_ros.runtime.pool import Pool
 from fcos_ros.runtime.workers import Worker, default_workers, open_workers
 from fcos_ros.settings.criteria import to_criteria
@@ -79,6 +81,7 @@ class FcosNode(LifecycleNode):
         self._cameras: dict[str, Camera] = {}
         self._state = 'unconfigured'
         self._fault = ''
+        self._folders = parameter_folders(node_arguments.get('cli_args') or sys.argv)
         self._node_parameters = Parameters(self, self._check, self._apply)
         self._cameras = {name: Camera(self, name, settings)
                          for name, settings in self._node_parameters.cameras.items()}
@@ -94,8 +97,11 @@ class FcosNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and check the model, and create the publishers."""
         settings = self._node_parameters.settings
-        config = DetectorConfig(
-            find_model(settings.model), settings.backend, settings.threads, settings.fit)
+        model = find_model(settings.model, folders=self._folders)
+        notice = demo_notice(settings.model)
+        if notice:
+            self.get_logger().warning(notice)
+        config = DetectorConfig(model, settings.backend, settings.threads, settings.fit)
         count = settings.workers or default_workers(config)
         self._workers = open_workers(config, count, settings.inference_timeout)
         for camera in self._cameras.values():
@@ -186,16 +192,12 @@ class FcosNode(LifecycleNode):
     # Parameters
 
     def set_parameters(self, parameter_list: list[Any]) -> list[SetParametersResult]:
-        """Set parameters one by one, as rclpy does, and keep unset ones declared."""
-        results: list[SetParametersResult] = super().set_parameters(parameter_list)
-        self._node_parameters.restore()
-        return results
+        """Set parameters one by one, as rclpy does; see `Parameters.set`."""
+        return [self.set_parameters_atomically([parameter]) for parameter in parameter_list]
 
     def set_parameters_atomically(self, parameter_list: list[Any]) -> SetParametersResult:
-        """Set all parameters or none, as rclpy does, and keep unset ones declared."""
-        result = super().set_parameters_atomically(parameter_list)
-        self._node_parameters.restore()
-        return result
+        """Set all parameters or none, as rclpy does; see `Parameters.set`."""
+        return self._node_parameters.set(parameter_list, super().set_parameters_atomically)
 
     def _check(self, old: CameraSettings, new: CameraSettings) -> None:
         """Raise ValueError for changes that the present state does not allow; see `Parameters`."""
@@ -228,6 +230,7 @@ class FcosNode(LifecycleNode):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the node until a signal ends it."""
+    answer_help(arguments or sys.argv)
     reason = keep_memory(os.environ)  # before ROS 2 starts threads
     rclpy.init(args=arguments)
     if reason:

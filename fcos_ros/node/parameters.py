@@ -8,7 +8,6 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 import difflib
-import re
 from traceback import format_exc
 from typing import Any
 
@@ -19,6 +18,7 @@ from rcl_interfaces.msg import (
     SetParametersResult,
 )
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from fcos_ros.settings.schema import Option, Settings
 
@@ -28,7 +28,11 @@ CameraSettings = Mapping[str, Settings]
 Check = Callable[[CameraSettings, CameraSettings], None]
 """Called with the old and the new settings; raises ValueError to refuse the change."""
 
-_NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
+SetAll = Callable[[list[Any]], SetParametersResult]
+"""`set_parameters_atomically` of rclpy."""
+
+NULLS = ('null', 'Null', 'NULL', '~', 'None')
+"""Texts that arrive for an unset parameter in a file of `ros2 param dump`."""
 
 
 class Parameters:
@@ -51,20 +55,20 @@ class Parameters:
         self._node = node
         self._check = check
         self._changed = changed
-        known = Settings.options()
+        self._options = dict(Settings.options())
+        overrides = _overrides(node)
         self._values: dict[str, Any] = {
-            name: _declare(node, name, option.default, _descriptor(name, option))
-            for name, option in known.items()}
+            name: _initial(option, overrides.get(name), option.default)
+            for name, option in self._options.items()}
         _refuse(self.settings.complaints())
-        names = _checked_names(self.settings.camera_names)
-        for camera in filter(None, names):
-            for name, option in known.items():
-                if option.camera:
-                    own = f'{camera}.{name}'
-                    self._values[own] = _declare(
-                        node, own, None, _own_descriptor(own, name, option))
-        _warn_of_unknown(node, self._values)
+        names = self.settings.camera_names
+        for own, option in _own_options(names).items():
+            self._options[own] = option
+            self._values[own] = _initial(option, overrides.get(own), None)
         self.cameras: CameraSettings = _camera_settings(names, self._values)
+        for name in self._options:
+            self._declare(name)
+        _warn_of_unknown(node, self._values)
         node.add_on_set_parameters_callback(self._on_set)
 
     @property
@@ -72,15 +76,60 @@ class Parameters:
         """The common settings: those of the node, and of cameras without their own values."""
         return _common(self._values)
 
-    def restore(self) -> None:
-        """Declare parameters again that were unset: rclpy removes their declaration."""
-        for camera in filter(None, self.cameras):
-            for name, option in Settings.options().items():
-                own = f'{camera}.{name}'
-                if option.camera and not self._node.has_parameter(own):
-                    # Ignore the value given at the start: it was replaced since.
-                    self._node.declare_parameter(
-                        own, None, _own_descriptor(own, name, option), ignore_override=True)
+    def set(self, parameters: Sequence[Any], set_all: SetAll) -> SetParametersResult:
+        """
+        Set parameters of the node, all or none.
+
+        rclpy's own checks come later: its reasons name neither the accepted values nor a remedy,
+        it refuses 1 for 1.0, and it refuses unchanged read-only parameters.
+        """
+        changes = [parameter for parameter in parameters if not self._is_unchanged(parameter)]
+        complaints = [f'{parameter.name} {complaint}' for parameter in changes
+                      if (complaint := self._complaint(parameter))]
+        if complaints:
+            return SetParametersResult(successful=False, reason='; '.join(complaints))
+        if not changes:
+            return SetParametersResult(successful=True)
+        result = set_all([self._typed(parameter) for parameter in changes])
+        for name in self._options:
+            # rclpy removes the declaration of a parameter that is unset.
+            if not self._node.has_parameter(name):
+                self._declare(name)
+        return result
+
+    def _declare(self, name: str) -> None:
+        # The value given at the start is part of `_values`, and may have been replaced since.
+        self._node.declare_parameter(
+            name, _as_parameter(self._values[name]), _descriptor(name, self._options[name]),
+            ignore_override=True)
+
+    def _is_unchanged(self, parameter: Any) -> bool:
+        """Return whether a read-only parameter is set to its value, as a dumped file does."""
+        node, name = self._node, parameter.name
+        return (node.has_parameter(name) and bool(node.describe_parameter(name).read_only)
+                and bool(_as_setting(node.get_parameter(name).value)
+                         == _as_setting(parameter.value)))
+
+    def _complaint(self, parameter: Any) -> str | None:
+        """Return why a value is not accepted; None if it is accepted, or not a setting."""
+        option = self._options.get(parameter.name)
+        if option is None:
+            return None
+        value = _given(option, parameter.value)
+        if value is None:
+            is_own = parameter.name not in Settings.options()
+            return None if is_own else (
+                f'cannot be unset; set it to its default, {_as_parameter(option.default)}')
+        if option.read_only:
+            return 'is read-only: it is used when the node starts; start it with another value'
+        return option.complaint(value)
+
+    def _typed(self, parameter: Any) -> Any:
+        """Return a parameter with the exact type of its setting."""
+        option = self._options.get(parameter.name)
+        if option is None:
+            return parameter
+        return Parameter(parameter.name, value=_as_parameter(_given(option, parameter.value)))
 
     def _on_set(self, parameters: Sequence[Any]) -> SetParametersResult:
         changes = {parameter.name: _as_setting(parameter.value)
@@ -137,24 +186,30 @@ def _common(values: Mapping[str, Any]) -> Settings:
     return Settings(**{name: values[name] for name in Settings.options()})
 
 
-def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
-    if names == ('',):
-        return ('',)
-    wrong = [name for name in names if not _NAME.fullmatch(name)]
-    if wrong or len(set(names)) < len(names):
-        raise ValueError(f'cameras is {list(names)}; accepted: different names of letters, '
-                         'digits and _, beginning with a letter')
-    return tuple(names)
+def _own_options(cameras: Sequence[str]) -> Mapping[str, Option]:
+    """Return the options of each camera's own parameters; unset, the common one is used."""
+    return {
+        f'{camera}.{name}': replace(option, description=f'For this camera only. '
+                                    f'{option.description} If not set, {name} is used.')
+        for camera in filter(None, cameras)
+        for name, option in Settings.options().items() if option.camera}
 
 
-def _declare(node: Node, name: str, default: Any, descriptor: ParameterDescriptor) -> Any:
-    """Declare a parameter and return its value."""
-    given = _overrides(node).get(name)
-    # An empty list of YAML has no type and arrives as unset; a list of '' means the same.
-    empty = given is not None and given.value is None
-    value = ('',) if empty else default
-    return _as_setting(node.declare_parameter(
-        name, _as_parameter(value), descriptor, ignore_override=empty).value)
+def _initial(option: Option, given: Any, default: Any) -> Any:
+    """Return the value of a parameter at the start; `given` is a parameter or None."""
+    if given is None:
+        return default
+    if given.value is None:
+        # An empty list of YAML has no type and arrives as unset.
+        return ('',) if isinstance(option.default, tuple) else ()
+    value = _given(option, given.value)
+    return default if value is None else value
+
+
+def _given(option: Option, value: Any) -> Any:
+    """Return a value in the type of its setting; None if it stands for an unset parameter."""
+    is_text = isinstance(option.default, str) and not option.choices
+    return None if value in NULLS and not is_text else option.typed(_as_setting(value))
 
 
 def _overrides(node: Node) -> Mapping[str, Any]:
@@ -190,20 +245,13 @@ def _as_setting(value: Any) -> Any:
     return tuple(value) if isinstance(value, (list, tuple, array)) else value
 
 
-def _constraints(option: Option) -> str:
-    """Return the accepted values in words; empty when any value of the type is accepted."""
-    if option.limits is not None:
-        return f'{option.limits[0]} to {option.limits[1]}'
-    return f'one of: {", ".join(option.choices)}' if option.choices else ''
-
-
 def _descriptor(name: str, option: Option) -> ParameterDescriptor:
+    is_own = name not in Settings.options()
     descriptor = ParameterDescriptor(
         name=name, description=option.description, read_only=option.read_only,
-        # With static types, rclpy refuses `score_threshold: 1` and `classes: [0, 2]`, and its
-        # errors name neither the parameter nor the accepted values.
-        dynamic_typing=True,
-        additional_constraints=_constraints(option) if option.choices else '')
+        # A list may contain texts or numbers; a camera's own parameter may be unset.
+        dynamic_typing=is_own or isinstance(option.default, tuple),
+        additional_constraints=f'one of: {option.accepted}' if option.choices else '')
     if option.limits is not None and isinstance(option.default, float):
         minimum, maximum = option.limits
         descriptor.floating_point_range = [
@@ -213,10 +261,3 @@ def _descriptor(name: str, option: Option) -> ParameterDescriptor:
         descriptor.integer_range = [
             IntegerRange(from_value=int(minimum), to_value=int(maximum), step=1)]
     return descriptor
-
-
-def _own_descriptor(own: str, name: str, option: Option) -> ParameterDescriptor:
-    """Describe the parameter of one camera, which may be unset."""
-    return ParameterDescriptor(
-        name=own, dynamic_typing=True, description=f'For this camera only. {option.description} '
-        f'If not set, {name} is used.', additional_constraints=_constraints(option))

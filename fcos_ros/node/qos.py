@@ -28,7 +28,7 @@ USER_POLICIES = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
 """Policies of an image subscription that users may override; others follow the publisher."""
 
 _RELIABILITIES = {
-    None: '', 'reliable': 'reliable', 'best_effort': 'best_effort',
+    '': '', 'reliable': 'reliable', 'best_effort': 'best_effort',
     'system_default': 'auto', 'best_available': 'auto'}
 
 
@@ -71,16 +71,17 @@ def declare_reliability(node: Node, topic: str) -> str:
 
     rclpy is not used for it: it would keep the reliability of the first subscription forever.
 
-    :returns: 'reliable', 'best_effort' or 'auto'; empty when the parameter is not set.
+    :returns: 'reliable', 'best_effort' or 'auto'; empty when the parameter is empty.
     :raises ValueError: the parameter has another value.
     """
     name = override_name(topic)
     if not node.has_parameter(name):
-        node.declare_parameter(name, None, ParameterDescriptor(
+        # An unset parameter would be dumped as null, which comes back as the text 'null'.
+        node.declare_parameter(name, '', ParameterDescriptor(
             name=name, dynamic_typing=True, read_only=True,
-            description='If not set, the parameter reliability decides.'))
+            description='If it is empty, the parameter reliability decides.'))
     value = node.get_parameter(name).value
-    if value not in _RELIABILITIES:
+    if not isinstance(value, str) or value not in _RELIABILITIES:
         accepted = ', '.join(filter(None, _RELIABILITIES))
         raise ValueError(f'{name} is {value!r}; accepted: {accepted}')
     return _RELIABILITIES[value]

@@ -12,11 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+import re
 from typing import Any
 
 from fcos_ros.backends import BACKENDS
 from fcos_ros.core.preprocess import FITS
 from fcos_ros.core.zones import ANCHORS
+
+_NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
+"""The name of a camera is a part of the names of topics and parameters."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +51,38 @@ class Option:
     commas: bool = False
     quoted: str = ''
 
+    @property
+    def accepted(self) -> str:
+        """The accepted numbers or words; empty when any value of the type is accepted."""
+        if self.limits is not None:
+            return f'{self.limits[0]} to {self.limits[1]}'
+        return ', '.join(self.choices)
+
+    @property
+    def yaml_default(self) -> str:
+        """The default as it is written in a parameter file."""
+        if isinstance(self.default, bool):
+            return str(self.default).lower()
+        return str(list(self.default) if isinstance(self.default, tuple) else self.default)
+
+    def typed(self, value: Any) -> Any:
+        """Return a value in the type of the setting if it is not exact: 1 becomes 1.0."""
+        if isinstance(self.default, float) and type(value) is int:
+            return float(value)
+        return tuple(value) if isinstance(value, list) else value
+
     def complaint(self, value: object) -> str | None:
         """Return why a value is not accepted; None if it is accepted."""
+        shown = list(value) if isinstance(value, tuple) else value
         if not self._has_right_type(value):
-            return f'is {value!r}; accepted: {self._type_name()}'
+            return f'is {shown!r}; accepted: {self._type_name()}'
         if self.limits is not None:
             minimum, maximum = self.limits
             assert isinstance(value, (int, float))
             if not minimum <= value <= maximum:
-                return f'is {value!r}; accepted: {minimum} to {maximum}'
+                return f'is {shown!r}; accepted: {self.accepted}'
         if self.choices and value not in self.choices:
-            return f'is {value!r}; accepted: {", ".join(self.choices)}'
+            return f'is {shown!r}; accepted: {self.accepted}'
         return None
 
     def _has_right_type(self, value: object) -> bool:
@@ -97,11 +122,11 @@ class Settings:
         True, 'Configure and activate the node as soon as it starts. If false, use '
         '`ros2 lifecycle set`.', read_only=True)
     model: str = _fixed(
-        'auto', 'Model file: a path, absolute or relative to the working folder, or '
-        'package://NAME/PATH below the share folder of a ROS package. auto uses the model on the '
-        "board's system image; on any other machine, the demo network.")
+        'auto', 'Model file: a path, absolute or relative to the working folder or to the folder '
+        'of the parameter file, or package://NAME/PATH below the share folder of a ROS package. '
+        "auto uses the board's model; on any other machine, the demo network.")
     backend: str = _fixed(
-        'auto', 'Inference engine. auto chooses by the suffix of the model file.',
+        'auto', 'Inference engine. auto chooses an installed one by the suffix of the model file.',
         choices=('auto', *BACKENDS))
     workers: int = _fixed(
         0, 'Number of frames that are processed at the same time. 0 uses as many as keep the BPU '
@@ -196,7 +221,16 @@ class Settings:
         """Return why values are not accepted, one sentence each."""
         checks = ((name, option.complaint(getattr(self, name)))
                   for name, option in self.options().items())
-        return [f'{name} {complaint}' for name, complaint in checks if complaint]
+        complaints = [f'{name} {complaint}' for name, complaint in checks if complaint]
+        return complaints or self._complaints_about_cameras()
+
+    def _complaints_about_cameras(self) -> list[str]:
+        names = self.camera_names
+        if names == ('',) or (
+                all(map(_NAME.fullmatch, names)) and len(set(names)) == len(names)):
+            return []
+        return [f'cameras is {list(names)}; accepted: different names of letters, digits and _, '
+                'beginning with a letter']
 
     @property
     def camera_names(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 """Several cameras that share a model: each has its own topics, counts and parameters."""
 
 from node.graph import COUNT_NAMES, LATCHED, Graph, image_message
+from node.parameter_dump import dump, dump_text
 import numpy as np
 from onnx_models import white_square
 import pytest
@@ -123,7 +124,7 @@ def test_parameters_of_one_camera_can_be_given_at_the_start(model):
     pytest.param({'rear.weight': 0.0}, 'rear.weight', id='weight of zero'),
     pytest.param({'front.weight': 2.0, 'rear.max_age': -1.0}, 'rear.max_age',
                  id='one of two values is wrong'),
-    pytest.param({'front.weight': 2.0, 'cameras': ['front']}, 'read-only parameter: cameras',
+    pytest.param({'front.weight': 2.0, 'cameras': ['front']}, 'cameras is read-only',
                  id='cameras is read-only'),
 ])
 def test_a_wrong_change_is_refused_as_a_whole_with_the_reason(cameras, change, reason):
@@ -151,13 +152,29 @@ def test_a_change_that_one_camera_cannot_apply_is_undone_for_the_other_camera(
 
 
 @pytest.mark.parametrize(('name', 'accepted'), [
-    ('front.weight', '0.01 to 100.0'), ('rear.max_detections', '1 to 500'),
+    ('front.weight', (0.01, 100.0)), ('rear.max_detections', (1, 500)),
     ('rear.zone_anchor', 'one of: centre, bottom'), ('front.classes', '')])
 def test_the_description_of_a_cameras_own_parameter_has_the_accepted_values(
         cameras, name, accepted):
     described = cameras[0].graph.node.describe_parameter(name)
-    assert described.additional_constraints == accepted
+    ranges = [*described.floating_point_range, *described.integer_range]
+    limits = [(limits.from_value, limits.to_value) for limits in ranges]
+    assert (limits[0] if limits else described.additional_constraints) == accepted
     assert described.description.startswith('For this camera only. ')
+
+
+def test_a_node_accepts_the_dumped_parameters_of_a_running_one(cameras, tmp_path):
+    graph = cameras[0].graph
+    graph.set(**{'rear.weight': 3, 'score_threshold': 1})
+    file = tmp_path / 'dumped.yaml'
+    file.write_text(graph.call(dump_text, graph.node), encoding='utf-8')
+    assert 'null' in file.read_text(encoding='utf-8')
+    with Graph(cli=('--ros-args', '--params-file', str(file))) as again:
+        first, second = (one.call(dump, one.node) for one in (graph, again))
+        # The overrides of a subscription are declared when it is created.
+        assert first.pop('qos_overrides').keys() >= second.pop('qos_overrides').keys()
+        assert second == first
+        assert GraphCamera(again, 'rear').detect(SCENE).detections == []
 
 
 @pytest.mark.parametrize('names', [['1st'], ['a/b'], ['left', 'left']], ids=' '.join)

@@ -5,6 +5,7 @@
 import re
 
 from node.graph import image_message
+from node.parameter_dump import dump
 from onnx_models import white_square
 import pytest
 from rcl_interfaces.srv import SetParametersAtomically
@@ -12,6 +13,7 @@ import rclpy
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from waiting import TIMEOUT, wait_until
+import yaml
 
 from fcos_ros.node.parameters import Parameters
 from fcos_ros.settings.schema import Settings
@@ -20,6 +22,20 @@ SCENE = white_square(128, 5, 3)
 
 QUOTE_CLASS_THRESHOLDS = ('put quotes around the entries of class_thresholds, such as '
                           '["person: 0.3"]')
+
+
+class SettingsNode(Node):
+    """A node that sets its parameters as the detector does."""
+
+    def __init__(self, context, arguments, check, changed):
+        super().__init__('fcos', context=context, cli_args=arguments)
+        self.settings = Parameters(self, check, changed)
+
+    def set_parameters(self, parameter_list):
+        return [self.set_parameters_atomically([parameter]) for parameter in parameter_list]
+
+    def set_parameters_atomically(self, parameter_list):
+        return self.settings.set(parameter_list, super().set_parameters_atomically)
 
 
 @pytest.fixture
@@ -34,8 +50,8 @@ def declared(tmp_path):
         body = ''.join(f'    {line}\n' for line in lines)
         file.write_text(f'/**:\n  ros__parameters:\n{body}', encoding='utf-8')
         arguments = ['--ros-args', '--params-file', str(file)] if lines else None
-        nodes.append(Node('fcos', context=context, cli_args=arguments))
-        return nodes[-1], Parameters(nodes[-1], check, changed)
+        nodes.append(SettingsNode(context, arguments, check, changed))
+        return nodes[-1], nodes[-1].settings
 
     yield declare
     for node in nodes:
@@ -75,15 +91,21 @@ def test_an_empty_list_of_cameras_is_one_camera_without_a_name(declared):
 
 
 @pytest.mark.parametrize(('lines', 'complaint'), [
-    (['classes: [0.5]'], r'classes is \(0.5,\); accepted: a list of texts or of whole numbers'),
-    (['classes: [true]'], r'classes is \(True,\); accepted: a list of texts or of whole'),
+    (['classes: [0.5]'], r'classes is \[0.5\]; accepted: a list of texts or of whole numbers'),
+    (['classes: [true]'], r'classes is \[True\]; accepted: a list of texts or of whole'),
     (['classes: person'], "classes is 'person'; accepted: a list of texts"),
     (['cameras: front'], "cameras is 'front'; accepted: a list of texts"),
-    (['cameras: [1, 2]'], r'cameras is \(1, 2\); accepted: a list of texts'),
-    (['include_zones: [1, 2]'], r'include_zones is \(1, 2\); accepted: a list of texts'),
+    (['cameras: [1, 2]'], r'cameras is \[1, 2\]; accepted: a list of texts'),
+    (['include_zones: [1, 2]'], r'include_zones is \[1, 2\]; accepted: a list of texts'),
     (['workers: two'], "workers is 'two'; accepted: a whole number"),
-    (['max_detections: []'], 'max_detections is .*; accepted: a whole number'),
-    (['cameras: [front]', 'front.weight: []'], 'front.weight is .*; accepted: a number'),
+    (['max_detections: []'], r'max_detections is \[\]; accepted: a whole number'),
+    (['cameras: [front]', 'front.weight: []'], r'front.weight is \[\]; accepted: a number'),
+    (['workers: 33'], 'workers is 33; accepted: 0 to 32'),
+    (['workers: 8.9'], 'workers is 8.9; accepted: a whole number'),
+    (['score_threshold: 2'], 'score_threshold is 2.0; accepted: 0.0 to 1.0'),
+    (['score_threshold: .nan'], 'score_threshold is nan; accepted: 0.0 to 1.0'),
+    (['cameras: [front]', 'front.weight: 0'], 'front.weight is 0.0; accepted: 0.01 to 100.0'),
+    (['cameras: [front, 2nd]'], r"cameras is \['front', '2nd'\]; accepted: different names"),
 ], ids=lambda value: ', '.join(value) if isinstance(value, list) else '')
 def test_a_wrong_value_is_refused_with_the_accepted_values(declared, lines, complaint):
     with pytest.raises(ValueError, match=complaint):
@@ -120,7 +142,9 @@ def test_a_common_parameter_cannot_be_unset(declared):
     for name, value in (('classes', [0]), ('score_threshold', 0.5), ('max_detections', 100)):
         result = node.set_parameters_atomically([Parameter(name, Parameter.Type.NOT_SET)])
         assert not result.successful
-        assert result.reason.startswith(f'{name} is None; accepted: a ')
+        default = Settings.options()[name].default
+        assert result.reason == (f'{name} cannot be unset; set it to its default, '
+                                 f'{list(default) if name == "classes" else default}')
         assert node.get_parameter(name).value == value
     assert parameters.settings.classes == (0,)
 
@@ -171,19 +195,124 @@ def test_a_refused_change_of_several_parameters_changes_none(declared):
 
 
 @pytest.mark.parametrize(('name', 'value'), [
-    ('cameras', ['front']), ('cameras', ['front', 'rear']), ('autostart', False)])
+    ('cameras', []), ('cameras', ['front', 'rear']), ('autostart', False)])
 def test_a_read_only_parameter_refuses_a_change_with_the_reason(declared, name, value):
     applied = []
     node, parameters = declared('cameras: [front]', changed=lambda: applied.append(1))
     before, given = parameters.cameras, node.get_parameter(name).value
     result = set_all(node, min_size=9, **{name: value})
     assert not result.successful
-    assert 'read-only' in result.reason
-    assert name in result.reason
+    assert result.reason == (
+        f'{name} is read-only: it is used when the node starts; start it with another value')
     assert applied == []
     assert parameters.cameras is before
     assert node.get_parameter(name).value == given
     assert node.get_parameter('min_size').value == 0.0
+
+
+def test_a_read_only_parameter_accepts_its_own_value(declared):
+    node, _ = declared('cameras: [front]')
+    assert set_all(node, min_size=9.0, cameras=['front'], autostart=True).successful
+    assert set_all(node, cameras=['front']).successful
+    assert node.get_parameter('min_size').value == 9.0
+
+
+FLOATS = [name for name, option in Settings.options().items() if type(option.default) is float]
+
+
+@pytest.mark.parametrize('name', FLOATS)
+def test_a_whole_number_does_not_change_the_type_of_a_float(declared, name):
+    node, parameters = declared('cameras: [front]')
+    names = [name, f'front.{name}'] if Settings.options()[name].camera else [name]
+    for own in names:
+        for value in (1, 1.0):
+            assert set_all(node, **{own: value}).successful
+            assert node.get_parameter(own).type_ == Parameter.Type.DOUBLE
+            assert node.describe_parameter(own).type == Parameter.Type.DOUBLE.value
+    assert type(getattr(parameters.cameras['front'], name)) is float
+
+
+def test_whole_numbers_of_a_file_have_the_type_of_their_parameters(declared):
+    node, _ = declared('cameras: [front]', 'min_size: 3', 'front.weight: 2')
+    for name, value in (('min_size', 3.0), ('front.weight', 2.0)):
+        assert node.get_parameter(name).type_ == Parameter.Type.DOUBLE
+        assert node.get_parameter(name).value == value
+
+
+@pytest.mark.parametrize(('name', 'value', 'reason'), [
+    ('hypotheses', 0, 'hypotheses is 0; accepted: 1 to 20'),
+    ('score_threshold', 2, 'score_threshold is 2.0; accepted: 0.0 to 1.0'),
+    ('score_threshold', 1.5, 'score_threshold is 1.5; accepted: 0.0 to 1.0'),
+    ('max_detections', 8.9, 'max_detections is 8.9; accepted: a whole number'),
+    ('max_detections', True, 'max_detections is True; accepted: a whole number'),
+    ('front.weight', 0.0, 'front.weight is 0.0; accepted: 0.01 to 100.0'),
+    ('front.weight', 'big', "front.weight is 'big'; accepted: a number"),
+    ('fit', 'tile', "fit is 'tile'; accepted: letterbox, stretch"),
+])
+def test_a_refused_value_is_answered_with_the_accepted_ones(declared, name, value, reason):
+    node, _ = declared('cameras: [front]')
+    before = node.get_parameter_or(name).value
+    for result in (set_all(node, **{name: value}),
+                   *node.set_parameters([Parameter(name, value=value)])):
+        assert (result.successful, result.reason) == (False, reason)
+    assert node.get_parameter_or(name).value == before
+
+
+def test_the_descriptors_have_the_ranges_and_words_of_the_settings(declared):
+    node, _ = declared('cameras: [front]')
+    for name, option in Settings.options().items():
+        for own in (name, f'front.{name}') if option.camera else (name,):
+            described = node.describe_parameter(own)
+            ranges = [*described.floating_point_range, *described.integer_range]
+            assert [(r.from_value, r.to_value) for r in ranges] == (
+                [option.limits] if option.limits else [])
+            assert described.additional_constraints == (
+                f'one of: {", ".join(option.choices)}' if option.choices else '')
+
+
+def test_the_parameters_of_a_camera_may_be_unset_again(declared):
+    node, parameters = declared('cameras: [front]', 'front.weight: 2.0')
+    for _ in range(2):
+        unset = Parameter('front.weight', Parameter.Type.NOT_SET)
+        assert node.set_parameters_atomically([unset]).successful
+        assert parameters.cameras['front'].weight == 1.0
+        assert node.has_parameter('front.weight')
+        assert set_all(node, **{'front.weight': 3}).successful
+        assert parameters.cameras['front'].weight == 3.0
+
+
+@pytest.mark.parametrize('lines', [
+    (), ('cameras: [front, rear]', 'front.weight: 2', 'rear.classes: [0]', 'track: true'),
+], ids=['one camera', 'two cameras'])
+def test_a_dumped_file_is_accepted_and_gives_the_same_settings(declared, capfd, lines):
+    node, parameters = declared(*lines)
+    text = yaml.safe_dump(dump(node)).splitlines()
+    assert any('null' in line for line in text) == bool(lines)
+    again, same = declared(*text)
+    assert same.cameras == parameters.cameras
+    assert unknown_parameters(capfd) == {}
+    assert dump(again) == dump(node)
+
+
+@pytest.mark.parametrize('lines', [
+    (), ('cameras: [front, rear]', 'front.weight: 2', 'rear.classes: [0]', 'track: true'),
+], ids=['one camera', 'two cameras'])
+def test_all_values_may_be_loaded_again_while_the_node_runs(declared, lines):
+    node, parameters = declared(*lines)
+    before = parameters.cameras
+    for name in node.list_parameters([], 0).names:
+        value = node.get_parameter_or(name).value
+        # `ros2 param load` sends this text for null.
+        result = set_all(node, **{name: 'None' if value is None else value})
+        assert result.successful, result.reason
+    assert parameters.cameras == before
+
+
+@pytest.mark.parametrize('text', ['null', '~', 'Null', 'NULL'])
+def test_null_in_a_file_is_the_default(declared, text):
+    _, parameters = declared('cameras: [front]', f'score_threshold: {text}',
+                             f'front.track: {text}', f'transport: {text}')
+    assert parameters.cameras['front'] == Settings(cameras=('front',))
 
 
 def test_only_the_parameters_of_the_start_are_read_only(declared):

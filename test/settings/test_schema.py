@@ -46,8 +46,12 @@ def test_values_of_the_right_type_within_the_limits_are_accepted(name, value):
     ('fit', 'crop', "fit is 'crop'; accepted: letterbox, stretch"),
     ('model', None, 'model is None; accepted: text'),
     ('classes', 'car', "classes is 'car'; accepted: a list of texts or of whole numbers"),
-    ('classes', (0.5,), r'classes is (0.5,); accepted: a list of texts or of whole numbers'),
-    ('include_zones', (1,), 'include_zones is (1,); accepted: a list of texts'),
+    ('classes', (0.5,), r'classes is [0.5]; accepted: a list of texts or of whole numbers'),
+    ('include_zones', (1,), 'include_zones is [1]; accepted: a list of texts'),
+    ('max_detections', (), 'max_detections is []; accepted: a whole number'),
+    *(('cameras', names, f'cameras is {list(names)}; accepted: different names of letters, '
+        'digits and _, beginning with a letter') for names in
+       (('front', 'front'), ('1st', 'rear'), ('front/left', 'rear'), ('vorn\u00e4', 'b'))),
 ])
 def test_other_values_are_refused_with_the_accepted_ones(name, value, complaint):
     assert replace(Settings(), **{name: value}).complaints() == [complaint]
@@ -59,3 +63,13 @@ def test_other_values_are_refused_with_the_accepted_ones(name, value, complaint)
 ])
 def test_an_empty_list_of_cameras_is_one_camera_without_a_name(cameras, names):
     assert Settings(cameras=cameras).camera_names == names
+
+
+@pytest.mark.parametrize(('name', 'value', 'typed'), [
+    ('min_size', 1, 1.0), ('min_size', 1.5, 1.5), ('workers', 1, 1), ('workers', 1.0, 1.0),
+    ('track', True, True), ('min_size', True, True), ('classes', [1, 2], (1, 2)),
+    ('model', '1', '1'),
+])
+def test_a_whole_number_gets_the_type_of_a_setting_that_is_a_float(name, value, typed):
+    found = OPTIONS[name].typed(value)
+    assert (found, type(found)) == (typed, type(typed))
