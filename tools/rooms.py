@@ -39,7 +39,7 @@ ROOMS: Mapping[str, Room] = {
                       'backends core', 2, 0.2),
     'runtime': _room('frames in flight: detector, workers, pool, streams, statistics, boards',
                      'backends core', 2, 0.52),
-    'evaluation': _room('ground truth and figures: average precision', 'core', 2, 0.84),
+    'evaluation': _room('ground truth and figures: datasets, average precision', 'core', 2, 0.84),
     'backends': _room('inference engines behind one protocol', 'core', 3, 0.4),
     'core': _room('the maths: frames, preprocessing, head, decode, NMS, zones, tracking, '
                   'drawing; numpy and OpenCV only', '', 4, 0.5),
