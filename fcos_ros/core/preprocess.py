@@ -6,8 +6,9 @@ Convert a frame to the network's input tensor.
 Planes are scaled first and converted afterwards, when there are fewer pixels. Networks that take
 NV12 get luma and chroma as the camera sent them. For other networks, chroma is halved to NV12 and
 then converted. Bayer mosaics cannot be scaled and are converted to BGR first. Image files are
-decoded to BGR first, JPEG files at a reduced size where that is enough. The rest of the canvas is
-black: zeros in RGB; Y = 16 and U = V = 128 in NV12, which is black in BT.601 as OpenCV uses it.
+decoded to BGR first, JPEG files at a reduced size where that is enough. The rest of the canvas has
+the padding colour of the network, or else is black: zeros in RGB; Y = 16 and U = V = 128 in NV12,
+which is black in BT.601 as OpenCV uses it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from fcos_ros.core.resize import Resize, Size
 FITS = {'letterbox': Resize.letterbox, 'stretch': Resize.stretch}
 PIXELS = ('nv12', 'rgb', 'bgr')
 LAYOUTS = ('NHWC', 'NCHW')
+NV12_RANGES = ('full', 'limited')
+
+_BLACK = {'nv12': (16, 128, 128), 'rgb': (0, 0, 0), 'bgr': (0, 0, 0)}
 
 _UINT8: np.dtype[Any] = np.dtype(np.uint8)
 
@@ -39,8 +43,12 @@ class InputSpec:
     :ivar size: the canvas in pixels; both sides even.
     :ivar pixels: 'nv12', 'rgb' or 'bgr'.
     :ivar layout: 'NHWC' or 'NCHW'; ignored for nv12.
-    :ivar dtype: uint8, or float32 for (pixel - mean) / std; always uint8 for nv12.
+    :ivar dtype: uint8, or float32 or float16 for (pixel - mean) / std; always uint8 for nv12.
     :ivar mean: for each channel in the order of `pixels`, on the scale 0 to 255; likewise `std`.
+    :ivar padding: colour of the canvas around the image, 0 to 255, before normalisation: (Y, U,
+        V) for nv12, else in the order of `pixels`. None is black.
+    :ivar nv12_range: 'full' if the network reads Y, U and V as 0 to 255, as JPEG files have them;
+        'limited' for Y from 16 to 235. Only for nv12.
     """
 
     name: str
@@ -50,18 +58,23 @@ class InputSpec:
     dtype: np.dtype[Any] = _UINT8
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    padding: tuple[int, ...] | None = None
+    nv12_range: str = 'full'
 
     def __post_init__(self) -> None:
         object.__setattr__(self, 'dtype', np.dtype(self.dtype))
         _require('pixels', self.pixels, PIXELS)
         _require('layout', self.layout, LAYOUTS)
         _require('dtype', self.dtype.name, ('uint8',) if self.pixels == 'nv12' else (
-            'uint8', 'float32'))
+            'uint8', 'float32', 'float16'))
+        _require('nv12_range', self.nv12_range, NV12_RANGES)
         if min(self.size) < 2 or any(side % 2 for side in self.size):
             raise ValueError(f'size is {self.size}; accepted: even sides of at least 2 pixels')
         if len(self.mean) != 3 or len(self.std) != 3 or not min(self.std) > 0:
             raise ValueError(f'mean is {self.mean} and std is {self.std}; accepted: three numbers '
                              'each, those of std above 0')
+        if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
+            raise ValueError(f'padding is {self.padding}; accepted: three numbers from 0 to 255')
         if self.dtype == np.uint8 and (any(self.mean) or set(self.std) != {1}):
             raise ValueError(f'mean is {self.mean} and std is {self.std}, but a uint8 input is '
                              'not normalised; accepted: mean 0 and std 1')
@@ -73,6 +86,11 @@ class InputSpec:
         if self.pixels == 'nv12':
             return (height * width * 3 // 2,)
         return (1, height, width, 3) if self.layout == 'NHWC' else (1, 3, height, width)
+
+    @property
+    def background(self) -> tuple[int, ...]:
+        """The colour of the canvas around the image."""
+        return self.padding or _BLACK[self.pixels]
 
 
 class Preprocessor:
@@ -119,7 +137,7 @@ class _Canvas(Protocol):
     tensor: Array
 
     def clear(self) -> None:
-        """Fill the canvas with black."""
+        """Fill the canvas with the background."""
 
     def draw(self, frame: Frame, content: Size) -> None:
         """Scale the frame into the top-left corner."""
@@ -130,11 +148,12 @@ class _Nv12Canvas:
 
     def __init__(self, spec: InputSpec, tensor: Array) -> None:
         self.tensor = tensor
+        self._background = spec.background
         self._luma, self._chroma = _nv12_planes(self.tensor, spec.size)
 
     def clear(self) -> None:
-        self._luma.fill(16)
-        self._chroma.fill(128)
+        self._luma.fill(self._background[0])
+        self._chroma[...] = self._background[1:]
 
     def draw(self, frame: Frame, content: Size) -> None:
         width, height = content
@@ -160,6 +179,7 @@ class _RgbCanvas:
     def __init__(self, spec: InputSpec, tensor: Array) -> None:
         width, height = spec.size
         self.tensor = tensor
+        self._background = spec.background
         self._pixel_order = spec.pixels
         self._nv12_code = _FROM_NV12[spec.pixels]
         self._lookup_table = _normalisation(spec)
@@ -168,7 +188,7 @@ class _RgbCanvas:
                         else np.empty((height, width, 3), np.uint8))
 
     def clear(self) -> None:
-        self._pixels.fill(0)
+        self._pixels[...] = self._background
         self._copy_to_tensor(Size(self._pixels.shape[1], self._pixels.shape[0]))
 
     def draw(self, frame: Frame, content: Size) -> None:
@@ -201,10 +221,13 @@ class _RgbCanvas:
         values: Array = self._pixels[:height, :width]
         if self._lookup_table is not None:
             values = cv2.LUT(values, self._lookup_table)
-        if self._planar:
+        if not self._planar:
+            np.copyto(self.tensor[0, :height, :width], values, casting='same_kind')
+        elif values.dtype == self.tensor.dtype:
             cv2.split(values, list(self.tensor[0, :, :height, :width]))
-        else:
-            np.copyto(self.tensor[0, :height, :width], values)
+        else:  # float16, which OpenCV cannot split into
+            np.copyto(self.tensor[0, :, :height, :width], values.transpose(2, 0, 1),
+                      casting='same_kind')
 
 
 _FROM_NV12 = {'bgr': cv2.COLOR_YUV2BGR_NV12, 'rgb': cv2.COLOR_YUV2RGB_NV12}
@@ -257,7 +280,11 @@ def _nv12_planes(flat: Pixels, size: Size) -> tuple[Pixels, Pixels]:
 
 
 def _normalisation(spec: InputSpec) -> Array | None:
-    """Return the value of each pixel level and channel, float32 (256, 1, 3); None for uint8."""
+    """
+    Return the value of each pixel level and channel, float32 (256, 1, 3); None for uint8.
+
+    OpenCV looks up no float16, so those values are converted while they are copied.
+    """
     if spec.dtype == np.uint8:
         return None
     levels = np.arange(256, dtype=np.float64).reshape(256, 1, 1)

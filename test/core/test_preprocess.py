@@ -87,6 +87,32 @@ def test_the_tensor_follows_its_spec_and_is_black_outside_the_image(
     np.testing.assert_allclose(pixels[:, resize.content.width:], 0, atol=1e-3)
 
 
+@pytest.mark.parametrize(('pixels', 'layout'), [
+    ('nv12', 'NHWC'), ('rgb', 'NHWC'), ('bgr', 'NHWC'), ('bgr', 'NCHW')])
+def test_the_canvas_around_the_image_has_the_padding_colour_of_the_network(pixels, layout):
+    spec = spec_of(Size(64, 64), pixels, layout, padding=(114, 10, 200))
+    tensor, resize = Preprocessor(spec).prepare(frame_of('bgr8', Size(40, 20)))
+    assert resize.content == Size(64, 32)
+    if pixels == 'nv12':
+        luma, chroma = tensor[:64 * 64].reshape(64, 64), tensor[64 * 64:].reshape(32, 32, 2)
+        assert set(luma[32:].flat) == {114}
+        np.testing.assert_array_equal(chroma[16:], np.full((16, 32, 2), (10, 200)))
+    else:
+        image = tensor[0] if layout == 'NHWC' else tensor[0].transpose(1, 2, 0)
+        np.testing.assert_array_equal(image[32:], np.full((32, 64, 3), (114, 10, 200)))
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+def test_half_precision_values_are_the_rounded_single_precision_values(layout):
+    frame = frame_of('bgr8', Size(40, 20))
+    options = {'mean': MEAN, 'std': STD, 'padding': (1, 2, 3)}
+    single, half = (
+        Preprocessor(spec_of(Size(64, 64), 'rgb', layout, dtype, **options)).prepare(frame)[0]
+        for dtype in (np.float32, np.float16))
+    assert half.dtype == np.float16
+    np.testing.assert_array_equal(half, single.astype(np.float16))
+
+
 @given(SPECS, st.sampled_from(sorted(FITS)),
        st.lists(st.tuples(st.sampled_from(KINDS), SIZES), min_size=2, max_size=5))
 def test_a_frame_leaves_no_pixels_of_earlier_frames(spec, fit, arrivals):
@@ -260,6 +286,9 @@ def test_a_preprocessor_reuses_its_tensor():
     ({'dtype': np.float32, 'std': (1, 0, 1)}, 'std is .*; accepted: three numbers'),
     ({'dtype': np.float32, 'mean': (1, 2)}, 'mean is .*; accepted: three numbers'),
     ({'mean': MEAN}, 'a uint8 input is not normalised; accepted: mean 0 and std 1'),
+    ({'padding': (0, 0, 256)}, r'padding is \(0, 0, 256\); accepted: three numbers from 0 to 255'),
+    ({'padding': (114,)}, r'padding is \(114,\); accepted: three numbers'),
+    ({'nv12_range': 'video'}, "nv12_range is 'video'; accepted: full, limited"),
     ({'size': Size(63, 64)}, 'size is 63x64; accepted: even sides'),
 ])
 def test_an_invalid_input_spec_is_refused_with_the_accepted_values(options, complaint):
