@@ -61,10 +61,10 @@ def _wanted_classes(
 
 
 def _thresholds(entries: Sequence[str], labels: Labels) -> tuple[tuple[int, float], ...]:
-    return tuple(_threshold(entry, labels) for entry in _non_empty(entries))
+    return tuple(pair for entry in _non_empty(entries) for pair in _threshold(entry, labels))
 
 
-def _threshold(entry: str, labels: Labels) -> tuple[int, float]:
+def _threshold(entry: str, labels: Labels) -> tuple[tuple[int, float], ...]:
     name, _, score = entry.rpartition(':')
     try:
         threshold = float(score)
@@ -73,8 +73,7 @@ def _threshold(entry: str, labels: Labels) -> tuple[int, float]:
     if not name or not 0 <= threshold <= 1:
         raise ValueError(f'class_thresholds has {entry!r}; accepted: CLASS: SCORE with a score '
                          'from 0 to 1, such as person: 0.3')
-    class_id, = labels.ids([name.strip()])
-    return class_id, threshold
+    return tuple((class_id, threshold) for class_id in labels.ids([name.strip()]))
 
 
 def _polygons(name: str, texts: Sequence[str]) -> tuple[Polygon, ...]:

@@ -51,6 +51,12 @@ def test_excluded_classes_are_removed_from_the_wanted_ones(classes, exclude_clas
     assert criteria(classes=classes, exclude_classes=exclude_classes).class_ids == wanted
 
 
+def test_the_threshold_of_a_name_is_that_of_all_classes_with_the_name():
+    model = SimpleNamespace(**{**vars(MODEL), 'labels': Labels(('cube', 'ball', 'cube'))})
+    found = to_criteria(Settings(class_thresholds=('cube: 0.3',)), model)
+    assert found.class_thresholds == ((0, 0.3), (2, 0.3))
+
+
 @pytest.mark.parametrize(('settings', 'complaint'), [
     ({'classes': ('bal',)}, "unknown class 'bal'; did you mean 'ball'"),
     ({'exclude_classes': (3,)}, 'unknown class 3; accepted: a name .cube, ball, cone.'),
