@@ -21,6 +21,7 @@ answer HASH OFFSET0 OFFSET1 ..                                        one for ea
 end                                                                   of the header
 ====================================================================  =========================
 
+Names may have any bytes but white space; those that are not UTF-8 are surrogates in Python.
 TYPE and LAYOUT are the numbers of the vendor's C header. Offsets count from the start of the
 data. An answer holds recorded outputs in their aligned shapes. HASH is `fnv1a64` of the bytes of
 their input, in 16 hexadecimal digits. Any other input gets the first answer.
@@ -32,6 +33,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import prod
+import os
 from pathlib import Path
 from typing import Any
 
@@ -238,7 +240,7 @@ def write_model(path: Path, model: ModelFile) -> Path:
                    for output, values in zip(model.outputs, answer.outputs)]
         known = 0 if answer.tensor is None else fnv1a64(answer.tensor.tobytes())
         header.append(_line('answer', f'{known:016x}', *offsets))
-    text = '\n'.join([*header, 'end', '']).encode('ascii')
+    text = os.fsencode('\n'.join([*header, 'end', '']))
     path.write_bytes(text + bytes(-len(text) % PAGE) + data)
     return path
 
@@ -254,7 +256,7 @@ def read_header(content: bytes) -> tuple[list[list[str]], int]:
     if not content.startswith(b'fcos_sim 1\n') or end < 0:
         raise ValueError('not a model for the simulated board')
     size = end + len(b'\nend\n')
-    lines = [line.split(' ') for line in content[:end].decode('ascii').splitlines()]
+    lines = [line.split(' ') for line in os.fsdecode(content[:end]).split('\n')]
     return lines, size + -size % PAGE
 
 

@@ -2,23 +2,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulated board behaves as real boards do, including their faults."""
 
+import ctypes
 from dataclasses import replace
 from importlib import import_module
 from itertools import pairwise
 import os
 from pathlib import Path
+import pickle
 import signal
 import subprocess
 import sys
 from threading import Event, Thread
 import time
+import weakref
 
 from board_environment import IMAGES
 from cores import reservations
-from model_file import PUBLISHED, fnv1a64, make_answer
+from model_file import PUBLISHED, RGB, fnv1a64, make_answer
 import numpy as np
 import pytest
-from tiny_models import BYTES, CAR, SIZE, padded, tensor, tiny, write
+from tiny_models import BYTES, CAR, SIZE, padded, tensor, tiny, with_output, write
 from waiting import wait_until
 
 GENERATIONS = {'A': ('x3_focal', 'x3'), 'B': ('x5', 'x5'), 'C': ('x3_jammy', 'x3')}
@@ -83,6 +86,58 @@ def test_generation_b_reports_shapes_in_memory_as_addresses(model):
     assert properties.alignedShape != properties.alignedShape
 
 
+def test_shapes_in_memory_are_not_initialised_beyond_their_rank(model):
+    properties = model().outputs[0].properties
+    for address in (properties.validShape, properties.alignedShape):
+        *sides, rank = (ctypes.c_int32 * 9).from_address(address)
+        assert (rank, tuple(sides[:4])) == (4, properties.shape)
+        assert all(sides[4:])
+
+
+@later_generations
+@pytest.mark.parametrize('length', [63, 64, 72])
+def test_names_of_up_to_72_bytes_are_returned(model, image, board, length):
+    name = 'é' * (length // 2) + 'n' * (length % 2)
+    assert model(image, with_output(tiny(board), 3, name=name)).outputs[3].name == name
+
+
+@later_generations
+@pytest.mark.parametrize(('length', 'name'), [(127, 'm' * 127), (128, ''), (200, '')])
+def test_the_name_of_a_model_is_empty_if_it_is_too_long(model, image, board, length, name):
+    assert model(image, replace(tiny(board), name='m' * length)).name == name
+
+
+READ_OUTPUTS = """
+import sys
+from hobot_dnn import pyeasy_dnn
+loaded = pyeasy_dnn.load(sys.argv[1])[0]
+print('loaded', flush=True)
+getattr(loaded, sys.argv[2])
+"""
+
+
+@later_generations
+@pytest.mark.parametrize('side', ['inputs', 'outputs'])
+@pytest.mark.parametrize('name', ['n' * 73, 'é' * 37, 'n' * 300], ids=len)
+def test_longer_names_end_the_process_before_any_can_be_read(
+        plug_in, tmp_path, image, board, side, name):
+    file = tiny(board, answers=False)
+    file = (replace(file, input_name=name) if side == 'inputs'
+            else with_output(file, 3, name=name))
+    done = subprocess.run(
+        [sys.executable, '-c', READ_OUTPUTS, str(write(tmp_path, file)), side],
+        env={**os.environ, 'PYTHONPATH': str(IMAGES / image)}, capture_output=True, text=True,
+        check=False)
+    assert (done.stdout, done.returncode) == ('loaded\n', -signal.SIGSEGV)
+
+
+@every_generation
+def test_a_name_that_is_not_utf_8_raises_a_unicode_decode_error(model, image, board):
+    loaded = model(image, with_output(tiny(board), 3, name='caf\udce9'))
+    with pytest.raises(UnicodeDecodeError):
+        _ = loaded.outputs[3].name
+
+
 @pytest.mark.parametrize('image', ['x3_focal', 'x3_jammy'])
 def test_the_other_generations_do_not_report_shapes_in_memory(model, image):
     properties = model(image).outputs[0].properties
@@ -103,6 +158,37 @@ def test_each_access_makes_new_tensors(model, image, board):
     assert isinstance(loaded.outputs, tuple if image == 'x3_focal' else list)
     assert isinstance(loaded.forward(tensor(1)), tuple if image == 'x3_focal' else list)
     assert callable(loaded) == (image == 'x3_focal')
+
+
+@later_generations
+def test_scales_have_no_base_and_only_an_empty_table_owns_its_data(model, image, board):
+    scaled = model(image, tiny(board, dtype='int32')).outputs[0].properties.scale_data
+    assert (scaled.base, scaled.flags.owndata, scaled.flags.writeable) == (None, False, True)
+    empty = model(image, tiny(board, dtype='float32')).outputs[0].properties.scale_data
+    assert (empty.base, empty.flags.owndata) == (None, True)
+
+
+@every_generation
+def test_objects_of_the_binding_have_no_other_attributes_and_cannot_be_referred_to_weakly(
+        model, image, board):
+    loaded = model(image)
+    for thing in (loaded, loaded.outputs[0], loaded.outputs[0].properties):
+        with pytest.raises(AttributeError):
+            thing.note = 'mine'
+        with pytest.raises(TypeError):
+            weakref.ref(thing)
+
+
+@later_generations
+def test_the_types_of_the_later_generations_cannot_be_extended_or_pickled(model, image, board):
+    loaded = model(image)
+    for thing in (loaded, loaded.outputs[0], loaded.outputs[0].properties):
+        kind = type(thing)
+        assert isinstance(kind(), kind)
+        with pytest.raises(TypeError, match='not an acceptable base type'):
+            type('Own', (kind,), {})
+        with pytest.raises(TypeError, match='cannot pickle'):
+            pickle.dumps(thing)
 
 
 @every_generation
@@ -149,7 +235,9 @@ def test_the_strides_of_an_input_are_ignored(model):
     file = tiny()
     loaded = model(file=file)
     two = np.append(tensor(2), tensor(3))
-    assert answer_index(file, loaded.forward(two[::2])) == 1
+    for given in (two[::2], [two[::2]]):
+        loaded.forward(tensor(1))
+        assert answer_index(file, loaded.forward(given)) == 1
 
 
 @pytest.mark.parametrize('strange', [b'bytes', bytearray(4), None, 5, 'text', {}, []],
@@ -164,6 +252,7 @@ def test_an_object_that_is_not_an_array_runs_on_the_previous_input(model, strang
 
 @pytest.mark.parametrize(('strange', 'cause'), [
     pytest.param(np.empty(0, np.uint8), RuntimeError, id='empty'),
+    pytest.param([np.empty(0, np.uint8)], RuntimeError, id='list of an empty one'),
     pytest.param([b'bytes'], TypeError, id='list of bytes'),
     pytest.param([tensor(1), tensor(1)], RuntimeError, id='two arrays'),
 ])
@@ -178,6 +267,26 @@ def test_an_array_in_a_list_is_read_correctly_only_if_it_is_uint8(model):
     loaded = model(file=file)
     assert answer_index(file, loaded.forward([tensor(2)])) == 1
     assert answer_index(file, loaded.forward([tensor(2).astype(np.int16)])) == 0
+
+
+def test_rgb_pixels_are_changed_in_place_even_if_they_are_read_only(model):
+    loaded = model(file=replace(tiny(answers=False), input_type=RGB))
+    pixels = np.resize(np.arange(256, dtype=np.uint8), SIZE * SIZE * 3)
+    expected = np.maximum(pixels, 128) - 128
+    pixels.setflags(write=False)
+    loaded.forward(pixels)
+    np.testing.assert_array_equal(pixels, expected)
+
+
+@every_generation
+def test_the_number_of_a_core_is_passed_on(model, image, board):
+    loaded = model(image)
+    assert len(loaded.forward(tensor(1), core_id=1)) == 15
+    if image == 'x3_jammy':
+        assert loaded.forward(tensor(1), core_id=9) is None
+    else:
+        with pytest.raises((RuntimeError, SystemError)):
+            loaded.forward(tensor(1), core_id=9)
 
 
 @pytest.mark.parametrize('strange', [np.zeros(BYTES, np.int8), np.zeros(BYTES, np.float32),
@@ -197,7 +306,7 @@ def test_generation_a_compares_the_size_and_raises_a_runtime_error(model, strang
 
 def test_generation_a_ignores_unknown_arguments(model):
     loaded = model('x3_focal')
-    assert len(loaded(tensor(1), core_id=2, dsp_id=0, priority=0, unknown=1)) == 15
+    assert len(loaded(tensor(1), core_id=1, dsp_id=0, priority=0, unknown=1)) == 15
     with pytest.raises(IndexError):
         loaded.forward()
 
@@ -212,6 +321,16 @@ def test_the_later_generations_refuse_unknown_arguments(model, image, board):
 
 
 # --- results of `forward`
+
+def test_the_outputs_of_a_model_are_new_after_a_failed_wait(model, monkeypatch):
+    monkeypatch.setenv('FCOS_SIM_FAULT', 'raise:2')
+    file = tiny()
+    loaded = model(file=file)
+    loaded.forward(tensor(1))
+    with pytest.raises(SystemError):
+        loaded.forward(tensor(2))
+    assert answer_index(file, loaded.outputs) == 1
+
 
 @later_generations
 def test_tensors_are_views_of_the_last_inference_and_buffers_are_copies(model, image, board):
@@ -280,6 +399,25 @@ def test_load_returns_one_model_for_each_path(plug_in, tmp_path, image, board):
     assert first is not second
 
 
+@pytest.mark.parametrize(('fault', 'cause'), [
+    ('load', 'hbDNNInitializeFromFiles failed'), ('memory', 'prepare_model_tensor failed')])
+@later_generations
+def test_a_refused_file_and_exhausted_memory_have_different_causes(
+        model, monkeypatch, image, board, fault, cause):
+    monkeypatch.setenv('FCOS_SIM_FAULT', fault)
+    with pytest.raises(SystemError) as caught:
+        model(image)
+    assert str(caught.value.__cause__) == cause
+
+
+@every_generation
+def test_a_missing_board_library_is_an_import_error(plug_in, monkeypatch, image, board):
+    monkeypatch.setenv('FCOS_SIM_FAULT', 'library')
+    plug_in(image)
+    with pytest.raises(ImportError, match=r'libhbspdev\.so: cannot open shared object file'):
+        import_module('hobot_dnn.pyeasy_dnn')
+
+
 def test_load_of_generation_a_raises_a_runtime_error(plug_in):
     plug_in('x3_focal')
     binding = import_module('hobot_dnn.pyeasy_dnn')
@@ -302,7 +440,8 @@ def test_results_are_grouped_by_model_and_output(runtime):
     for arg in (tensor(2), {'0': tensor(2)}, {'tiny': {'0': tensor(2)}}):
         results = runtime.run(arg)
         assert list(results) == runtime.model_names == ['tiny']
-        assert list(results['tiny']) == runtime.output_names['tiny']
+        assert sorted(results['tiny']) == sorted(runtime.output_names['tiny'])
+        assert list(results['tiny']) != runtime.output_names['tiny'], 'go by name'
         np.testing.assert_array_equal(results['tiny']['100'], tiny().answers[1].outputs[0])
 
 

@@ -11,10 +11,12 @@ FCOS_SIM_DIR names. It holds, for each core, the nanosecond of the monotonic clo
 core is reserved. An inference holds the GIL while it waits for a core and while it runs, as the
 vendor's bindings do: all waiting is done in C, by calls that do not release the GIL.
 
-The environment variable FCOS_SIM_FAULT is read when a model is loaded. `load` makes loading fail.
-`raise`, `none`, `hang`, `crash` and `nan` make inferences fail, with `:N` only the N-th inference
-of the model. The process then makes a file such as `hang-PID` beside `cores`, for which tests can
-wait. `import` is read when a binding is imported, and makes that fail as it does with numpy 2.
+The environment variable FCOS_SIM_FAULT is read when a model is loaded. `load` makes loading fail,
+and `memory` as on a board whose BPU has no memory left. `raise`, `none`, `hang`, `crash` and `nan`
+make inferences fail, with `:N` only the N-th inference of the model. The process then makes a file
+such as `hang-PID` beside `cores`, for which tests can wait. `import` and `library` are read when a
+binding is imported. They make that fail as it does with numpy 2, and without the board's
+libraries.
 """
 
 from __future__ import annotations
@@ -72,6 +74,22 @@ class BpuError(Exception):
     """An error for which the runtime library would return an error code."""
 
 
+class MemoryExhausted(BpuError):
+    """The memory of the BPU is used up."""
+
+
+class FailedWait(BpuError):
+    """
+    The BPU has computed, but waiting for the task fails.
+
+    :ivar outputs: the memory of each output.
+    """
+
+    def __init__(self, text: str, outputs: list[Array]) -> None:
+        super().__init__(text)
+        self.outputs = outputs
+
+
 @dataclass(frozen=True, eq=False)
 class Description:
     """A tensor; `memory` is its aligned shape."""
@@ -110,6 +128,8 @@ class Network:
         self._fault = _Fault.planned()
         if self._fault and self._fault.kind == 'load':
             raise BpuError('load fault')
+        if self._fault and self._fault.kind == 'memory':
+            raise MemoryExhausted('hbSysAllocCachedMem failed')
         try:
             lines, start = read_header(Path(path).read_bytes())
         except (OSError, ValueError) as error:
@@ -138,9 +158,11 @@ class Network:
 
         :param core_id: 0 for any core, else the number of a core, from 1.
         :returns: the memory of each output, in its aligned shape; None if the fault is `none`.
-        :raises BpuError: the fault is `raise`.
+        :raises BpuError: the fault is `raise`, or there is no such core.
         """
         self._runs += 1
+        if not 0 <= core_id <= self._cores:
+            raise BpuError(f'bpuCoreId is {core_id}')
         cores = range(core_id - 1, core_id) if core_id else range(self._cores)
         _occupy(self._folder, cores, self._before, self._service)
         outputs = self._answer(content)
@@ -184,7 +206,7 @@ class _Fault:
 
     def spoil(self, outputs: list[Array]) -> list[Array] | None:
         if self.kind == 'raise':
-            raise BpuError('raise fault')
+            raise FailedWait('raise fault', outputs)
         if self.kind == 'hang':
             with _delayed_signals():
                 LIBC.pause()
@@ -260,10 +282,30 @@ def _delayed_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
-def refuse_numpy() -> None:
-    """Raise as a module for numpy 1 does with numpy 2, if the fault is `import`."""
-    if os.environ.get('FCOS_SIM_FAULT') == 'import':
+def fail_import() -> None:
+    """Raise as a module for numpy 1 does with numpy 2, or as one whose library is missing."""
+    fault = os.environ.get('FCOS_SIM_FAULT')
+    if fault == 'import':
         raise ImportError('numpy.core.multiarray failed to import')
+    if fault == 'library':
+        raise ImportError('libhbspdev.so: cannot open shared object file: No such file or '
+                          'directory')
+
+
+def to_text(name: str) -> str:
+    """
+    Convert a name as C code does.
+
+    :raises UnicodeDecodeError: its bytes are not UTF-8.
+    """
+    return os.fsencode(name).decode()
+
+
+def subtract_128(array: Array) -> None:
+    """Change pixels in place, also those of a read-only array; what is below 0 becomes 0."""
+    count = array.size
+    values = np.maximum(np.frombuffer(raw_bytes(array, count), np.uint8), 128) - 128
+    ctypes.memmove(array.ctypes.data, values.ctypes.data, count)
 
 
 def raw_bytes(array: Array, count: int) -> bytes:

@@ -16,7 +16,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from simulator.bpu import LAYOUT_NAMES, BpuError, Description, Network, print_in_c, raw_bytes
+from simulator.bpu import (
+    LAYOUT_NAMES,
+    BpuError,
+    Description,
+    Network,
+    fail_import,
+    print_in_c,
+    raw_bytes,
+    to_text,
+)
 
 Array = NDArray[Any]
 
@@ -26,6 +35,8 @@ BUFFERS = {'float32', 'int32', 'int8'}
 
 class TensorProperties:
     """The properties of a tensor; its shape in memory is not among them."""
+
+    __slots__ = ('_description',)
 
     def __init__(self, description: Description) -> None:
         self._description = description
@@ -44,11 +55,13 @@ class TensorProperties:
 class PyDNNTensor:
     """A tensor; only tensors that `forward` returns have data."""
 
+    __slots__ = ('_data', '_description')
+
     def __init__(self, description: Description, data: Array | None = None) -> None:
         self._description = description
         self._data = data
 
-    name = property(lambda self: self._description.name)
+    name = property(lambda self: to_text(self._description.name))
     properties = property(lambda self: TensorProperties(self._description))
 
     @property
@@ -65,6 +78,8 @@ class PyDNNTensor:
 class Model:
     """A network; calling it is the same as `forward`."""
 
+    __slots__ = ('_network',)
+
     def __init__(self, path: str, board: str) -> None:
         self._network = Network(path, board)
 
@@ -72,7 +87,7 @@ class Model:
         if hasattr(self, '_network'):
             print_in_c(1, f'Offload model {self.name} Successfully.')
 
-    name = property(lambda self: self._network.name)
+    name = property(lambda self: to_text(self._network.name))
     estimate_latency = property(lambda self: 0)
     inputs = property(lambda self: (PyDNNTensor(self._network.input),))
     outputs = property(lambda self: tuple(map(PyDNNTensor, self._network.outputs)))
@@ -107,6 +122,8 @@ class Model:
 
 def loader(board: str) -> Callable[..., list[Model]]:
     """Return the function `load` of a board."""
+    fail_import()
+
     def load(model_file: str | bytes | list[str]) -> list[Model]:
         """Load every model of each file."""
         paths = model_file if isinstance(model_file, list) else [model_file]

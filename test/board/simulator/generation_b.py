@@ -3,8 +3,10 @@
 """
 Generations B and C of `pyeasy_dnn`, written in C: that of X5, and the older one of X3.
 
-They count elements instead of bytes, and do not compare inputs with the model. Their tensors are
-views of the model's memory. They never free a model, and raise all errors as SystemError.
+They count elements instead of bytes, ignore strides, and do not compare inputs with the model.
+Their tensors are views of the model's memory. They never free a model, and raise all errors as
+SystemError. The name of a tensor is copied into `NAME_BYTES` bytes; what is much longer overwrites
+other memory, and the process dies.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from collections.abc import Callable
 import ctypes
 from functools import wraps
 from math import prod
+import os
+import signal
 from typing import Any
 
 import numpy as np
@@ -21,10 +25,14 @@ from simulator.bpu import (
     LAYOUT_NAMES,
     BpuError,
     Description,
+    FailedWait,
+    MemoryExhausted,
     Network,
+    fail_import,
     print_in_c,
     raw_bytes,
-    refuse_numpy,
+    subtract_128,
+    to_text,
 )
 
 Array = NDArray[Any]
@@ -34,6 +42,15 @@ GUARD = 1 << 22
 
 BUFFERS = {'float32', 'int32', 'int16', 'int8'}
 """The dtypes that `.buffer` returns; it returns other types as int8."""
+
+NAME_BYTES = 64
+"""Bytes for the name of a tensor, with the zero at its end."""
+
+FATAL_NAME_BYTES = 73
+"""Length of a name at which the process dies."""
+
+MODEL_NAME_BYTES = 128
+"""Bytes for the name of a model, with the zero at its end; a longer name is empty."""
 
 OVERRUNS: list[int] = []
 """Number of bytes of each write past the memory of an input."""
@@ -59,27 +76,64 @@ class _Shape(ctypes.Structure):
 
 
 def _address(sides: tuple[int, ...]) -> int:
-    shape = _Shape((ctypes.c_int32 * 8)(*sides), len(sides))
+    unused = [UNINITIALISED] * (8 - len(sides))
+    shape = _Shape((ctypes.c_int32 * 8)(*sides, *unused), len(sides))
     _kept.append(shape)
     return ctypes.addressof(shape)
+
+
+UNINITIALISED = 0x5bd1e995
+"""A value in memory that nothing was written to."""
+
+
+def _unowned(array: Array) -> Array:
+    """
+    Return a view of a vector without a base, as C code makes it for memory of its own.
+
+    Only numpy's C interface makes such views: index 93 of its table is PyArray_New.
+    """
+    pointers = ctypes.POINTER(ctypes.c_void_p)
+    capsule = ctypes.pythonapi.PyCapsule_GetPointer
+    capsule.restype, capsule.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
+    table = ctypes.cast(capsule(_MULTIARRAY._ARRAY_API, None), pointers)
+    integer, pointer = ctypes.c_int, ctypes.c_void_p
+    make = ctypes.PYFUNCTYPE(
+        ctypes.py_object, ctypes.py_object, integer, pointer, integer, pointer, pointer, integer,
+        integer, pointer)(table[93])
+    sides = (ctypes.c_ssize_t * 1)(array.size)
+    return make(np.ndarray, 1, sides, array.dtype.num, None, array.ctypes.data, 0, WRITEABLE, None)
+
+
+_MULTIARRAY = getattr(np, '_core', None) or np.core
+_MULTIARRAY = _MULTIARRAY.multiarray
+WRITEABLE = 0x0501
+"""Flags of an array: contiguous, aligned and writeable."""
 
 
 class OldTensorProperties:
     """The properties of a tensor in generation C."""
 
-    def __init__(self, description: Description) -> None:
+    __slots__ = ('_description',)
+
+    def __init__(self, description: Description | None = None) -> None:
         self._description = description
 
     tensor_type = property(lambda self: self._description.tensor_type)
     dtype = property(lambda self: self._description.dtype)
     layout = property(lambda self: LAYOUT_NAMES.get(self._description.layout, 'UNKNOWN'))
     shape = property(lambda self: self._description.shape)
-    # The table belongs to the runtime: writing to it changes the model.
-    scale_data = property(lambda self: self._description.scale[:])
+
+    @property
+    def scale_data(self) -> Array:
+        """Return a view of the runtime's table: writing to it changes the model."""
+        scale = self._description.scale
+        return _unowned(scale) if scale.size else np.empty(0, np.float32)
 
 
 class TensorProperties(OldTensorProperties):
     """The properties in generation B; shapes are addresses of structures that are never freed."""
+
+    __slots__ = ()
 
     validShape = property(lambda self: _address(self._description.shape))  # noqa: N815
     alignedShape = property(lambda self: _address(self._description.memory))  # noqa: N815
@@ -88,12 +142,15 @@ class TensorProperties(OldTensorProperties):
 class PyDNNTensor:
     """A view of the memory of a model, with the values at the time of reading."""
 
-    def __init__(self, description: Description, memory: Array, kind: type) -> None:
+    __slots__ = ('_description', '_kind', '_memory')
+
+    def __init__(self, description: Description | None = None, memory: Array | None = None,
+                 kind: type | None = None) -> None:
         self._description = description
         self._memory = memory
         self._kind = kind
 
-    name = property(lambda self: self._description.name)
+    name = property(lambda self: to_text(self._description.name))
     properties = property(lambda self: self._kind(self._description))
 
     @property
@@ -108,9 +165,16 @@ class PyDNNTensor:
 class OldModel:
     """A network with one set of memory for its tensors, in generation C."""
 
+    __slots__ = ('_input', '_network', '_outputs', '_size')
+
     properties_type: type = OldTensorProperties
 
-    def __init__(self, path: str, board: str) -> None:
+    def __init__(self, path: str = '', board: str = '') -> None:
+        self._network: Network | None = None
+        if path:
+            self._load(path, board)
+
+    def _load(self, path: str, board: str) -> None:
         self._network = Network(path, board)
         self._size = self._network.input.input_bytes
         self._input = np.zeros(self._size + GUARD, np.uint8)
@@ -118,17 +182,26 @@ class OldModel:
             np.zeros(prod(output.memory) * np.dtype(output.dtype).itemsize, np.uint8)
             for output in self._network.outputs]
 
-    name = property(lambda self: self._network.name)
     estimate_latency = property(lambda self: 100)
 
     @property
+    def name(self) -> str:
+        name = self._network.name if self._network else ''
+        return to_text(name) if len(os.fsencode(name)) < MODEL_NAME_BYTES else ''
+
+    @property
     def inputs(self) -> list[PyDNNTensor]:
-        return [PyDNNTensor(self._network.input, self._input, self.properties_type)]
+        return [self._tensor(self._network.input, self._input)] if self._network else []
 
     @property
     def outputs(self) -> list[PyDNNTensor]:
-        return [PyDNNTensor(description, memory, self.properties_type)
-                for description, memory in zip(self._network.outputs, self._outputs)]
+        return list(map(self._tensor, self._network.outputs, self._outputs)
+                    ) if self._network else []
+
+    def _tensor(self, description: Description, memory: Array) -> PyDNNTensor:
+        if len(os.fsencode(description.name)) >= FATAL_NAME_BYTES:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return PyDNNTensor(description, memory, self.properties_type)
 
     @_in_c
     def forward(self, arg: Any, core_id: int = 0, priority: int = 0) -> list[PyDNNTensor] | None:
@@ -141,12 +214,19 @@ class OldModel:
             return None
 
     def _run(self, core_id: int) -> list[PyDNNTensor] | None:
-        results = self._network.run(self._input[:self._size], core_id)
+        try:
+            results = self._network.run(self._input[:self._size], core_id)
+        except FailedWait as error:
+            self._write(error.outputs)
+            raise
         if results is None:
             return None
+        self._write(results)
+        return self.outputs
+
+    def _write(self, results: list[Array]) -> None:
         for memory, result in zip(self._outputs, results):
             memory[:] = result.reshape(-1).view(np.uint8)
-        return self.outputs
 
     def _fill(self, arg: Any) -> None:
         """Copy the only array, or the first of several, to the input."""
@@ -171,6 +251,8 @@ class OldModel:
 class Model(OldModel):
     """A network with one set of memory for its tensors, in generation B."""
 
+    __slots__ = ()
+
     properties_type = TensorProperties
 
     @_in_c
@@ -185,9 +267,7 @@ class Model(OldModel):
 
     def _fill(self, arg: Any) -> None:
         if isinstance(arg, np.ndarray):
-            if arg.size == 0:
-                raise RuntimeError('forward execution failed.')
-            self._copy(arg, arg.size)
+            self._copy_elements(arg)
         elif isinstance(arg, (list, tuple)):
             self._fill_each(arg)
         else:
@@ -200,19 +280,38 @@ class Model(OldModel):
             raise RuntimeError('forward execution failed.')
         for array in arrays:
             if array.dtype == np.uint8:
-                self._copy(np.ascontiguousarray(array), array.size)
+                self._copy_elements(array)
             else:
                 # The binding frees the converted copy before it reads it.
-                self._copy(np.full(array.size, 0x5A, np.uint8), array.size)
+                self._copy_elements(np.full(array.size, 0x5A, np.uint8))
+
+    def _copy_elements(self, array: Array) -> None:
+        """Copy as many bytes as the array has elements, whatever its strides and dtype."""
+        if array.size == 0:
+            raise RuntimeError('forward execution failed.')
+        if self._network.input.tensor_type == 'RGB':
+            subtract_128(array)
+        self._copy(array, array.size)
+
+
+def _forbid_subclass(cls: type, **_: object) -> None:
+    base = cls.__mro__[1]
+    raise TypeError(f"type '{base.__module__}.{base.__name__}' is not an acceptable base type")
+
+
+def _forbid_pickling(self: object, protocol: int = 0) -> None:
+    raise TypeError(f'cannot pickle {type(self).__name__!r} object')
 
 
 for _type in (OldModel, Model, OldTensorProperties, TensorProperties, PyDNNTensor):
     _type.__module__ = 'dnnpy'
+    _type.__init_subclass__ = classmethod(_forbid_subclass)
+    _type.__reduce_ex__ = _forbid_pickling
 
 
 def loader(model_type: type[OldModel], board: str) -> Callable[..., list[OldModel]]:
     """Return the function `load` of a board."""
-    refuse_numpy()
+    fail_import()
 
     @_in_c
     def load(model_file: str | list[str]) -> list[OldModel]:
@@ -226,7 +325,9 @@ def loader(model_type: type[OldModel], board: str) -> Callable[..., list[OldMode
             models = [model_type(path, board) for path in paths]
         except BpuError as error:
             print_in_c(2, str(error))
-            raise RuntimeError('hbDNNInitializeFromFiles failed') from error
+            step = ('prepare_model_tensor' if isinstance(error, MemoryExhausted)
+                    else 'hbDNNInitializeFromFiles')
+            raise RuntimeError(f'{step} failed') from error
         _kept.extend(models)
         return models
     return load

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from simulator.bpu import BpuError, Description, Network
+from simulator.bpu import BpuError, Description, MemoryExhausted, Network, to_text
 
 Array = NDArray[Any]
 
@@ -49,8 +49,10 @@ class HB_HBMRuntime:  # noqa: N801 - the vendor's name
         paths = [model_file] if isinstance(model_file, str) else model_file
         try:
             networks = [Network(path, board) for path in paths]
+        except MemoryExhausted as error:
+            raise RuntimeError('hbSysAllocCachedMem() failed') from error
         except BpuError as error:
-            raise RuntimeError(str(error)) from error
+            raise RuntimeError(f'DNN Error (code: -6000002): {error}') from error
         self._networks = {network.name: network for network in networks}
         self._inputs = {name: _planes(network.input) if split else [network.input]
                         for name, network in self._networks.items()}
@@ -94,8 +96,10 @@ class HB_HBMRuntime:  # noqa: N801 - the vendor's name
         results = network.run(content[:size].ljust(size, b'\0'))
         if results is None:
             return {}
-        return {description.name: result.copy()[tuple(slice(side) for side in description.shape)]
-                for description, result in zip(network.outputs, results)}
+        found = [(description.name,
+                  result.copy()[tuple(slice(side) for side in description.shape)])
+                 for description, result in zip(network.outputs, results)]
+        return dict(reversed(found))  # in another order than `output_names`
 
     def _by_tensor(self, group: str, fact: Callable[[Description], Any]) -> dict[str, Any]:
         return {name: {description.name: fact(description) for description in (
@@ -103,9 +107,10 @@ class HB_HBMRuntime:  # noqa: N801 - the vendor's name
             for name, network in self._networks.items()}
 
     input_names = property(lambda self: {
-        name: list(facts) for name, facts in self._by_tensor('input', str).items()})
+        name: list(map(to_text, facts)) for name, facts in self._by_tensor('input', str).items()})
     output_names = property(lambda self: {
-        name: list(facts) for name, facts in self._by_tensor('output', str).items()})
+        name: list(map(to_text, facts))
+        for name, facts in self._by_tensor('output', str).items()})
     input_shapes = property(lambda self: self._by_tensor('input', lambda d: list(d.shape)))
     output_shapes = property(lambda self: self._by_tensor('output', lambda d: list(d.shape)))
     input_dtypes = property(lambda self: self._by_tensor('input', _data_type))
