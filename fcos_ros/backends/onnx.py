@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,13 @@ from fcos_ros.core.resize import Size
 INSTALL_COMMAND = ('python3 -m pip install --no-deps onnxruntime (on Ubuntu 24.04 with '
                    '--break-system-packages)')
 """Without dependencies: Humble needs numpy 1, and pip would install a numpy 2 that hides it."""
+
+TELEMETRY_SWITCH = 'ORT_DISABLE_TELEMETRY'
+"""
+The environment variable that turns telemetry off. onnxruntime reads it during its import.
+
+Version 1.32 otherwise writes a device id below the home folder and sends events to its vendor.
+"""
 
 INPUT_DTYPES = {'tensor(uint8)': np.uint8, 'tensor(float)': np.float32}
 """The accepted types of an input, by onnxruntime's name."""
@@ -124,6 +132,7 @@ class Metadata:
 
 
 def _open(path: Path, threads: int) -> Any:
+    os.environ.setdefault(TELEMETRY_SWITCH, '1')
     try:
         import onnxruntime
     except ImportError as error:
