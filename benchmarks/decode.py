@@ -26,9 +26,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common.timing import ROUNDS, interleaved_medians
 
 from fcos_ros.core.criteria import Criteria
-from fcos_ros.core.decode import Decoder
+from fcos_ros.core.decode import make_decoder
 from fcos_ros.core.detections import Detections
-from fcos_ros.core.head import STRIDES, Head, OutputSpec
+from fcos_ros.core.head import STRIDES, HeadSpec, OutputSpec
+from fcos_ros.core.recognition import recognise
 from fcos_ros.core.resize import Size
 
 SIZES = (512, 768, 896)
@@ -79,7 +80,8 @@ def main() -> None:
 def measured(size: int, objects: int, dtype: str, noise: float) -> Times:
     """Time both ways on one image."""
     specs, outputs = synthetic_outputs(size, objects, dtype, np.random.default_rng(objects), noise)
-    decoder = Decoder(Head.recognise(specs, Size(size, size), box_unit='stride'))
+    decoder = make_decoder(
+        recognise(specs, Size(size, size), HeadSpec(box_unit='stride')))
     criteria = Criteria()
     found = decoder.decode(outputs, criteria)
     expected = plain_decode(specs, outputs, criteria)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from fcos_ros.core.arrays import Array
 from fcos_ros.core.criteria import Criteria
-from fcos_ros.core.head import Head, OutputSpec
+from fcos_ros.core.head import AnyHead, OutputSpec
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.preprocess import InputSpec
 
@@ -88,7 +88,7 @@ class ModelInfo:
     :ivar backend: the name of its engine in `BACKENDS`.
     :ivar input: the one input tensor.
     :ivar outputs: the output tensors, in the order in which `Backend.infer` returns them.
-    :ivar head: the stride and the part of each output.
+    :ivar head: the meaning of each output.
     :ivar labels: the names of its classes.
     :ivar criteria: the thresholds that its author recommends.
     """
@@ -98,7 +98,7 @@ class ModelInfo:
     backend: str
     input: InputSpec
     outputs: tuple[OutputSpec, ...]
-    head: Head
+    head: AnyHead
     labels: Labels
     criteria: Criteria
 

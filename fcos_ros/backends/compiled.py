@@ -24,9 +24,10 @@ from fcos_ros.backends.base import (
 )
 from fcos_ros.core.arrays import Array
 from fcos_ros.core.criteria import Criteria
-from fcos_ros.core.head import Head, HeadError, OutputSpec
+from fcos_ros.core.head import HeadError, OutputSpec
 from fcos_ros.core.labels import default_labels
 from fcos_ros.core.preprocess import InputSpec
+from fcos_ros.core.recognition import recognise
 from fcos_ros.core.resize import Size
 
 NV12_TYPES = ('NV12', 'NV12_SEPARATE')
@@ -76,7 +77,7 @@ def describe(
     :raises UnfitModelError: the outputs are not those of an FCOS network.
     """
     try:
-        head = Head.recognise(outputs, spec.size)
+        head = recognise(outputs, spec.size)
     except HeadError as error:
         raise UnfitModelError(f'{path} is not an FCOS network: {error}', [TensorInfo.of(spec)],
                               list(map(TensorInfo.of, outputs))) from error

@@ -40,9 +40,10 @@ from fcos_ros.backends.base import (
 )
 from fcos_ros.core.arrays import Array
 from fcos_ros.core.criteria import Criteria
-from fcos_ros.core.head import Head, HeadError, OutputSpec
+from fcos_ros.core.head import HeadError, HeadSpec, OutputSpec
 from fcos_ros.core.labels import Labels, default_labels
 from fcos_ros.core.preprocess import InputSpec
+from fcos_ros.core.recognition import recognise
 from fcos_ros.core.resize import Size
 
 INSTALL_COMMAND = ('python3 -m pip install --no-deps onnxruntime (on Ubuntu 24.04 with '
@@ -126,7 +127,7 @@ class Metadata:
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     strides: tuple[int, ...] | None = None
     box_unit: str | None = None
-    point_offset: float = 0.5
+    point_offset: float | None = None
     score_threshold: float = 0.5
     nms_threshold: float = 0.6
 
@@ -165,10 +166,9 @@ def _tensor_info(node: Any) -> TensorInfo:
 
 def _model_info(path: Path, spec: InputSpec, outputs: tuple[OutputSpec, ...],
                 metadata: Metadata) -> ModelInfo:
-    head = Head.recognise(
-        outputs, spec.size, strides=metadata.strides, box_unit=metadata.box_unit,
-        point_offset=metadata.point_offset,
-        num_classes=len(metadata.labels) if metadata.labels else None)
+    head = recognise(outputs, spec.size, HeadSpec(
+        strides=metadata.strides, box_unit=metadata.box_unit, point_offset=metadata.point_offset,
+        num_classes=len(metadata.labels) if metadata.labels else None))
     labels = Labels(metadata.labels) if metadata.labels else default_labels(head.num_classes)
     return ModelInfo(
         name=path.stem, path=path, backend=OnnxBackend.name, input=spec, outputs=outputs,

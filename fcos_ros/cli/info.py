@@ -25,7 +25,6 @@ from fcos_ros.backends import (
 )
 from fcos_ros.cli.options import MODEL_HELP, add_settings
 from fcos_ros.cli.output import plain_table, stdout_to_stderr
-from fcos_ros.core.head import Head
 from fcos_ros.core.resize import Size
 from fcos_ros.runtime.channel import Channel, Failure
 from fcos_ros.runtime.child_process import ChildProcess
@@ -38,14 +37,14 @@ SUMMARY = 'describe a model file'
 @dataclass(frozen=True)
 class OutputInfo(TensorInfo):
     """
-    An output and its place in the head; both None if the model is not an FCOS network.
+    An output and what it holds; both are empty if the model cannot be used.
 
-    :ivar part: `class`, `box` or `centerness`.
-    :ivar stride: in pixels of the canvas.
+    :ivar parts: `class`, `box` and `centerness`; or `box`, `score` and `label`.
+    :ivar strides: of its cells, in pixels of the canvas.
     """
 
-    part: str | None = None
-    stride: int | None = None
+    parts: tuple[str, ...] = ()
+    strides: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,11 @@ class FcosInfo:
     How the input of an FCOS network is prepared, and how its outputs are decoded.
 
     :ivar canvas: size of the input in pixels.
-    :ivar input_layout: 'NHWC' or 'NCHW'; likewise `layout`, of the outputs.
+    :ivar input_layout: 'NHWC' or 'NCHW'.
     :ivar mean: for each channel, on the scale 0 to 255; likewise `std`.
-    :ivar box_unit: 'stride' or 'pixel'.
-    :ivar point_offset: where the point of a cell lies, in cells.
-    :ivar top_k: maximum number of candidates that enter NMS.
+    :ivar layout: 'NHWC' or 'NCHW', of the outputs; None if they are detections already. Likewise
+        `point_offset`, `activation` and `score`, see `HeadSpec`.
+    :ivar notes: properties that were assumed, scales that are ignored.
     """
 
     canvas: Size
@@ -66,14 +65,17 @@ class FcosInfo:
     input_layout: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    layout: str
+    layout: str | None
     box_unit: str
-    point_offset: float
+    point_offset: float | None
+    activation: str | None
+    score: str | None
     score_threshold: float
     nms_threshold: float
     max_detections: int
-    top_k: int
+    one_class_per_cell: bool
     labels: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -200,31 +202,25 @@ def _load(path: Path, backend: str) -> ModelDescription:
 
 def _describe(info: ModelInfo, memory_before: int) -> ModelDescription:
     inputs = (TensorInfo.of(info.input),)
-    outputs = tuple(OutputInfo(**vars(TensorInfo.of(spec)), part=part, stride=stride)
-                    for spec, (part, stride) in zip(info.outputs, _places(info.head)))
+    outputs = tuple(OutputInfo(**vars(TensorInfo.of(spec)), **content._asdict())
+                    for spec, content in zip(info.outputs, info.head.contents()))
     memory = _memory_use(info.path, inputs, outputs, memory_before)
     return ModelDescription(info.name, str(info.path), info.backend, inputs, outputs,
                             _fcos_info(info), memory)
 
 
-def _places(head: Head) -> list[tuple[str, int]]:
-    """Return part and stride of each output, in the order of the outputs."""
-    places = {}
-    for level in head.levels:
-        places[level.class_output] = 'class', level.stride
-        places[level.box_output] = 'box', level.stride
-        places[level.centerness_output] = 'centerness', level.stride
-    return [places[index] for index in sorted(places)]
+_OF_CELLS = ('layout', 'point_offset', 'activation', 'score')
+"""Properties of `Head` that `DetectionOutputs` do not have."""
 
 
 def _fcos_info(info: ModelInfo) -> FcosInfo:
     head, spec, criteria = info.head, info.input, info.criteria
     return FcosInfo(
         canvas=spec.size, pixels=spec.pixels, input_layout=spec.layout, mean=spec.mean,
-        std=spec.std, layout=head.levels[0].layout, box_unit=head.box_unit,
-        point_offset=head.point_offset, score_threshold=criteria.score_threshold,
+        std=spec.std, box_unit=head.box_unit, score_threshold=criteria.score_threshold,
         nms_threshold=criteria.nms_threshold, max_detections=criteria.max_detections,
-        top_k=criteria.top_k, labels=info.labels.names)
+        one_class_per_cell=criteria.one_class_per_cell, labels=info.labels.names,
+        notes=head.notes, **{name: getattr(head, name, None) for name in _OF_CELLS})
 
 
 def _memory_use(path: Path, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo],
@@ -271,19 +267,31 @@ def _fcos_rows(fcos: FcosInfo) -> Iterator[tuple[str, str]]:
     yield 'canvas', f'{fcos.canvas} {fcos.pixels}{layout}'
     if any(fcos.mean) or set(fcos.std) != {1}:
         yield 'normalised', f'(pixel - {list(fcos.mean)}) / {list(fcos.std)}'
-    yield 'boxes', f'distances from the point of a cell to the sides, in {fcos.box_unit}s'
-    yield 'points', f'{fcos.point_offset:g} cells from the left and from the top of each cell'
-    yield 'scores', f'at least {fcos.score_threshold:g}'
-    yield 'NMS', (f'best {fcos.top_k} candidates, IoU {fcos.nms_threshold:g}, '
-                  f'at most {fcos.max_detections} detections')
+    if fcos.point_offset is None:
+        yield 'boxes', 'of detections, after the NMS of the network'
+        yield 'scores', f'at least {fcos.score_threshold:g}'
+    else:
+        yield 'boxes', f'distances from the point of a cell to the sides, in {fcos.box_unit}s'
+        yield 'points', f'{fcos.point_offset:g} cells from the left and from the top of each cell'
+        yield 'scores', (f'{fcos.score} of {_PROBABILITIES[fcos.activation or "logits"]}, at '
+                         f'least {fcos.score_threshold:g}')
+        classes = 'the best class' if fcos.one_class_per_cell else 'all classes'
+        yield 'NMS', f'IoU {fcos.nms_threshold:g}, of {classes} of each cell'
+    yield 'limit', f'{fcos.max_detections} detections'
     yield 'classes', f'{len(fcos.labels)}: {", ".join(fcos.labels)}'
+    for note in fcos.notes:
+        yield 'note', note
+
+
+_PROBABILITIES = {'logits': 'the sigmoids', 'sigmoid': 'the outputs, which are probabilities'}
 
 
 def _output_rows(outputs: Sequence[OutputInfo]) -> list[tuple[str, ...]]:
     head = ('output', 'dtype', 'shape', 'scales', 'part', 'stride')
     return [head, *(
         (output.name, output.dtype, _shape(output), _scale_range(output.scale),
-         output.part or '-', str(output.stride or '-')) for output in outputs)]
+         ', '.join(output.parts) or '-',
+         ', '.join(f'{stride:g}' for stride in output.strides) or '-') for output in outputs)]
 
 
 def _shape(tensor: TensorInfo) -> str:

@@ -15,20 +15,29 @@ from fcos_ros.core.arrays import Floats, Mask
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.zones import EVERYWHERE, Zones
 
+MAX_DETECTIONS = 1000
+"""
+The largest limit of detections in one image that a user can set. It is twice the number of boxes
+that the vendor's parser keeps. Tracking looks at as many, so that it loses no object.
+"""
+
 
 @dataclass(frozen=True)
 class Criteria:
     """
     Thresholds, limits and filters for the detections of one image.
 
-    Each cell of the network is assigned to its best class only. A cell whose best class is "dog"
-    never becomes a "person", even when dogs are excluded or the cell misses the threshold of
-    dogs. A stricter threshold therefore only removes detections.
+    By default, each cell of the network is assigned to its best class only. A cell whose best
+    class is "dog" never becomes a "person", even when dogs are excluded or the cell misses the
+    threshold of dogs. In either case, a stricter threshold only removes detections.
 
     :ivar score_threshold: minimum score, from 0 to 1.
     :ivar nms_threshold: IoU above which the lower-scoring of two boxes of a class is dropped.
-    :ivar max_detections: maximum number of detections in one image.
-    :ivar top_k: maximum number of candidates that enter NMS, best first.
+    :ivar max_detections: maximum number of detections in one image, best first. They are counted
+        after NMS and after all filters.
+    :ivar one_class_per_cell: whether only the best class of a cell can become a detection, as in
+        the vendor's parser. False accepts every class of a cell that reaches its threshold, as
+        torchvision and MMDetection do.
     :ivar class_ids: the wanted classes; None for all.
     :ivar class_thresholds: pairs of class and minimum score, for classes with their own.
     :ivar min_size: minimum width and height of a box, in pixels of the image. If the image
@@ -41,7 +50,7 @@ class Criteria:
     score_threshold: float = 0.5
     nms_threshold: float = 0.6
     max_detections: int = 100
-    top_k: int = 500
+    one_class_per_cell: bool = True
     class_ids: tuple[int, ...] | None = None
     class_thresholds: tuple[tuple[int, float], ...] = ()
     min_size: float = 0.0
@@ -52,7 +61,7 @@ class Criteria:
         for name in ('score_threshold', 'nms_threshold'):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f'{name} is {getattr(self, name)}; accepted: 0 to 1')
-        for name in ('max_detections', 'top_k', 'hypotheses'):
+        for name in ('max_detections', 'hypotheses'):
             if getattr(self, name) < 1:
                 raise ValueError(f'{name} is {getattr(self, name)}; accepted: 1 or more')
         if not 0 <= self.min_size < math.inf:
@@ -100,13 +109,13 @@ class Criteria:
 
     def lowered(self, threshold: float) -> Criteria:
         """
-        Return the same criteria with lower thresholds and room for `top_k` detections.
+        Return the same criteria with lower thresholds and room for `MAX_DETECTIONS`.
 
         :param threshold: replaces every threshold above it.
         """
         return replace(
             self, score_threshold=min(self.score_threshold, threshold),
-            max_detections=max(self.max_detections, self.top_k),
+            max_detections=max(self.max_detections, MAX_DETECTIONS),
             class_thresholds=tuple((class_id, min(own, threshold))
                                    for class_id, own in self.class_thresholds))
 

@@ -1,42 +1,75 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Decode the raw outputs of an FCOS network to detections, in canvas pixels.
+Decode the raw outputs of a network to detections, in canvas pixels.
 
-The outputs hold hundreds of thousands of numbers, and nearly all belong to cells without an
-object. The score is sqrt(sigmoid(class) * sigmoid(centerness)), and no sigmoid is above 1, so both
-must reach the squared threshold. Comparing raw values with that limit rules out nearly all logits
-(see `level_reader`). Only the rest is dequantised, in float64. The result is the same as if all
-logits had been dequantised.
+The outputs of a `Head` hold hundreds of thousands of numbers, and nearly all belong to cells
+without an object. A score is made of two probabilities (see `scores`), and no probability is
+above 1, so each must reach a bound alone. Comparing raw values with that bound rules out nearly
+all class values (see `level_reader`). Only the rest is dequantised, in float64. The result is the
+same as if all values had been dequantised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from fcos_ros.core.arrays import Array, Boxes, Floats, Indices
+from fcos_ros.core.arrays import Array, Boxes, Floats, Indices, Mask
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Alternatives, Detections
-from fcos_ros.core.head import Head
-from fcos_ros.core.level_reader import ClassGate, Hits, LevelReader, logit_floor
+from fcos_ros.core.head import AnyHead, DetectionOutputs, Head, OutputSpec
+from fcos_ros.core.level_reader import ClassGate, Hits, LevelReader
 from fcos_ros.core.nms import nms_sorted
+from fcos_ros.core.scores import Scoring
+
+Counted = Callable[[Boxes], Mask]
+"""Return which boxes in canvas pixels, (N, 4), count towards `Criteria.max_detections`."""
 
 
-class Decoder:
+class Decoder(Protocol):
     """
-    Decode the outputs of one network.
+    Convert the outputs of one network to detections.
 
-    It owns scratch memory: give each thread a decoder of its own.
+    It may own scratch memory: give each thread a decoder of its own.
+    """
+
+    def decode(
+        self, outputs: Sequence[Array], criteria: Criteria, counted: Counted | None = None,
+    ) -> Detections:
+        """
+        Decode one image. Size, zones and `max_detections` are applied later, by `selection`.
+
+        :param outputs: the network's raw outputs in the order of `Head.outputs`; they are neither
+            changed nor kept.
+        :param counted: which boxes count. Decoding may stop after `max_detections` of them, as
+            no further detections are needed. None finds all detections.
+        :returns: detections in canvas pixels (not clipped to the canvas), best score first.
+        :raises ValueError: the outputs differ from the head in number, shape or kind, or the
+            criteria name a class that the network does not have.
+        """
+
+
+def make_decoder(head: AnyHead) -> Decoder:
+    """Return a decoder for the outputs of a network."""
+    return DetectionReader(head) if isinstance(head, DetectionOutputs) else HeadDecoder(head)
+
+
+class HeadDecoder:
+    """
+    Decode the outputs of a network with levels of cells; see `Decoder`.
+
+    A class value of NaN means that the class is absent. A centerness of NaN, a score of 0, or a
+    box that is not finite makes no detection.
     """
 
     def __init__(self, head: Head) -> None:
         self._head = head
-        cells = [level.grid.width * level.grid.height for level in head.levels]
-        self._starts = np.cumsum([0, *cells])
+        self._scoring = Scoring(head.activation, head.score)
+        self._starts = np.cumsum([0, *(level.cells for level in head.levels)])
         self._readers = tuple(
             LevelReader(head, level, start) for level, start in zip(head.levels, self._starts))
         self._points = np.concatenate([reader.points for reader in self._readers])
@@ -44,28 +77,22 @@ class Decoder:
             [reader.centerness_scale for reader in self._readers])
         self._rules: dict[tuple[Any, ...], _Rules] = {}
 
-    def decode(self, outputs: Sequence[Array], criteria: Criteria) -> Detections:
-        """
-        Decode one image. Size, zones and `max_detections` are applied later, by `selection`.
-
-        :param outputs: the network's raw outputs in the order given to `Head.recognise`; they
-            are neither changed nor kept. A class logit of NaN means that the class is absent.
-            A centerness of NaN, a score of 0, or a box that is not finite makes no detection.
-        :returns: detections in canvas pixels (not clipped to the canvas), best score first.
-        :raises ValueError: the outputs differ from the head in number, shape or kind, or the
-            criteria name a class that the network does not have.
-        """
+    def decode(
+        self, outputs: Sequence[Array], criteria: Criteria, counted: Counted | None = None,
+    ) -> Detections:
+        """Decode one image; see `Decoder.decode`."""
         rules = self._rules_for(outputs, criteria)
         with np.errstate(all='ignore'):  # a network may output infinities
-            centerness = np.concatenate(
-                [outputs[level.centerness_output].reshape(-1) for level in self._head.levels])
+            centerness = self._centerness(outputs)
             hits = self._hits(outputs, centerness, rules)
             if hits is None:
                 return Detections.empty()
-            candidates = self._candidates(outputs, centerness, _best_per_cell(hits), rules)
+            if rules.one_class_per_cell:
+                hits = _best_per_cell(hits)
+            candidates = self._candidates(outputs, centerness, hits, rules)
             if candidates is None:
                 return Detections.empty()
-            found = _suppressed(candidates, criteria)
+            found = _suppressed(candidates, criteria, counted)
             others = criteria.hypotheses - 1
             alternatives = (self._alternatives(outputs, centerness, found, rules, others)
                             if others and found.cells.size else None)
@@ -75,89 +102,157 @@ class Decoder:
     def _rules_for(self, outputs: Sequence[Array], criteria: Criteria) -> _Rules:
         """Return the criteria as raw values, cached for each camera with criteria of its own."""
         kinds = [(output.shape, output.dtype) for output in outputs]
-        wanted = criteria.score_threshold, criteria.class_ids, criteria.class_thresholds
+        wanted = (criteria.score_threshold, criteria.class_ids, criteria.class_thresholds,
+                  criteria.one_class_per_cell)
         rules = self._rules.get(wanted)
         if rules is None or rules.kinds != kinds:
-            rules = self._new_rules(outputs, criteria.thresholds(self._head.num_classes), kinds)
+            rules = self._new_rules(outputs, criteria, kinds)
             if len(self._rules) >= _MAX_RULES:
                 self._rules.clear()
             self._rules[wanted] = rules
         return rules
 
     def _new_rules(
-        self, outputs: Sequence[Array], thresholds: Floats, kinds: list[tuple[Any, ...]],
+        self, outputs: Sequence[Array], criteria: Criteria, kinds: list[tuple[Any, ...]],
     ) -> _Rules:
-        if len(outputs) != 3 * len(self._readers):
-            raise ValueError(f'the network has {len(outputs)} outputs; '
-                             f'accepted: {3 * len(self._readers)}, as in the head')
-        for reader in self._readers:
-            reader.check(outputs)
+        _require_outputs(outputs, self._head.outputs, _has_shape)
+        thresholds = criteria.thresholds(self._head.num_classes)
         # All classes share one gate: the best class of a cell is only known when no better one is
         # missing.
         lowest = float(min(thresholds.min(), 1))
-        floor = logit_floor(lowest)
-        centerness = [reader.centerness_gate(outputs, floor) for reader in self._readers]
+        floor = self._scoring.floor(lowest)
+        centerness = [reader.centerness_gate(outputs, floor) for reader in self._readers
+                      if self._scoring.uses_centerness]
         classes = [reader.class_gate(outputs, floor) for reader in self._readers]
-        return _Rules(kinds, thresholds, lowest, np.concatenate(centerness), classes)
+        return _Rules(
+            kinds, thresholds, lowest, criteria.one_class_per_cell,
+            np.concatenate(centerness) if centerness else None, classes)
+
+    def _centerness(self, outputs: Sequence[Array]) -> Array | None:
+        """Return the raw centerness of all cells; None if scores do not depend on it."""
+        if not self._scoring.uses_centerness:
+            return None
+        return np.concatenate([reader.centerness(outputs) for reader in self._readers])
 
     def _hits(
-        self, outputs: Sequence[Array], centerness: Array, rules: _Rules,
+        self, outputs: Sequence[Array], centerness: Array | None, rules: _Rules,
     ) -> Hits | None:
-        """Return the class logits that may belong to a detection; None when there are none."""
-        centred = centerness >= rules.centerness_gate
+        """Return the class values that may belong to a detection; None when there are none."""
+        centred = (np.ones(self._starts[-1], bool) if centerness is None
+                   else centerness >= rules.centerness_gate)
         if np.count_nonzero(centred) * _SPARSE > centred.size:
-            found = [reader.scan(outputs, gate, centred)
+            only_best = centred if rules.one_class_per_cell else None
+            found = [reader.scan(outputs, gate, only_best)
                      for reader, gate in zip(self._readers, rules.class_gates)]
         else:
-            found = [self._readers[level].scan_cells(outputs, rules.class_gates[level], cells)
+            found = [self._readers[level].scan_cells(
+                         outputs, rules.class_gates[level], cells, rules.one_class_per_cell)
                      for level, cells in self._by_level(centred.nonzero()[0])]
         return _joined([hits for hits in found if hits is not None])
 
     def _candidates(
-        self, outputs: Sequence[Array], centerness: Array, best: Hits, rules: _Rules,
+        self, outputs: Sequence[Array], centerness: Array | None, hits: Hits, rules: _Rules,
     ) -> _Candidates | None:
-        """Score one hit of each cell and read the boxes of those that reach the threshold."""
-        scores = np.sqrt(_sigmoid(best.logits) * self._centred(centerness, best.cells))
-        reached = (scores >= rules.thresholds.take(best.class_ids)) & (scores > 0)
+        """Score hits and read the boxes of those that reach the threshold."""
+        scores = self._scoring.scores(
+            self._scoring.probabilities(hits.values), self._centred(centerness, hits.cells))
+        reached = (scores >= rules.thresholds.take(hits.class_ids)) & (scores > 0)
         kept = reached.nonzero()[0]
         if not kept.size:
             return None
-        cells = best.cells.take(kept)
+        cells = hits.cells.take(kept)
         distances = np.concatenate([
             self._readers[level].distances(outputs, part)
             for level, part in self._by_level(cells)])
         boxes = self._points.take(cells, axis=0) + np.maximum(distances, 0) * _OUTWARD
-        return _Candidates(
-            boxes.astype(np.float32), scores.take(kept), best.class_ids.take(kept), cells)
+        return _Candidates(boxes.astype(np.float32), scores.take(kept),
+                           hits.class_ids.take(kept), hits.values.take(kept), cells)
 
     def _alternatives(
-        self, outputs: Sequence[Array], centerness: Array, found: _Candidates, rules: _Rules,
-        count: int,
+        self, outputs: Sequence[Array], centerness: Array | None, found: _Candidates,
+        rules: _Rules, count: int,
     ) -> Alternatives:
         """Return the next best classes of the cells that made detections; at least one cell."""
         order = found.cells.argsort()
-        cells = found.cells.take(order)
-        logits = np.concatenate([
-            self._readers[level].logits(outputs, part) for level, part in self._by_level(cells)])
-        scores = np.sqrt(_sigmoid(logits) * self._centred(centerness, cells)[:, None])
+        found = found.take(order)
+        values = np.concatenate([
+            self._readers[level].class_values(outputs, part)
+            for level, part in self._by_level(found.cells)])
+        scores = self._scoring.scores(
+            self._scoring.probabilities(values), self._centred(centerness, found.cells)[:, None])
+        own = found.values[:, None]
+        later = np.arange(self._head.num_classes) > found.class_ids[:, None]
         named = (scores >= rules.lowest) & (scores > 0) & (rules.thresholds < np.inf)
-        np.put_along_axis(named, found.class_ids.take(order)[:, None], False, axis=1)
-        ranks = np.where(named, -logits, np.inf).argsort(axis=1, kind='stable')[:, :count]
-        named, scores = (np.take_along_axis(of, ranks, axis=1) for of in (named, scores))
+        named &= (values < own) | ((values == own) & later)
+        ranks = np.where(named, -values, np.inf).argsort(axis=1, kind='stable')[:, :count]
+        named = np.take_along_axis(named, ranks, axis=1)
+        scores = np.take_along_axis(scores, ranks, axis=1)
         back = order.argsort()
         return Alternatives(
             np.where(named, ranks, -1).astype(np.int32)[back],
             np.where(named, scores, 0).astype(np.float32)[back])
 
-    def _centred(self, centerness: Array, cells: Indices) -> Floats:
-        """Return the sigmoid of the centerness of some cells."""
-        return _sigmoid(centerness.take(cells) * self._centerness_scale.take(cells))
+    def _centred(self, centerness: Array | None, cells: Indices) -> Floats:
+        """Return the probability of the centerness of some cells; 1 if it is not used."""
+        if centerness is None:
+            return np.ones(cells.size)
+        return self._scoring.probabilities(
+            centerness.take(cells) * self._centerness_scale.take(cells))
 
     def _by_level(self, cells: Indices) -> Iterator[tuple[int, Indices]]:
         """Divide ascending cells by level; levels without cells are left out."""
         bounds = np.searchsorted(cells, self._starts).tolist()
         return ((level, cells[start:end])
                 for level, (start, end) in enumerate(pairwise(bounds)) if end > start)
+
+
+class DetectionReader:
+    """
+    Read outputs that are detections already; see `Decoder`.
+
+    The network has applied its own NMS, so neither NMS nor `one_class_per_cell` applies here.
+    Labels below 0, with which exports fill up their outputs, and values that are not finite make
+    no detection. There are no alternatives.
+    """
+
+    def __init__(self, head: DetectionOutputs) -> None:
+        self._head = head
+
+    def decode(
+        self, outputs: Sequence[Array], criteria: Criteria, counted: Counted | None = None,
+    ) -> Detections:
+        """Read the detections of one image; see `Decoder.decode`."""
+        _require_outputs(outputs, self._head.outputs, self._has_sides)
+        boxes, scores, class_ids = self._columns(outputs)
+        present = (np.isfinite(boxes).all(axis=1) & (scores > 0) & (class_ids >= 0)).nonzero()[0]
+        best = class_ids.take(present).max(initial=0)
+        if best >= self._head.num_classes:
+            raise ValueError(f'the network found class {best}; accepted: classes 0 to '
+                             f'{self._head.num_classes - 1}; state the labels of all its classes')
+        thresholds = criteria.thresholds(self._head.num_classes)
+        kept = present[scores.take(present) >= thresholds.take(class_ids.take(present))]
+        kept = kept[np.argsort(-scores.take(kept), kind='stable')]
+        return Detections(
+            boxes.take(kept, axis=0).astype(np.float32), scores.take(kept).astype(np.float32),
+            class_ids.take(kept).astype(np.int32))
+
+    def _has_sides(self, shape: tuple[int, ...], spec: OutputSpec) -> bool:
+        """Return whether a shape is that of an output, for any number of detections."""
+        count = -2 if spec is self._head.outputs[self._head.boxes] else -1
+        return (len(shape) == len(spec.shape)
+                and [*shape[:count], *shape[count:][1:]]
+                == [*spec.shape[:count], *spec.shape[count:][1:]])
+
+    def _columns(self, outputs: Sequence[Array]) -> tuple[Floats, Floats, Indices]:
+        """Return boxes (N, 4), scores (N,) and labels (N,)."""
+        head = self._head
+        boxes = outputs[head.boxes].reshape(-1, outputs[head.boxes].shape[-1]).astype(np.float64)
+        scores = boxes[:, 4] if head.scores is None else outputs[head.scores].reshape(-1)
+        labels = outputs[head.labels].reshape(-1)
+        if not len(boxes) == len(scores) == len(labels):
+            raise ValueError(f'the network has {len(boxes)} boxes, {len(scores)} scores and '
+                             f'{len(labels)} labels; accepted: equal numbers')
+        return boxes[:, :4], scores.astype(np.float64), labels.astype(np.intp)
 
 
 class _Rules(NamedTuple):
@@ -167,22 +262,26 @@ class _Rules(NamedTuple):
     thresholds: Floats
     """(C,), infinite for classes that are not wanted."""
     lowest: float
-    centerness_gate: Array
-    """(cells of all levels,)"""
+    one_class_per_cell: bool
+    centerness_gate: Array | None
+    """(cells of all levels,); None if scores do not depend on centerness."""
     class_gates: list[ClassGate]
 
 
 class _Candidates(NamedTuple):
-    """Cells that reach the threshold, with their boxes."""
+    """Cells and classes that reach the threshold, with their boxes."""
 
     boxes: Boxes
     scores: Floats
     class_ids: Indices
+    values: Floats
+    """The class values."""
     cells: Indices
 
     def take(self, index: Indices) -> _Candidates:
-        return _Candidates(self.boxes.take(index, axis=0), self.scores.take(index),
-                           self.class_ids.take(index), self.cells.take(index))
+        return _Candidates(
+            self.boxes.take(index, axis=0), self.scores.take(index), self.class_ids.take(index),
+            self.values.take(index), self.cells.take(index))
 
 
 _OUTWARD = np.array([-1, -1, 1, 1], np.float64)
@@ -190,30 +289,44 @@ _OUTWARD = np.array([-1, -1, 1, 1], np.float64)
 _MAX_RULES = 32
 """Cached rules. More occur only while a user moves a slider; then the cache is emptied."""
 
-# When less than one cell in four passes the centerness gate, picking the class logits of those
-# cells is faster than comparing all logits; see benchmarks/decode.py.
+# When less than one cell in four passes the centerness gate, picking the class values of those
+# cells is faster than comparing all values; see benchmarks/decode.py.
 _SPARSE = 4
 
 
-def _sigmoid(logits: Floats) -> Floats:
-    sigmoid: Floats = 1 / (1 + np.exp(-logits))
-    return sigmoid
+def _require_outputs(
+    outputs: Sequence[Array], specs: Sequence[OutputSpec],
+    fits: Callable[[tuple[int, ...], OutputSpec], bool],
+) -> None:
+    """Raise ValueError if the outputs differ from their description."""
+    if len(outputs) != len(specs):
+        raise ValueError(f'the network has {len(outputs)} outputs; accepted: {len(specs)}, as in '
+                         'the head')
+    for index, (output, spec) in enumerate(zip(outputs, specs)):
+        kind, codes = ('float', 'f') if spec.is_float else ('integer', 'iu')
+        if not fits(output.shape, spec) or output.dtype.kind not in codes:
+            raise ValueError(f'output {index} is {output.dtype}{list(output.shape)}; '
+                             f'accepted: {kind}{list(spec.shape)}, as in the head')
+
+
+def _has_shape(shape: tuple[int, ...], spec: OutputSpec) -> bool:
+    return shape == spec.shape
 
 
 def _joined(parts: Sequence[Hits]) -> Hits | None:
     if not parts:
         return None
-    cells, class_ids, logits = zip(*parts)
-    return Hits(np.concatenate(cells), np.concatenate(class_ids), np.concatenate(logits))
+    cells, class_ids, values = zip(*parts)
+    return Hits(np.concatenate(cells), np.concatenate(class_ids), np.concatenate(values))
 
 
 def _best_per_cell(hits: Hits) -> Hits:
-    """Keep the highest logit of each cell; if equal, that of the lowest class."""
+    """Keep the highest value of each cell; if equal, that of the lowest class."""
     starts = _changes(hits.cells)
     if starts.size == hits.cells.size:
         return hits
-    winners = np.lexsort((-hits.logits, hits.cells)).take(starts)
-    return Hits(hits.cells.take(winners), hits.class_ids.take(winners), hits.logits.take(winners))
+    winners = np.lexsort((-hits.values, hits.cells)).take(starts)
+    return Hits(hits.cells.take(winners), hits.class_ids.take(winners), hits.values.take(winners))
 
 
 def _changes(ascending: Indices) -> Indices:
@@ -223,11 +336,12 @@ def _changes(ascending: Indices) -> Indices:
     return new.nonzero()[0]
 
 
-def _suppressed(found: _Candidates, criteria: Criteria) -> _Candidates:
-    """Apply NMS to the best candidates, best first."""
+def _suppressed(
+    found: _Candidates, criteria: Criteria, counted: Counted | None,
+) -> _Candidates:
+    """Apply NMS, best first."""
     finite = np.isfinite(found.boxes)
     if not finite.all():
         found = found.take(finite.all(axis=1).nonzero()[0])
-    order = np.argsort(-found.scores, kind='stable')[:criteria.top_k]
-    boxes, class_ids = found.boxes.take(order, axis=0), found.class_ids.take(order)
-    return found.take(order.take(nms_sorted(boxes, class_ids, criteria.nms_threshold)))
+    found = found.take(np.argsort(-found.scores, kind='stable'))
+    return found.take(nms_sorted(found.boxes, found.class_ids, criteria.nms_threshold))

@@ -1,20 +1,24 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The head of an FCOS network: the meaning of each output tensor.
+The meaning of the output tensors of a network.
 
-The network has several levels of cells, with one cell for each stride x stride pixels of the
-canvas. Each level has three outputs:
+A `Head` has several levels of cells, with one cell for each stride x stride pixels of the canvas.
+Each level has two or three parts:
 
-- class logits, one channel for each class;
+- class values, one channel for each class;
 - box distances l, t, r, b from the point of the cell to the sides of its box, 4 channels;
-- a centerness logit, 1 channel.
+- a centerness, 1 channel, which some networks lack.
+
+`DetectionOutputs` are the outputs of a network that ends in boxes, scores and labels.
+`recognition.recognise` makes either of the descriptions of the outputs and of a `HeadSpec`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,14 +27,24 @@ from fcos_ros.core.arrays import Scale
 from fcos_ros.core.resize import Size
 
 STRIDES = (8, 16, 32, 64, 128)
-"""The default levels of FCOS; a model may state others."""
+"""The levels of FCOS."""
+
+KINDS = ('class', 'box', 'centerness')
+"""The parts of a level."""
 
 BOX_UNITS = ('stride', 'pixel')
 POINT_OFFSETS = (0.5, 0.0)
+ACTIVATIONS = ('logits', 'sigmoid')
+SCORES = ('sqrt(cls*ctr)', 'cls*ctr', 'cls')
+SPACINGS = ('stride', 'canvas/grid', 'canvas//grid')
+
+_ACCEPTED: dict[str, tuple[object, ...]] = {
+    'spacing': SPACINGS, 'box_unit': BOX_UNITS, 'point_offset': POINT_OFFSETS,
+    'activation': ACTIVATIONS, 'score': SCORES}
 
 
 class HeadError(ValueError):
-    """The outputs do not fit an FCOS network. The message lists accepted and given ones."""
+    """The outputs do not fit a network that can be decoded. The message lists what would."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +52,11 @@ class OutputSpec:
     """
     One output tensor, as the inference engine describes it.
 
-    :ivar shape: (1, height, width, channels) or (1, channels, height, width).
+    :ivar shape: for one image; the first side is the batch of 1.
     :ivar dtype: float, or an integer of up to 32 bits that comes with a scale.
-    :ivar scale: float32 of shape (channels,) or (1,): value = integer * scale. None for a float
-        output. An empty array, which one vendor API reports, becomes None.
+    :ivar scale: float32 of shape (channels,) or (1,): value = integer * scale. An empty array,
+        which one vendor API reports, becomes None. Some files state a scale for float outputs; it
+        is kept here and not applied.
     """
 
     name: str
@@ -59,29 +74,125 @@ class OutputSpec:
         scale = '' if self.scale is None else f' x {self.scale.size} scales'
         return f'{self.name} {self.dtype}{list(self.shape)}{scale}'
 
+    @property
+    def is_float(self) -> bool:
+        """Whether the values are used as they are; the scale of a float output is ignored."""
+        return self.dtype.kind == 'f'
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """
+    The properties of a network that its outputs do not show, as its author states them.
+
+    None means that nothing is stated: the property follows from the outputs, or has the default
+    of FCOS.
+
+    :ivar strides: canvas pixels of one cell, one for each level; fractions are accepted. They are
+        also the unit of distances if `box_unit` is 'stride'. None finds strides that double from
+        level to level.
+    :ivar spacing: canvas pixels between two cells. 'stride' is the default, as in FCOS of
+        AdelaiDet and MMDetection, also if the canvas is no multiple of the stride. 'canvas/grid'
+        and 'canvas//grid' divide each side of the canvas by the number of cells; the latter rounds
+        down, as torchvision does.
+    :ivar box_unit: 'stride' or 'pixel'. None is 'pixel' for float boxes of a head with
+        centerness, and 'stride' for all others.
+    :ivar point_offset: the point of a cell is spacing * (index + point_offset): 0.5 for its
+        centre, 0.0 for its top-left corner. None is 0.5.
+    :ivar activation: 'logits' if the sigmoid is still to be applied to class and centerness,
+        'sigmoid' if the outputs are probabilities already. None is 'logits'.
+    :ivar score: the score of a detection, made of the probabilities of class and centerness.
+        None is 'sqrt(cls*ctr)', or 'cls' for a head without centerness.
+    :ivar num_classes: number of classes; None takes the number of channels. `DetectionOutputs`
+        need it.
+    :ivar order: the parts in the order of the outputs, each of `KINDS`, one entry for each
+        output. If an output holds several parts, the order of its channels instead. None goes by
+        shapes, then by names.
+    """
+
+    strides: tuple[float, ...] | None = None
+    spacing: str | None = None
+    box_unit: str | None = None
+    point_offset: float | None = None
+    activation: str | None = None
+    score: str | None = None
+    num_classes: int | None = None
+    order: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name, accepted in _ACCEPTED.items():
+            value = getattr(self, name)
+            if value is not None and value not in accepted:
+                raise HeadError(f'{name} is {value!r}; accepted: {_listed(accepted)}')
+        if self.num_classes is not None and self.num_classes < 1:
+            raise HeadError(f'num_classes is {self.num_classes}; accepted: 1 or more')
+        if self.strides is not None:
+            object.__setattr__(self, 'strides', _ascending(self.strides))
+        if self.order is not None:
+            object.__setattr__(self, 'order', _checked_order(self.order))
+
+
+TORCHVISION = HeadSpec(spacing='canvas//grid', box_unit='stride', point_offset=0.0)
+"""
+The properties of torchvision's FCOS, whose raw outputs are `cls_logits`, `bbox_regression` and
+`bbox_ctrness`. Sources: `AnchorGenerator.forward` and `BoxLinearCoder` of torchvision.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """
+    The place of one part of one level in the outputs.
+
+    :ivar output: index of the output.
+    :ivar channels: number of channels.
+    :ivar first_channel: above 0 if the output holds several parts.
+    :ivar first_cell: above 0 if the output holds several levels.
+    :ivar scale: float32 of shape (channels,) or (1,); None for a float output.
+    """
+
+    output: int
+    channels: int
+    first_channel: int = 0
+    first_cell: int = 0
+    scale: Scale | None = None
+
 
 @dataclass(frozen=True, eq=False)
 class Level:
     """
-    One level: a grid of cells, and the indices of its three outputs.
+    One level: a grid of cells.
 
-    :ivar stride: canvas pixels from one cell to the next.
+    :ivar stride: nominal canvas pixels of one cell; the unit of distances in strides.
     :ivar grid: number of cells in x and in y.
-    :ivar class_output: index of the output; likewise `box_output` and `centerness_output`.
-    :ivar layout: 'NHWC' or 'NCHW', the same for all outputs of a head.
-    :ivar class_scale: float32 of shape (channels,) or (1,), None for a float output;
-        likewise `box_scale` and `centerness_scale`.
+    :ivar spacing: canvas pixels from one cell to the next in x and in y.
+    :ivar centerness: None for a network without it.
     """
 
-    stride: int
+    stride: float
     grid: Size
-    class_output: int
-    box_output: int
-    centerness_output: int
-    layout: str = 'NHWC'
-    class_scale: Scale | None = None
-    box_scale: Scale | None = None
-    centerness_scale: Scale | None = None
+    spacing: tuple[float, float]
+    classes: Part
+    box: Part
+    centerness: Part | None = None
+
+    @property
+    def cells(self) -> int:
+        """Number of cells."""
+        return self.grid.width * self.grid.height
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """The parts by their name in `KINDS`."""
+        parts = {'class': self.classes, 'box': self.box, 'centerness': self.centerness}
+        return {kind: part for kind, part in parts.items() if part is not None}
+
+
+class OutputContent(NamedTuple):
+    """What an output holds: its parts in the order of the channels, and the strides of cells."""
+
+    parts: tuple[str, ...]
+    strides: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,181 +200,93 @@ class Head:
     """
     All levels of a network, finest first.
 
+    :ivar outputs: the outputs in the order in which the engine returns them.
     :ivar num_classes: number of class channels.
     :ivar canvas: size of the network's input in pixels.
-    :ivar box_unit: 'stride' if distances are multiples of the level's stride, else 'pixel'.
-    :ivar point_offset: the point of a cell is stride * (index + point_offset), in canvas pixels.
+    :ivar layout: 'NHWC' if the channels are the last side of all outputs, 'NCHW' if they are the
+        second one.
+    :ivar box_unit: see `HeadSpec`; likewise `point_offset`, `activation` and `score`.
+    :ivar notes: what the user should know: properties that were assumed, scales that are ignored.
     """
 
+    outputs: tuple[OutputSpec, ...]
     levels: tuple[Level, ...]
     num_classes: int
     canvas: Size
+    layout: str
     box_unit: str
     point_offset: float = 0.5
+    activation: str = 'logits'
+    score: str = 'sqrt(cls*ctr)'
+    notes: tuple[str, ...] = ()
 
-    @classmethod
-    def recognise(
-        cls, outputs: Sequence[OutputSpec], canvas: Size, *,
-        strides: Sequence[int] | None = None, box_unit: str | None = None,
-        point_offset: float = 0.5, num_classes: int | None = None,
-    ) -> Head:
-        """
-        Assign each output to its level and kind by its shape, in any order and either layout.
+    def contents(self) -> tuple[OutputContent, ...]:
+        """Return the parts and the strides that each output holds."""
+        return tuple(self._content(index) for index in range(len(self.outputs)))
 
-        Shapes are ambiguous for 1 or 4 classes, and for levels with grids of the same size.
-        Then names that contain words for class, box or centerness decide. Without such names
-        the order decides: class before box before centerness, fine levels before coarse ones.
-
-        :param strides: one for each level; None for five levels from 8 to 128.
-        :param box_unit: 'stride' or 'pixel'. None is 'stride' for integer boxes, as compilers
-            for integer accelerators leave them, and 'pixel' for float boxes.
-        :param point_offset: 0.5 for the centre of the cell, 0.0 for its top-left corner.
-        :param num_classes: the only accepted number of class channels; None accepts any.
-        :raises HeadError: the outputs are not those of an FCOS network with these properties.
-        """
-        _require('box_unit', box_unit, (None, *BOX_UNITS))
-        _require('point_offset', point_offset, POINT_OFFSETS)
-        expected = _Expected(canvas, _ascending(strides), num_classes)
-        for layout, axes in _AXES.items():
-            tensors = [_GridOutput.read(index, spec, axes) for index, spec in enumerate(outputs)]
-            classes = expected.num_classes or _count_classes(tensors, len(expected.strides))
-            levels = _match_levels(tensors, expected, classes, layout)
-            if levels:
-                unit = box_unit or _default_unit(levels, outputs)
-                return cls(levels, classes, canvas, unit, point_offset)
-        raise HeadError(_mismatch_text(outputs, expected))
+    def _content(self, output: int) -> OutputContent:
+        found = [(part.first_channel, kind, level.stride) for level in self.levels
+                 for kind, part in level.parts.items() if part.output == output]
+        return OutputContent(tuple(dict.fromkeys(kind for _, kind, _ in sorted(found))),
+                             tuple(dict.fromkeys(stride for _, _, stride in found)))
 
 
-class _Axes(NamedTuple):
-    height: int
-    width: int
-    channels: int
+@dataclass(frozen=True, eq=False)
+class DetectionOutputs:
+    """
+    Outputs that are detections already: the network decodes them and applies NMS itself.
 
+    :ivar outputs: the outputs in the order in which the engine returns them.
+    :ivar num_classes: number of classes; labels are from 0 to num_classes - 1.
+    :ivar canvas: size of the network's input in pixels; boxes are (x1, y1, x2, y2) on it.
+    :ivar boxes: index of the output of shape (N, 4), or (N, 5) with the score at the end; each
+        output may have a leading side of 1.
+    :ivar labels: index of the output of shape (N,) with whole numbers; below 0 is no detection.
+    :ivar scores: index of the output of shape (N,); None if the boxes have five columns.
+    :ivar notes: what the user should know.
+    """
 
-_AXES = {'NHWC': _Axes(1, 2, 3), 'NCHW': _Axes(2, 3, 1)}
-
-# The first kind that matches a name counts: 'bbox_ctrness' is a centerness.
-_HINTS = {
-    'centerness': ('ctr', 'center', 'centre'),
-    'box': ('box', 'reg', 'ltrb'),
-    'class': ('cls', 'class'),
-}
-_KINDS = ('class', 'box', 'centerness')
-
-
-class _Expected(NamedTuple):
+    outputs: tuple[OutputSpec, ...]
+    num_classes: int
     canvas: Size
-    strides: tuple[int, ...]
-    num_classes: int | None
+    boxes: int
+    labels: int
+    scores: int | None = None
+    notes: tuple[str, ...] = ()
 
-    def grid(self, stride: int) -> Size:
-        """Return the cells of one level; the last cells may reach beyond the canvas."""
-        return Size(*(-(-side // stride) for side in self.canvas))
+    levels: tuple[Level, ...] = ()
+    """Always empty: such a network shows no levels."""
 
+    box_unit: str = 'pixel'
+    """Always canvas pixels."""
 
-class _GridOutput(NamedTuple):
-    position: int
-    spec: OutputSpec
-    grid: Size
-    channels: int
-
-    @classmethod
-    def read(cls, position: int, spec: OutputSpec, axes: _Axes) -> _GridOutput:
-        if len(spec.shape) != 4 or spec.shape[0] != 1:
-            return cls(position, spec, Size(0, 0), 0)
-        width, height = spec.shape[axes.width], spec.shape[axes.height]
-        return cls(position, spec, Size(width, height), spec.shape[axes.channels])
-
-    def name_rank(self, kind: str) -> int:
-        """Return 0 if the name hints at this kind, 1 if it has no hint, 2 for another kind."""
-        name = self.spec.name.lower()
-        for hinted, words in _HINTS.items():
-            if any(word in name for word in words):
-                return 0 if hinted == kind else 2
-        return 1
+    def contents(self) -> tuple[OutputContent, ...]:
+        """Return what each output holds."""
+        boxes = ('box',) if self.scores is not None else ('box', 'score')
+        parts = {self.labels: ('label',), self.boxes: boxes}
+        return tuple(OutputContent(parts.get(index, ('score',)))
+                     for index in range(len(self.outputs)))
 
 
-def _ascending(strides: Sequence[int] | None) -> tuple[int, ...]:
-    ordered = STRIDES if strides is None else tuple(sorted(map(int, strides)))
-    if not ordered or ordered[0] < 1 or len(set(ordered)) < len(ordered):
-        raise HeadError(f'strides is {strides}; accepted: different numbers of pixels above 0')
+AnyHead = Head | DetectionOutputs
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ', '.join(map(str, values))
+
+
+def _ascending(strides: Iterable[float]) -> tuple[float, ...]:
+    ordered = tuple(sorted(strides))
+    if (not ordered or len(set(ordered)) < len(ordered)
+            or not all(0 < stride < math.inf for stride in ordered)):
+        raise HeadError(f'strides is {tuple(strides)}; accepted: different numbers of pixels '
+                        'above 0, one for each level')
     return ordered
 
 
-def _require(name: str, value: object, accepted: tuple[object, ...]) -> None:
-    if value not in accepted:
-        raise HeadError(f'{name} is {value!r}; accepted: {", ".join(map(str, accepted))}')
-
-
-def _count_classes(tensors: list[_GridOutput], levels: int) -> int:
-    """Return the number of class channels; 0 if it is ambiguous."""
-    channels = [tensor.channels for tensor in tensors]
-    others = set(channels) - {1, 4}
-    if others:
-        return others.pop() if len(others) == 1 else 0
-    return next((count for count in (1, 4) if channels.count(count) == 2 * levels), 0)
-
-
-def _match_levels(
-    tensors: list[_GridOutput], expected: _Expected, classes: int, layout: str,
-) -> tuple[Level, ...]:
-    """Return the levels with their outputs; none if an output does not fit this layout."""
-    free = {tensor.position: tensor for tensor in tensors}
-    grids = [expected.grid(stride) for stride in expected.strides]
-    found: dict[str, list[_GridOutput]] = {}
-    for kind, channels in zip(_KINDS, (classes, 4, 1)):
-        found[kind] = []
-        for grid in dict.fromkeys(grids):
-            fitting = [t for t in free.values() if t.grid == grid and t.channels == channels]
-            likely = sorted(fitting, key=lambda t: t.name_rank(kind))[:grids.count(grid)]
-            found[kind] += sorted(likely)
-            for tensor in likely:
-                del free[tensor.position]
-    if free or any(len(found[kind]) != len(grids) for kind in _KINDS):
-        return ()
-    return tuple(
-        _level(stride, layout, *matched)
-        for stride, *matched in zip(expected.strides, *(found[kind] for kind in _KINDS)))
-
-
-def _level(
-    stride: int, layout: str, classes: _GridOutput, box: _GridOutput, centerness: _GridOutput,
-) -> Level:
-    return Level(
-        stride, classes.grid, classes.position, box.position, centerness.position, layout,
-        *(_checked_scale(tensor) for tensor in (classes, box, centerness)))
-
-
-def _checked_scale(tensor: _GridOutput) -> Scale | None:
-    spec, scale = tensor.spec, tensor.spec.scale
-    if spec.dtype.kind == 'f' and scale is None:
-        return None
-    if spec.dtype.kind not in 'iu' or spec.dtype.itemsize > 4:
-        raise HeadError(f'output {spec} has an unknown format; accepted: float without a scale, '
-                        'or integers of up to 32 bits with a scale')
-    if scale is None or scale.size not in (1, tensor.channels) or not np.isfinite(scale).all():
-        raise HeadError(f'output {spec} has no usable scale; '
-                        f'accepted for integers: 1 or {tensor.channels} finite numbers')
-    return scale
-
-
-def _default_unit(levels: tuple[Level, ...], outputs: Sequence[OutputSpec]) -> str:
-    units = {BOX_UNITS[level.box_scale is None] for level in levels}
-    if len(units) > 1:
-        boxes = ', '.join(str(outputs[level.box_output]) for level in levels)
-        raise HeadError(f'box outputs are of different kinds ({boxes}); accepted: all float, '
-                        f'or all integer; otherwise set box_unit to {" or ".join(BOX_UNITS)}')
-    return units.pop()
-
-
-def _mismatch_text(outputs: Sequence[OutputSpec], expected: _Expected) -> str:
-    classes = expected.num_classes or 'C'
-    rows = '\n'.join(
-        f'  stride {stride}: [1, {grid.height}, {grid.width}, channels] or '
-        f'[1, channels, {grid.height}, {grid.width}]'
-        for stride, grid in ((stride, expected.grid(stride)) for stride in expected.strides))
-    given = '\n'.join(f'  {spec}' for spec in outputs) or '  no outputs'
-    return (f'the outputs are not those of an FCOS network with a {expected.canvas} canvas.\n'
-            f'accepted: {3 * len(expected.strides)} outputs of the same layout; for each level, '
-            f'one with {classes} (class), one with 4 (box) and one with 1 (centerness) channels:\n'
-            f'{rows}\ngiven {len(outputs)}:\n{given}')
+def _checked_order(order: Iterable[str]) -> tuple[str, ...]:
+    entries = tuple(order)
+    if not set(KINDS[:2]) <= set(entries) <= set(KINDS):
+        raise HeadError(f'order is {_listed(entries)}; accepted: class, box and, if the network '
+                        'has it, centerness, one entry for each output')
+    return entries

@@ -3,39 +3,38 @@
 """
 Read the raw outputs of one level without dequantising all of them.
 
-A gate is the lowest raw value with which a cell may reach the score threshold. Logits at or above
-it are hits, and only hits are dequantised. A gate may be slightly too low but is never too high,
-so no detection is lost. The exact score decides later which hits become detections.
+A gate is the lowest raw value with which a cell may reach the score threshold. Class values at or
+above it are hits, and only hits are dequantised. A gate may be slightly too low but is never too
+high, so no detection is lost. The exact score decides later which hits become detections.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-import math
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from fcos_ros.core.arrays import Array, Floats, Indices, Mask
-from fcos_ros.core.head import Head, Level
+from fcos_ros.core.head import Head, Level, Part
 from fcos_ros.core.resize import Size
 
 
 class ClassGate(NamedTuple):
-    """The lowest raw class logits with which a cell may reach the threshold."""
+    """The lowest raw class values with which a cell may reach the threshold."""
 
     per_class: Array
     """(C,)"""
-    broadcastable: Array
-    """The same values, in a shape that broadcasts to `_TensorLayout.flat_shape`."""
+    of_row: Array
+    """The same values in the form for `_TensorLayout.mark`."""
 
 
 class Hits(NamedTuple):
-    """Class logits that may belong to a detection, ascending by cell, then by class."""
+    """Class values that may belong to a detection, ascending by cell, then by class."""
 
     cells: Indices
     class_ids: Indices
-    logits: Floats
+    values: Floats
 
 
 class LevelReader:
@@ -54,108 +53,134 @@ class LevelReader:
         self._level = level
         self._num_classes = head.num_classes
         self._start = start
-        self._tensors: _TensorLayout = _TENSOR_LAYOUTS[level.layout](level.grid)
-        self._class_scale = np.broadcast_to(_factor(level.class_scale), head.num_classes)
+        self._layout: _TensorLayout = _TENSOR_LAYOUTS[head.layout](level.grid)
+        self._class_scale = np.broadcast_to(_factor(level.classes.scale), head.num_classes)
         unit = level.stride if head.box_unit == 'stride' else 1
-        self._box_scale = _factor(level.box_scale) * unit
-        self._scratch = _ScratchMask(self._tensors.flat_shape(head.num_classes))
+        self._box_scale = _factor(level.box.scale) * unit
+        self._scratch = _ScratchMask(level.cells * head.num_classes)
         self.points = _points(level, head.point_offset)
-        self.centerness_scale = np.broadcast_to(
-            _factor(level.centerness_scale), self._tensors.cells)
-
-    def check(self, outputs: Sequence[Array]) -> None:
-        """Raise ValueError if an output has another shape or kind of number than the level."""
-        level = self._level
-        for index, channels, scale in (
-            (level.class_output, self._num_classes, level.class_scale),
-            (level.box_output, 4, level.box_scale),
-            (level.centerness_output, 1, level.centerness_scale),
-        ):
-            shape = self._tensors.shape(channels)
-            kind, codes = ('float', 'f') if scale is None else ('integer', 'iu')
-            output = outputs[index]
-            if output.shape != shape or output.dtype.kind not in codes:
-                raise ValueError(f'output {index} is {output.dtype}{list(output.shape)}; '
-                                 f'accepted: {kind}{list(shape)}, as in the head')
+        scale = None if level.centerness is None else level.centerness.scale
+        self.centerness_scale = np.broadcast_to(_factor(scale), level.cells)
 
     def class_gate(self, outputs: Sequence[Array], floor: float) -> ClassGate:
-        """Convert the lowest logit that may become a detection to raw values."""
-        dtype = outputs[self._level.class_output].dtype
-        gate = np.broadcast_to(_gate(floor, self._level.class_scale, dtype), self._num_classes)
-        return ClassGate(gate, self._tensors.broadcastable(gate))
+        """Convert the lowest class value that may become a detection to raw values."""
+        part = self._level.classes
+        gate = np.broadcast_to(
+            _gate(floor, part.scale, outputs[part.output].dtype), self._num_classes)
+        return ClassGate(gate, self._layout.gate_of_row(gate))
 
     def centerness_gate(self, outputs: Sequence[Array], floor: float) -> Array:
-        """Convert the lowest logit that may become a detection to raw values, (cells,)."""
-        dtype = outputs[self._level.centerness_output].dtype
+        """Convert the lowest centerness that may become a detection to raw values, (cells,)."""
+        part = self._level.centerness
+        assert part is not None
         return np.broadcast_to(
-            _gate(floor, self._level.centerness_scale, dtype), self._tensors.cells)
+            _gate(floor, part.scale, outputs[part.output].dtype), self._level.cells)
+
+    def centerness(self, outputs: Sequence[Array]) -> Array:
+        """Return the raw centerness of all cells, (cells,)."""
+        assert self._level.centerness is not None
+        return self._view(outputs, self._level.centerness).reshape(-1)
 
     def scan(
-        self, outputs: Sequence[Array], gate: ClassGate, centred: Mask,
+        self, outputs: Sequence[Array], gate: ClassGate, only_best: Mask | None,
     ) -> Hits | None:
         """
-        Return the hits among all class logits; None without hits.
+        Return the hits among all class values; None without hits.
 
-        :param centred: the cells of all levels that may become detections. It is only used when
-            there are more hits than cells; else hits of other cells are returned, too.
+        :param only_best: the cells of all levels that may become detections, if only the best
+            class of a cell counts. It is used when there are more hits than cells.
         """
-        raw = outputs[self._level.class_output].reshape(self._scratch.marks.shape)
-        np.greater_equal(raw, gate.broadcastable, out=self._scratch.marks)
+        raw = self._view(outputs, self._level.classes)
+        self._layout.mark(raw, gate.of_row, self._scratch.marks)
         words = self._scratch.words()
         if not words.size:
             return None
-        if words.size > self._tensors.cells:  # more hits than cells
-            own = centred[self._start:self._start + self._tensors.cells].nonzero()[0]
-            return self._best(self._tensors.take(raw, own), own + self._start)
-        cells, class_ids, hits = self._tensors.locate(
-            self._scratch.positions(words), self._num_classes)
-        logits = raw.reshape(-1).take(hits) * self._class_scale.take(class_ids)
-        return Hits(cells + self._start, class_ids, logits)
+        if only_best is not None and words.size > self._level.cells:  # more hits than cells
+            own = only_best[self._start:self._start + self._level.cells].nonzero()[0]
+            return self._best(self._layout.take(raw, own), own + self._start)
+        cells, class_ids = self._layout.locate(self._scratch.positions(words), self._num_classes)
+        values = self._layout.pick(raw, cells, class_ids) * self._class_scale.take(class_ids)
+        return Hits(cells + self._start, class_ids, values)
 
-    def scan_cells(self, outputs: Sequence[Array], gate: ClassGate, cells: Indices) -> Hits | None:
-        """Return the hits among the class logits of some cells; None without hits."""
-        raw = self._tensors.take(outputs[self._level.class_output], cells - self._start)
+    def scan_cells(
+        self, outputs: Sequence[Array], gate: ClassGate, cells: Indices, only_best: bool,
+    ) -> Hits | None:
+        """
+        Return the hits among the class values of some cells; None without hits.
+
+        :param only_best: whether only the best class of a cell counts.
+        """
+        raw = self._values(outputs, self._level.classes, cells)
         marks = np.greater_equal(raw, gate.per_class)
         count = np.count_nonzero(marks)
         if not count:
             return None
-        if count > cells.size:
+        if only_best and count > cells.size:
             return self._best(raw, cells)
         hits = marks.reshape(-1).nonzero()[0]
         rows, class_ids = np.divmod(hits, self._num_classes)
-        logits = raw.reshape(-1).take(hits) * self._class_scale.take(class_ids)
-        return Hits(cells.take(rows), class_ids, logits)
+        values = raw.reshape(-1).take(hits) * self._class_scale.take(class_ids)
+        return Hits(cells.take(rows), class_ids, values)
 
-    def logits(self, outputs: Sequence[Array], cells: Indices) -> Floats:
-        """Return all class logits of some cells, (N, C)."""
-        raw = self._tensors.take(outputs[self._level.class_output], cells - self._start)
-        logits: Floats = raw * self._class_scale
-        return logits
+    def class_values(self, outputs: Sequence[Array], cells: Indices) -> Floats:
+        """Return all class values of some cells, (N, C)."""
+        values: Floats = self._values(outputs, self._level.classes, cells) * self._class_scale
+        return values
 
     def distances(self, outputs: Sequence[Array], cells: Indices) -> Floats:
         """Return the distances l, t, r, b of some cells in canvas pixels, (N, 4)."""
-        raw = self._tensors.take(outputs[self._level.box_output], cells - self._start)
-        distances: Floats = raw * self._box_scale
+        distances: Floats = self._values(outputs, self._level.box, cells) * self._box_scale
         return distances
 
+    def read_all(self, outputs: Sequence[Array]) -> LevelValues:
+        """Return all values of the level."""
+        cells = np.arange(self._start, self._start + self._level.cells)
+        return LevelValues(
+            self._level, self.class_values(outputs, cells), self.distances(outputs, cells),
+            None if self._level.centerness is None
+            else self.centerness(outputs) * self.centerness_scale)
+
+    def _values(self, outputs: Sequence[Array], part: Part, cells: Indices) -> Array:
+        """Return the raw values of some cells, C-contiguous (N, channels)."""
+        return self._layout.take(self._view(outputs, part), cells - self._start)
+
+    def _view(self, outputs: Sequence[Array], part: Part) -> Array:
+        return self._layout.view(outputs[part.output], part, self._level.cells)
+
     def _best(self, raw: Array, cells: Indices) -> Hits:
-        """Return the best logit of each cell: the fastest way when the gate is very low."""
-        logits = raw * self._class_scale
-        missing = np.isnan(logits)
-        logits[missing] = -np.inf
-        class_ids = logits.argmax(axis=1)
-        best = logits[np.arange(cells.size), class_ids]
+        """Return the best value of each cell: the fastest way when the gate is very low."""
+        values = raw * self._class_scale
+        missing = np.isnan(values)
+        values[missing] = -np.inf
+        class_ids = values.argmax(axis=1)
+        best = values[np.arange(cells.size), class_ids]
         best[missing.all(axis=1)] = np.nan
         return Hits(cells, class_ids, best)
+
+
+class LevelValues(NamedTuple):
+    """All values of one level, dequantised; cells row by row."""
+
+    level: Level
+    classes: Floats
+    """(cells, C); logits or probabilities."""
+    distances: Floats
+    """(cells, 4); l, t, r, b in canvas pixels, by the head's `box_unit`."""
+    centerness: Floats | None
+    """(cells,); logits or probabilities."""
+
+
+def read_levels(head: Head, outputs: Sequence[Array]) -> list[LevelValues]:
+    """Return all values of a network's outputs, to examine them; decoding reads far fewer."""
+    return [LevelReader(head, level, 0).read_all(outputs) for level in head.levels]
 
 
 class _ScratchMask:
     """Scratch memory with a mark for each number of a tensor; fast if few marks are set."""
 
-    def __init__(self, shape: tuple[int, int]) -> None:
-        count = shape[0] * shape[1]
+    def __init__(self, count: int) -> None:
         memory = np.zeros(-(-count // 8) * 8, np.bool_)
-        self.marks = memory[:count].reshape(shape)
+        self.marks = memory[:count]
         self._bytes = memory.reshape(-1, 8)
         self._words = memory.view(np.uint64)
 
@@ -173,76 +198,86 @@ class _ScratchMask:
 class _TensorLayout(Protocol):
     """The order of the tensors of one level in memory."""
 
-    cells: int
+    def __init__(self, grid: Size) -> None:
+        """:param grid: the cells of the level."""
 
-    def shape(self, channels: int) -> tuple[int, ...]:
-        """Return the shape of a tensor."""
+    def view(self, output: Array, part: Part, cells: int) -> Array:
+        """Return the values of a part of the level in two dimensions; a copy only if needed."""
 
-    def flat_shape(self, channels: int) -> tuple[int, int]:
-        """Return a shape of the same memory with few long rows, which are faster to compare."""
+    def gate_of_row(self, gate: Array) -> Array:
+        """Convert one value for each channel to the form for `mark`."""
 
-    def broadcastable(self, gate: Array) -> Array:
-        """Return one value for each channel in a shape that broadcasts to `flat_shape`."""
+    def mark(self, view: Array, gate: Array, marks: Mask) -> None:
+        """Mark the values that reach the gate; long rows are faster to compare than short ones."""
 
-    def locate(self, hits: Indices, channels: int) -> tuple[Indices, Indices, Indices]:
-        """
-        Sort ascending positions in memory by cell, then by channel.
+    def locate(self, marked: Indices, channels: int) -> tuple[Indices, Indices]:
+        """Convert ascending positions of marks to cells and channels, sorted by both."""
 
-        :returns: cells, channels and positions.
-        """
+    def pick(self, view: Array, cells: Indices, channels: Indices) -> Array:
+        """Return single values, (N,)."""
 
-    def take(self, tensor: Array, cells: Indices) -> Array:
-        """Return the values of some cells, (N, channels)."""
+    def take(self, view: Array, cells: Indices) -> Array:
+        """Return the values of some cells, C-contiguous (N, channels)."""
 
 
 class _ChannelsLast:
-    """Tensors of shape (1, height, width, channels)."""
+    """Tensors whose last side is that of the channels."""
 
     def __init__(self, grid: Size) -> None:
         self._grid = grid
-        self.cells = grid.width * grid.height
 
-    def shape(self, channels: int) -> tuple[int, ...]:
-        return 1, self._grid.height, self._grid.width, channels
+    def view(self, output: Array, part: Part, cells: int) -> Array:
+        table = output.reshape(-1, output.shape[-1])[part.first_cell:part.first_cell + cells]
+        return table[:, part.first_channel:part.first_channel + part.channels]
 
-    def flat_shape(self, channels: int) -> tuple[int, int]:
-        return self._grid.height, self._grid.width * channels
-
-    def broadcastable(self, gate: Array) -> Array:
+    def gate_of_row(self, gate: Array) -> Array:
         return np.tile(gate, self._grid.width)
 
-    def locate(self, hits: Indices, channels: int) -> tuple[Indices, Indices, Indices]:
-        cells = hits // channels
-        return cells, hits - cells * channels, hits
+    def mark(self, view: Array, gate: Array, marks: Mask) -> None:
+        # Channels of other parts lie between those of a view that is not contiguous.
+        row = (gate.size,) if view.flags.c_contiguous else (self._grid.width, view.shape[1])
+        shape = self._grid.height, *row
+        np.greater_equal(view.reshape(shape), gate.reshape(row), out=marks.reshape(shape))
 
-    def take(self, tensor: Array, cells: Indices) -> Array:
-        return tensor.reshape(self.cells, -1).take(cells, axis=0)
+    def locate(self, marked: Indices, channels: int) -> tuple[Indices, Indices]:
+        cells = marked // channels
+        return cells, marked - cells * channels
+
+    def pick(self, view: Array, cells: Indices, channels: Indices) -> Array:
+        return view[cells, channels]
+
+    def take(self, view: Array, cells: Indices) -> Array:
+        return view[cells]
 
 
 class _ChannelsFirst:
-    """Tensors of shape (1, channels, height, width)."""
+    """Tensors whose second side is that of the channels."""
 
     def __init__(self, grid: Size) -> None:
-        self._grid = grid
-        self.cells = grid.width * grid.height
+        self._cells = grid.width * grid.height
 
-    def shape(self, channels: int) -> tuple[int, ...]:
-        return 1, channels, self._grid.height, self._grid.width
+    def view(self, output: Array, part: Part, cells: int) -> Array:
+        table = output.reshape(output.shape[1], -1)
+        return table[part.first_channel:part.first_channel + part.channels,
+                     part.first_cell:part.first_cell + cells]
 
-    def flat_shape(self, channels: int) -> tuple[int, int]:
-        return channels, self.cells
-
-    def broadcastable(self, gate: Array) -> Array:
+    def gate_of_row(self, gate: Array) -> Array:
         return gate[:, None]
 
-    def locate(self, hits: Indices, channels: int) -> tuple[Indices, Indices, Indices]:
-        class_ids = hits // self.cells
-        cells = hits - class_ids * self.cells
-        order = cells.argsort(kind='stable')
-        return cells.take(order), class_ids.take(order), hits.take(order)
+    def mark(self, view: Array, gate: Array, marks: Mask) -> None:
+        np.greater_equal(view, gate, out=marks.reshape(view.shape))
 
-    def take(self, tensor: Array, cells: Indices) -> Array:
-        return np.ascontiguousarray(tensor.reshape(-1, self.cells).take(cells, axis=1).T)
+    def locate(self, marked: Indices, channels: int) -> tuple[Indices, Indices]:
+        class_ids = marked // self._cells
+        cells = marked - class_ids * self._cells
+        order = cells.argsort(kind='stable')
+        return cells.take(order), class_ids.take(order)
+
+    def pick(self, view: Array, cells: Indices, channels: Indices) -> Array:
+        return view[channels, cells]
+
+    def take(self, view: Array, cells: Indices) -> Array:
+        return np.ascontiguousarray(view[:, cells].T)
 
 
 _TENSOR_LAYOUTS: dict[str, Callable[[Size], _TensorLayout]] = {
@@ -253,20 +288,8 @@ def _factor(scale: Array | None) -> Floats:
     return np.ones(1) if scale is None else scale.astype(np.float64)
 
 
-def logit_floor(threshold: float) -> float:
-    """
-    Return a lower bound of the logits that can reach the score threshold.
-
-    It is the logit of the squared threshold, minus a margin. The margin is far above all rounding
-    errors and far below the differences that matter.
-    """
-    if threshold == 0:
-        return -math.inf
-    return 2 * math.log(threshold) - math.log1p(-threshold**2 * (1 - 1e-9)) - 1e-9
-
-
 def _gate(floor: float, scale: Array | None, dtype: np.dtype[Any]) -> Array:
-    """Return raw values, (1,) or (channels,), that every logit of at least `floor` reaches."""
+    """Return raw values, (1,) or (channels,), that every value of at least `floor` reaches."""
     if scale is None:
         rounded = np.array([floor], dtype)
         down = np.nextafter(rounded, np.array(-np.inf, dtype))
@@ -274,10 +297,10 @@ def _gate(floor: float, scale: Array | None, dtype: np.dtype[Any]) -> Array:
     limits = np.iinfo(dtype)
     with np.errstate(all='ignore'):
         lowest = np.floor(floor / _factor(scale))
-    # Raw values grow with logits only where the scale is positive; elsewhere all pass.
+    # Raw values grow with real ones only where the scale is positive; elsewhere all pass.
     return np.where(scale > 0, np.clip(lowest, limits.min, limits.max), limits.min).astype(dtype)
 
 
 def _points(level: Level, offset: float) -> Floats:
     y, x = np.mgrid[:level.grid.height, :level.grid.width].reshape(2, -1)
-    return np.asarray((np.stack([x, y, x, y], axis=1) + offset) * level.stride, np.float64)
+    return np.asarray((np.stack([x, y, x, y], axis=1) + offset) * (level.spacing * 2), np.float64)

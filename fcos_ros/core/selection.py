@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fcos_ros.core.arrays import Boxes, Mask
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.resize import Size
@@ -31,11 +32,21 @@ def select(found: Detections, criteria: Criteria, image: Size) -> Detections:
     :param found: best score first, boxes in image pixels and clipped to the image. Size and zone
         are those of the visible part.
     """
-    sides = found.boxes[:, 2:] - found.boxes[:, :2]
-    kept = (sides >= max(criteria.min_size, _MIN_SIDE)).all(axis=1)
-    if criteria.zones != EVERYWHERE:
-        kept &= criteria.zones.admits(found.boxes, image)
+    kept = admitted(found.boxes, criteria, image)
     return found[kept.nonzero()[0][:criteria.max_detections]]
+
+
+def admitted(boxes: Boxes, criteria: Criteria, image: Size) -> Mask:
+    """
+    Return which boxes are large enough and in the right zones.
+
+    :param boxes: (N, 4) in image pixels, clipped to the image.
+    """
+    sides = boxes[:, 2:] - boxes[:, :2]
+    kept: Mask = np.all(sides >= max(criteria.min_size, _MIN_SIDE), axis=1)
+    if criteria.zones != EVERYWHERE:
+        kept = kept & criteria.zones.admits(boxes, image)
+    return kept
 
 
 def reapply_criteria(found: Detections, criteria: Criteria, image: Size) -> Detections:

@@ -110,7 +110,7 @@ def _model(health: NodeHealth) -> DiagnosticStatus:
         return _status(ERROR if health.fault else WARN, health.fault or 'no model is loaded', {})
     return _status(OK, model.name, {
         'path': model.path, 'backend': model.backend, 'input': model.input.size,
-        'strides': ' '.join(str(level.stride) for level in model.head.levels),
+        'strides': ' '.join(f'{level.stride:g}' for level in model.head.levels),
         'classes': model.head.num_classes, 'box unit': model.head.box_unit})
 
 

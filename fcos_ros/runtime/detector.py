@@ -11,12 +11,12 @@ from time import perf_counter
 
 from fcos_ros.backends import Backend, ModelInfo, load
 from fcos_ros.core.criteria import Criteria
-from fcos_ros.core.decode import Decoder
+from fcos_ros.core.decode import make_decoder
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.preprocess import Preprocessor
-from fcos_ros.core.selection import select
+from fcos_ros.core.selection import admitted, select
 from fcos_ros.runtime.model_path import find_model
 
 
@@ -82,7 +82,7 @@ class Detector:
     def __init__(self, backend: Backend, fit: str = 'letterbox') -> None:
         self._backend = backend
         self._preprocessor = Preprocessor(backend.info.input, fit, backend.new_input())
-        self._decoder = Decoder(backend.info.head)
+        self._decoder = make_decoder(backend.info.head)
 
     @classmethod
     def load(cls, model: str | Path = 'auto', *, backend: str = 'auto', threads: int = 1,
@@ -133,7 +133,9 @@ class Detector:
         outputs = self._backend.infer(tensor)
         inferred = perf_counter()
         criteria = criteria or self.info.criteria
-        found = self._decoder.decode(outputs, criteria)
+        found = self._decoder.decode(
+            outputs, criteria,
+            lambda boxes: admitted(resize.to_image(boxes), criteria, frame.size))
         found = found.with_boxes(resize.to_image(found.boxes))
         detections = select(found, criteria, frame.size)
         decoded = perf_counter()

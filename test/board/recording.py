@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fcos_ros.backends import Backend, load
 from fcos_ros.core.frame import Frame
+from fcos_ros.core.head import Part
 from fcos_ros.core.preprocess import InputSpec, Preprocessor
 
 
@@ -43,13 +44,13 @@ def _outputs(engine: Backend, tensor: NDArray[Any], board: str) -> list[NDArray[
     raw = engine.infer(Preprocessor(engine.info.input).prepare(frame)[0])
     target = {'x3': 'pixel', 'x5': 'stride'}[board]
 
-    def last(index: int, factor: float = 1.0) -> NDArray[np.float32]:
-        nhwc = head.levels[0].layout == 'NHWC'
-        values = raw[index] if nhwc else raw[index].transpose(0, 2, 3, 1)
+    def last(part: Part | None, factor: float = 1.0) -> NDArray[np.float32]:
+        values = raw[part.output] if head.layout == 'NHWC' else raw[part.output].transpose(
+            0, 2, 3, 1)
         return (values * factor).astype(np.float32)
 
     factors = [{('stride', 'pixel'): level.stride, ('pixel', 'stride'): 1 / level.stride}.get(
         (head.box_unit, target), 1.0) for level in head.levels]
-    return [*(last(level.class_output) for level in head.levels),
-            *(last(level.box_output, factor) for level, factor in zip(head.levels, factors)),
-            *(last(level.centerness_output) for level in head.levels)]
+    return [*(last(level.classes) for level in head.levels),
+            *(last(level.box, factor) for level, factor in zip(head.levels, factors)),
+            *(last(level.centerness) for level in head.levels)]

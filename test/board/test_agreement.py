@@ -17,9 +17,10 @@ from waiting import TIMEOUT
 
 from fcos_ros.backends import load
 from fcos_ros.core.criteria import Criteria
-from fcos_ros.core.decode import Decoder
+from fcos_ros.core.decode import make_decoder
 from fcos_ros.core.frame import Frame
-from fcos_ros.core.head import STRIDES, Head, OutputSpec
+from fcos_ros.core.head import STRIDES, OutputSpec
+from fcos_ros.core.recognition import recognise
 from fcos_ros.core.resize import Size
 from fcos_ros.core.selection import select
 from fcos_ros.runtime.detector import Detector
@@ -103,7 +104,7 @@ def decoded(model):
     """Decode the arrays of a model file without an engine, for an image of the canvas' size."""
     specs = [OutputSpec(output.name, output.shape, np.dtype(output.dtype), output.scale)
              for output in model.outputs]
-    found = Decoder(Head.recognise(specs, CANVAS)).decode(model.answers[0].outputs, CRITERIA)
+    found = make_decoder(recognise(specs, CANVAS)).decode(model.answers[0].outputs, CRITERIA)
     return select(found.with_boxes(np.clip(found.boxes, 0, SIZE)), CRITERIA, CANVAS)
 
 

@@ -19,9 +19,10 @@ from fcos_ros.backends import (
     load,
 )
 from fcos_ros.core.criteria import Criteria
-from fcos_ros.core.decode import Decoder
-from fcos_ros.core.head import Head, OutputSpec
+from fcos_ros.core.decode import make_decoder
+from fcos_ros.core.head import OutputSpec
 from fcos_ros.core.labels import COCO
+from fcos_ros.core.recognition import recognise
 from fcos_ros.core.resize import Size
 
 BOARDS = {'X5': ('x5', '.bin'), 'S100': ('s100', '.hbm')}
@@ -39,7 +40,7 @@ def test_outputs_and_detections_equal_those_of_the_model(
     plug_in(image)
     model = tiny(image)
     backend = open_model(tmp_path, model, suffix)
-    head = Head.recognise(
+    head = recognise(
         [OutputSpec(output.name, output.shape, np.dtype(output.dtype), output.scale)
          for output in model.outputs], Size(SIZE, SIZE))
     for answer, label in zip(model.answers, ('car', 'dog')):
@@ -47,8 +48,8 @@ def test_outputs_and_detections_equal_those_of_the_model(
         for array, expected in zip(outputs, answer.outputs):
             assert array.dtype == expected.dtype
             np.testing.assert_array_equal(array, expected)
-        found = Decoder(backend.info.head).decode(outputs, Criteria())
-        own = Decoder(head).decode(answer.outputs, Criteria())
+        found = make_decoder(backend.info.head).decode(outputs, Criteria())
+        own = make_decoder(head).decode(answer.outputs, Criteria())
         assert [backend.info.labels.name(i) for i in found.class_ids] == [label]
         for part in ('boxes', 'scores', 'class_ids'):
             np.testing.assert_array_equal(getattr(found, part), getattr(own, part))
@@ -102,7 +103,7 @@ def test_an_object_is_found_by_the_published_model(plug_in, tmp_path):
     person = SceneObject(0, (30, 40, 200, 300))
     backend = open_model(tmp_path, model.answering(make_answer(model, [person])))
     outputs = backend.infer(np.zeros(backend.info.input.shape, np.uint8))
-    found = Decoder(backend.info.head).decode(outputs, Criteria())
+    found = make_decoder(backend.info.head).decode(outputs, Criteria())
     np.testing.assert_allclose(found.boxes, [person.box], atol=1e-2)
 
 

@@ -21,10 +21,11 @@ from fcos_ros.backends import (
     load,
 )
 from fcos_ros.core.criteria import Criteria
-from fcos_ros.core.decode import Decoder
+from fcos_ros.core.decode import make_decoder
 from fcos_ros.core.frame import Frame
-from fcos_ros.core.head import Head, OutputSpec
+from fcos_ros.core.head import OutputSpec
 from fcos_ros.core.labels import COCO
+from fcos_ros.core.recognition import recognise
 from fcos_ros.core.resize import Size
 from fcos_ros.runtime.detector import Detector
 
@@ -46,14 +47,14 @@ def test_outputs_and_detections_equal_those_of_the_model(
     plug_in(image)
     model = tiny(board)
     backend = load(write(tmp_path, model))
-    head = Head.recognise(specs(model), Size(SIZE, SIZE))
+    head = recognise(specs(model), Size(SIZE, SIZE))
     for answer, label in zip(model.answers, ('car', 'dog')):
         outputs = backend.infer(answer.tensor)
         for array, expected in zip(outputs, answer.outputs):
             assert array.dtype == expected.dtype
             np.testing.assert_array_equal(array, expected)
-        found = Decoder(backend.info.head).decode(outputs, Criteria())
-        own = Decoder(head).decode(answer.outputs, Criteria())
+        found = make_decoder(backend.info.head).decode(outputs, Criteria())
+        own = make_decoder(head).decode(answer.outputs, Criteria())
         exact = reference.decode(head, answer.outputs, Criteria())
         assert [backend.info.labels.name(i) for i in found.class_ids] == [label]
         for part in ('boxes', 'scores', 'class_ids'):
@@ -225,7 +226,7 @@ def test_outputs_that_are_all_nan_give_no_detections(
     plug_in(image)
     backend = load(write(tmp_path, tiny(board)))
     outputs = backend.infer(tensor(1))
-    assert len(Decoder(backend.info.head).decode(outputs, Criteria())) == 0
+    assert len(make_decoder(backend.info.head).decode(outputs, Criteria())) == 0
 
 
 def test_a_model_that_fails_its_first_inference_is_refused(plug_in, tmp_path, monkeypatch):

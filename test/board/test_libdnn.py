@@ -44,7 +44,7 @@ from fcos_ros.backends import (
 )
 from fcos_ros.backends.libdnn import LibdnnBackend
 from fcos_ros.core.criteria import Criteria
-from fcos_ros.core.decode import Decoder
+from fcos_ros.core.decode import make_decoder
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import COCO
 from fcos_ros.core.resize import Size
@@ -121,7 +121,7 @@ def tensor(value=0, size=BYTES):
 
 
 def decoded(info, outputs):
-    return Decoder(info.head).decode(outputs, Criteria())
+    return make_decoder(info.head).decode(outputs, Criteria())
 
 
 def assert_same(found, expected):

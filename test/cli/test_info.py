@@ -69,13 +69,14 @@ def test_json_describes_the_tensors_and_how_they_are_decoded(fcos, tmp_path):
     assert facts['inputs'] == [
         {'name': 'image', 'dtype': 'float32', 'shape': [1, 3, 128, 128], 'scale': []}]
     assert facts['outputs'][6] == {
-        'name': 'box_16', 'dtype': 'float32', 'shape': [1, 8, 8, 4], 'scale': [], 'part': 'box',
-        'stride': 16}
+        'name': 'box_16', 'dtype': 'float32', 'shape': [1, 8, 8, 4], 'scale': [],
+        'parts': ['box'], 'strides': [16]}
     assert facts['fcos'] == {
         'canvas': [128, 128], 'pixels': 'bgr', 'input_layout': 'NCHW', 'mean': [1, 2, 3],
         'std': [4, 5, 6], 'layout': 'NHWC', 'box_unit': 'stride', 'point_offset': 0.0,
-        'score_threshold': 0.25, 'nms_threshold': 0.45, 'max_detections': 100, 'top_k': 500,
-        'labels': ['cube', 'ball', 'cone']}
+        'activation': 'logits', 'score': 'sqrt(cls*ctr)', 'score_threshold': 0.25,
+        'nms_threshold': 0.45, 'max_detections': 100, 'one_class_per_cell': True,
+        'labels': ['cube', 'ball', 'cone'], 'notes': []}
 
 
 def test_the_memory_use_is_that_of_the_tensors(fcos, tmp_path):

@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fcos_ros.core.arrays import Array, Scale
+from fcos_ros.core.arrays import Array
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Alternatives, Detections
-from fcos_ros.core.head import Head, Level
+from fcos_ros.core.head import Head, Level, Part
 
 
 class Candidate(NamedTuple):
     """
-    One cell that reaches the threshold.
+    One cell and class that reach the threshold.
 
     :ivar others: the next best classes and their scores.
     """
@@ -29,46 +29,59 @@ class Candidate(NamedTuple):
 
 
 def decode(head: Head, outputs: Sequence[Array], criteria: Criteria) -> Detections:
-    """Dequantise all values, score all cells, sort them and apply NMS; see `Decoder.decode`."""
+    """Dequantise all values, score all cells, sort them and apply NMS; see `HeadDecoder`."""
     with np.errstate(all='ignore'):
         candidates = [
             candidate
             for level in head.levels
             for candidate in level_candidates(head, level, outputs, criteria)]
     candidates.sort(key=lambda candidate: -candidate.score)
-    kept = suppress(candidates[:criteria.top_k], criteria.nms_threshold)
+    kept = suppress(candidates, criteria.nms_threshold)
     return as_detections(kept, min(criteria.hypotheses - 1, head.num_classes))
 
 
 def level_candidates(
     head: Head, level: Level, outputs: Sequence[Array], criteria: Criteria,
 ) -> list[Candidate]:
-    """Return the cells that reach their threshold, row by row."""
-    logits = values(outputs[level.class_output], level.class_scale, level.layout)
-    centerness = values(outputs[level.centerness_output], level.centerness_scale, level.layout)
-    distances = values(outputs[level.box_output], level.box_scale, level.layout)
-    present = np.where(np.isnan(logits), -np.inf, logits)
-    scores = np.sqrt(sigmoid(present) * sigmoid(centerness))
+    """Return the cells and classes that reach their threshold, row by row."""
+    classes = values(head, level, level.classes, outputs)
+    distances = values(head, level, level.box, outputs)
+    present = np.where(np.isnan(classes), -np.inf, classes)
+    scores = level_scores(head, level, outputs, present)
     unit = level.stride if head.box_unit == 'stride' else 1
     thresholds = wanted_scores(criteria, head.num_classes)
     found = []
     for y in range(level.grid.height):
         for x in range(level.grid.width):
-            if np.isnan(logits[y, x]).all():
-                continue
-            class_id = int(np.argmax(present[y, x]))
-            score = float(scores[y, x, class_id])
             left, top, right, bottom = np.maximum(distances[y, x], 0) * unit
-            px, py = (x + head.point_offset) * level.stride, (y + head.point_offset) * level.stride
+            px = (x + head.point_offset) * level.spacing[0]
+            py = (y + head.point_offset) * level.spacing[1]
             box = np.array([px - left, py - top, px + right, py + bottom], np.float32)
-            if (class_id in thresholds and score >= thresholds[class_id] and score > 0
-                    and np.isfinite(box).all()):
-                ranking = sorted(thresholds, key=lambda other: -present[y, x, other])
-                found.append(Candidate(box, score, class_id, [
-                    (other, float(scores[y, x, other])) for other in ranking
-                    if other != class_id and scores[y, x, other] >= min(thresholds.values())
-                    and scores[y, x, other] > 0]))
+            # Best first; of equal classes, the first.
+            order = sorted(range(head.num_classes), key=lambda other: -present[y, x, other])
+            for class_id in order[:1] if criteria.one_class_per_cell else sorted(order):
+                score = float(scores[y, x, class_id])
+                if (not np.isnan(classes[y, x, class_id]) and class_id in thresholds
+                        and score >= thresholds[class_id] and score > 0
+                        and np.isfinite(box).all()):
+                    after = order[order.index(class_id) + 1:]
+                    found.append(Candidate(box, score, class_id, [
+                        (other, float(scores[y, x, other])) for other in after
+                        if other in thresholds and scores[y, x, other] > 0
+                        and scores[y, x, other] >= min(thresholds.values())]))
     return found
+
+
+def level_scores(
+    head: Head, level: Level, outputs: Sequence[Array], classes: Array,
+) -> Array:
+    """Return the scores of all classes, (height, width, classes)."""
+    factor = probabilities(head, classes)
+    if head.score == 'cls':
+        return factor
+    assert level.centerness is not None
+    both = factor * probabilities(head, values(head, level, level.centerness, outputs))
+    return np.sqrt(both) if head.score == 'sqrt(cls*ctr)' else both
 
 
 def wanted_scores(criteria: Criteria, num_classes: int) -> dict[int, float]:
@@ -79,14 +92,22 @@ def wanted_scores(criteria: Criteria, num_classes: int) -> dict[int, float]:
             if criteria.class_ids is None or class_id in criteria.class_ids}
 
 
-def values(output: Array, scale: Scale | None, layout: str) -> Array:
-    """Return the real values of an output, float64 (height, width, channels)."""
-    channels_last = output[0] if layout == 'NHWC' else output[0].transpose(1, 2, 0)
-    return channels_last.astype(np.float64) * (1.0 if scale is None else scale.astype(np.float64))
+def values(head: Head, level: Level, part: Part, outputs: Sequence[Array]) -> Array:
+    """Return the real values of a part of a level, float64 (height, width, channels)."""
+    output = outputs[part.output][0]
+    channels_last = output if head.layout == 'NHWC' else np.moveaxis(output, 0, -1)
+    cells = channels_last.reshape(-1, channels_last.shape[-1])
+    own = cells[part.first_cell:part.first_cell + level.grid.width * level.grid.height]
+    channels = own[:, part.first_channel:part.first_channel + part.channels]
+    # C-contiguous: numpy may compute exp differently with other strides.
+    real = np.array(channels, np.float64, order='C')
+    if part.scale is not None:
+        real = real * part.scale.astype(np.float64)
+    return real.reshape(level.grid.height, level.grid.width, part.channels)
 
 
-def sigmoid(logits: Array) -> Array:
-    return 1 / (1 + np.exp(-logits))
+def probabilities(head: Head, values: Array) -> Array:
+    return 1 / (1 + np.exp(-values)) if head.activation == 'logits' else np.clip(values, 0, 1)
 
 
 def suppress(best_first: list[Candidate], iou_threshold: float) -> list[Candidate]:

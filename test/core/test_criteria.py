@@ -15,7 +15,7 @@ from fcos_ros.core.zones import Zones
 
 @pytest.mark.parametrize(('field', 'value'), [
     ('score_threshold', -0.1), ('score_threshold', float('nan')), ('nms_threshold', 1.1),
-    ('max_detections', 0), ('top_k', 0), ('hypotheses', 0), ('min_size', -1.0),
+    ('max_detections', 0), ('hypotheses', 0), ('min_size', -1.0),
     ('min_size', float('nan')), ('min_size', float('inf')),
 ])
 def test_criteria_out_of_range_are_refused(field, value):

@@ -8,30 +8,33 @@ from dataclasses import replace
 import warnings
 
 from core import reference
-from core.networks import Network, to_output
+from core.networks import Network, to_raw
 from hypothesis import given, settings, strategies as st
 import numpy as np
 import pytest
 
 from fcos_ros.core.criteria import Criteria
-from fcos_ros.core.decode import Decoder
-from fcos_ros.core.head import Head
+from fcos_ros.core.decode import make_decoder
 from fcos_ros.core.resize import Size
 
-NETWORKS = st.builds(
-    Network,
+FORMS = st.fixed_dictionaries({
+    'kinds': st.sampled_from([('cls', 'box', 'ctr'), ('cls', 'box', 'ctr'), ('cls', 'box'),
+                              ('box', 'ctr', 'cls')]),
+    'joined': st.booleans(), 'combined': st.booleans()})
+NETWORKS = FORMS.flatmap(lambda form: st.builds(
+    Network, **{name: st.just(value) for name, value in form.items()},
     canvas=st.builds(lambda w, h: Size(2 * w, 2 * h), st.integers(8, 40), st.integers(8, 40)),
     num_classes=st.sampled_from([1, 2, 3, 4, 7, 20]),
-    strides=st.sampled_from([(8, 16, 32, 64, 128), (16, 32), (32,)]),
+    strides=st.sampled_from([(8, 16, 32, 64, 128), (16, 32, 64), (32,), (7.5, 21.25)]),
     layout=st.sampled_from(['NHWC', 'NCHW']),
     dtype=st.sampled_from(['float16', 'float32', 'float64', 'int8', 'int16', 'int32']),
-    scales=st.sampled_from(['channel', 'tensor']))
+    scales=st.sampled_from(['channel', 'tensor'])))
 THRESHOLDS = st.one_of(st.sampled_from([0.0, 0.05, 0.5, 1.0]), st.floats(0, 1))
 CRITERIA = st.builds(
     Criteria,
     score_threshold=THRESHOLDS,
     nms_threshold=st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1)),
-    top_k=st.sampled_from([1, 10, 500]),
+    one_class_per_cell=st.booleans(),
     class_ids=st.one_of(st.none(), st.just((0,))),
     class_thresholds=st.one_of(st.just(()), st.builds(lambda own: ((0, own),), THRESHOLDS)),
     hypotheses=st.sampled_from([1, 1, 2, 4]))
@@ -41,14 +44,14 @@ SEEDS = st.integers(0, 2**32 - 1)
 def scene(network, rng, *, coarse=1e-2, mean=-1.0, spread=2.0, **options):
     """Return a head and random outputs in which any cell may become a detection."""
     specs = network.specs(rng, coarse)
-    outputs = []
-    for spec in specs:
-        is_box = spec.name.startswith('box')
-        values = rng.normal(2.0 if is_box else mean, spread, spec.shape)
-        outputs.append(to_output(values, spec, network.layout))
-    head = Head.recognise(specs, network.canvas, strides=network.strides,
-                          num_classes=network.num_classes, **options)
-    return head, outputs
+    outputs = network.outputs(
+        specs, lambda kind, shape: rng.normal(2.0 if kind == 'box' else mean, spread, shape))
+    return network.head(specs, **options), outputs
+
+
+def decode(head, outputs, criteria):
+    """Decode one image with a new decoder."""
+    return make_decoder(head).decode(outputs, criteria)
 
 
 def assert_same(found, expected):
@@ -70,7 +73,7 @@ def test_the_result_equals_that_of_the_reference(
     rng = np.random.default_rng(seed)
     head, outputs = scene(
         network, rng, mean=mean, box_unit=box_unit, point_offset=point_offset)
-    assert_same(Decoder(head).decode(outputs, criteria), reference.decode(head, outputs, criteria))
+    assert_same(decode(head, outputs, criteria), reference.decode(head, outputs, criteria))
 
 
 @settings(max_examples=150)
@@ -83,16 +86,16 @@ def test_thresholds_of_single_classes_equal_the_reference(network, seed, data):
         score_threshold=data.draw(THRESHOLDS), class_thresholds=tuple(own.items()),
         class_ids=data.draw(st.one_of(st.none(), some.map(tuple))),
         hypotheses=data.draw(st.integers(1, 5)))
-    assert_same(Decoder(head).decode(outputs, criteria), reference.decode(head, outputs, criteria))
+    assert_same(decode(head, outputs, criteria), reference.decode(head, outputs, criteria))
 
 
 @settings(max_examples=100)
 @given(NETWORKS, CRITERIA, SEEDS, THRESHOLDS)
 def test_lowered_criteria_keep_all_earlier_detections(network, criteria, seed, threshold):
     head, outputs = scene(network, np.random.default_rng(seed))
-    criteria = replace(criteria, hypotheses=1, top_k=10**6)
-    more = Decoder(head).decode(outputs, criteria.lowered(threshold))
-    assert_same(more[criteria.reached(more)], Decoder(head).decode(outputs, criteria))
+    criteria = replace(criteria, hypotheses=1)
+    more = make_decoder(head).decode(outputs, criteria.lowered(threshold))
+    assert_same(more[criteria.reached(more)], decode(head, outputs, criteria))
 
 
 @settings(max_examples=100)
@@ -100,7 +103,7 @@ def test_lowered_criteria_keep_all_earlier_detections(network, criteria, seed, t
 def test_a_score_equal_to_the_threshold_is_kept(network, seed, choice, coarse):
     rng = np.random.default_rng(seed)
     head, outputs = scene(network, rng, coarse=coarse)
-    everything = Criteria(score_threshold=0, top_k=10**6, nms_threshold=1)
+    everything = Criteria(score_threshold=0, nms_threshold=1)
     with np.errstate(all='ignore'):
         candidates = [candidate for level in head.levels for candidate in
                       reference.level_candidates(head, level, outputs, everything)]
@@ -108,7 +111,7 @@ def test_a_score_equal_to_the_threshold_is_kept(network, seed, choice, coarse):
     for threshold in (exact, np.nextafter(exact, 0), np.nextafter(exact, 1)):
         criteria = replace(everything, score_threshold=float(threshold))
         kept = sum(candidate.score >= threshold for candidate in candidates)
-        decoded = Decoder(head).decode(outputs, criteria)
+        decoded = decode(head, outputs, criteria)
         assert_same(decoded, reference.decode(head, outputs, criteria))
         assert len(decoded) <= kept
 
@@ -118,23 +121,23 @@ def test_a_score_equal_to_the_threshold_is_kept(network, seed, choice, coarse):
 def test_scores_near_the_threshold_are_exact_when_one_factor_is_1(network, seed, certain, coarse):
     """The gate of one factor is exact where the sigmoid of the other factor is 1."""
     rng = np.random.default_rng(seed)
-    network = replace(network, canvas=Size(64, 48), strides=(16,))
-    specs, outputs = network.specs(rng, coarse), []
+    network = replace(network, canvas=Size(64, 48), strides=(16,), kinds=('cls', 'box', 'ctr'),
+                      combined=False)
+    specs = network.specs(rng, coarse)
     for spec in specs:
         if spec.scale is not None and spec.name.startswith(certain):
             spec.scale[:] = 1
-        mean = 50.0 if spec.name.startswith(certain) else rng.normal(0, 2)
-        outputs.append(to_output(rng.normal(mean, 2.0, spec.shape), spec, network.layout))
-    head = Head.recognise(
-        specs, network.canvas, strides=(16,), num_classes=network.num_classes)
-    all_cells = Criteria(score_threshold=0, top_k=1000, nms_threshold=1)
+    outputs = network.outputs(specs, lambda kind, shape: rng.normal(
+        50.0 if kind == certain else rng.normal(0, 2), 2.0, shape))
+    head = network.head(specs)
+    all_cells = Criteria(score_threshold=0, nms_threshold=1)
     scores = [candidate.score for candidate in
               reference.level_candidates(head, head.levels[0], outputs, all_cells)]
     exact = float(rng.choice(scores))
     for threshold in (exact, np.nextafter(exact, 0), np.nextafter(exact, 1)):
         if threshold <= 1:
             criteria = replace(all_cells, score_threshold=float(threshold))
-            assert_same(Decoder(head).decode(outputs, criteria),
+            assert_same(decode(head, outputs, criteria),
                         reference.decode(head, outputs, criteria))
 
 
@@ -154,7 +157,7 @@ def test_infinite_and_extreme_values_and_nan_equal_the_reference(network, criter
         output[places] = rng.choice(np.array(strange, output.dtype), int(places.sum()))
     with warnings.catch_warnings():
         warnings.simplefilter('error')
-        found = Decoder(head).decode(outputs, criteria)
+        found = decode(head, outputs, criteria)
     assert_same(found, reference.decode(head, outputs, criteria))
     assert np.isfinite(found.boxes).all()
     assert np.isfinite(found.scores).all()
@@ -172,7 +175,8 @@ def test_padded_and_read_only_outputs_are_decoded(network, criteria, seed):
         view[...] = output
         view.setflags(write=False)
         padded.append(view)
-    assert_same(Decoder(head).decode(padded, criteria), Decoder(head).decode(outputs, criteria))
+    assert_same(make_decoder(head).decode(padded, criteria),
+                decode(head, outputs, criteria))
 
 
 @settings(max_examples=100)
@@ -183,23 +187,22 @@ def test_scales_of_zero_and_below_are_decoded(network, seed, scale):
     specs = network.specs(rng, coarse=1e-2)
     for spec in specs:
         spec.scale[rng.integers(spec.scale.size)] = scale
-    head = Head.recognise(specs, network.canvas, strides=network.strides,
-                          num_classes=network.num_classes)
+    head = network.head(specs)
     outputs = [rng.integers(-600, 600, spec.shape).astype(np.int16) for spec in specs]
     criteria = Criteria(score_threshold=0.4)
-    assert_same(Decoder(head).decode(outputs, criteria), reference.decode(head, outputs, criteria))
+    assert_same(decode(head, outputs, criteria), reference.decode(head, outputs, criteria))
 
 
 @given(NETWORKS, SEEDS, st.permutations(range(6)))
 def test_the_order_of_the_outputs_does_not_matter(network, seed, order):
-    network = replace(network, strides=(16, 32), canvas=Size(64, 48))
+    network = replace(network, strides=(16, 32), canvas=Size(64, 48), kinds=('cls', 'box', 'ctr'),
+                      joined=False, combined=False)
     rng = np.random.default_rng(seed)
     head, outputs = scene(network, rng)
     specs = network.specs(np.random.default_rng(seed), coarse=1e-2)
-    shuffled = Head.recognise([specs[index] for index in order], network.canvas,
-                              strides=network.strides, num_classes=network.num_classes)
-    assert_same(Decoder(shuffled).decode([outputs[index] for index in order], Criteria()),
-                Decoder(head).decode(outputs, Criteria()))
+    shuffled = network.head([specs[index] for index in order])
+    assert_same(make_decoder(shuffled).decode([outputs[index] for index in order], Criteria()),
+                make_decoder(head).decode(outputs, Criteria()))
 
 
 @settings(max_examples=50)
@@ -208,19 +211,19 @@ def test_earlier_images_and_criteria_do_not_change_the_result(seed, many):
     rng = np.random.default_rng(seed)
     network = Network(canvas=Size(64, 64), num_classes=3, dtype='int32')
     head, _ = scene(network, rng)
-    decoder = Decoder(head)
+    decoder = make_decoder(head)
     for criteria in many:
         outputs = scene(network, np.random.default_rng(seed))[1]
         outputs[0][...] = rng.integers(-600, 300, outputs[0].shape)
-        assert_same(decoder.decode(outputs, criteria), Decoder(head).decode(outputs, criteria))
+        assert_same(decoder.decode(outputs, criteria), decode(head, outputs, criteria))
 
 
 def test_many_different_thresholds_are_used_in_turn():
     head, outputs = scene(Network(canvas=Size(64, 64), num_classes=3), np.random.default_rng(0))
-    decoder = Decoder(head)
+    decoder = make_decoder(head)
     for threshold in [*np.linspace(0.1, 0.9, 50).tolist(), 0.1]:
         criteria = Criteria(score_threshold=threshold)
-        assert_same(decoder.decode(outputs, criteria), Decoder(head).decode(outputs, criteria))
+        assert_same(decoder.decode(outputs, criteria), decode(head, outputs, criteria))
 
 
 @pytest.mark.parametrize('sparse', [True, False], ids=['sparse centerness', 'dense centerness'])
@@ -235,9 +238,9 @@ def test_the_published_networks_are_decoded(size, dtype, sparse):
     for index in range(5):  # one object on each level, in two cells
         values[index][0, 1, 1:3, 17] = 3.0
         values[10 + index][0, 1, 1:3] = 2.0
-    outputs = [to_output(value, spec) for value, spec in zip(values, specs)]
-    head = Head.recognise(specs, network.canvas)
-    found = Decoder(head).decode(outputs, Criteria())
+    outputs = [to_raw(value, spec) for value, spec in zip(values, specs)]
+    head = network.head(specs, strides=None, num_classes=None)
+    found = make_decoder(head).decode(outputs, Criteria())
     assert_same(found, reference.decode(head, outputs, Criteria()))
     assert np.count_nonzero(found.class_ids == 17) >= 5
 
@@ -246,11 +249,10 @@ def one_cell(logits, centerness=20.0, box=(1, 1, 1, 1), **options):
     """Decode a canvas of 16 x 16 with one cell of stride 16."""
     network = Network(Size(16, 16), len(logits), strides=(16,))
     specs = network.specs(np.random.default_rng(0))
-    head = Head.recognise(
-        specs, network.canvas, strides=(16,), num_classes=len(logits), **options)
+    head = network.head(specs, **options)
     outputs = [np.reshape(np.array(values, np.float32), spec.shape)
                for values, spec in zip((logits, box, centerness), specs)]
-    return lambda **criteria: Decoder(head).decode(outputs, Criteria(**criteria))
+    return lambda **criteria: make_decoder(head).decode(outputs, Criteria(**criteria))
 
 
 def test_a_score_is_the_square_root_of_class_times_centerness():
@@ -317,7 +319,7 @@ def test_the_first_of_two_equal_classes_wins():
 def test_outputs_that_differ_from_the_head_are_refused():
     network = Network(Size(64, 64), num_classes=3)
     head, outputs = scene(network, np.random.default_rng(0))
-    decoder = Decoder(head)
+    decoder = make_decoder(head)
     with pytest.raises(ValueError, match='has 14 outputs; accepted: 15, as in the head'):
         decoder.decode(outputs[:-1], Criteria())
     wrong_shape = r'output 0 is float32\[1, 8, 8, 2\]; accepted: float\[1, 8, 8, 3\], as in the'

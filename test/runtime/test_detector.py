@@ -12,7 +12,7 @@ from runtime.square_frame import square_frame, truncated_jpeg
 
 from fcos_ros.backends import EngineError, ModelError, load
 from fcos_ros.core.criteria import Criteria
-from fcos_ros.core.decode import Decoder
+from fcos_ros.core.decode import HeadDecoder
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
@@ -77,7 +77,7 @@ def test_time_inference_times_each_of_several_inferences(path):
 
 
 def test_time_inference_prepares_the_frame_once_and_decodes_nothing(path, monkeypatch):
-    monkeypatch.delattr(Decoder, 'decode')
+    monkeypatch.delattr(HeadDecoder, 'decode')
     backend = FakeBackend(load(path))
     Detector(backend).time_inference(square_frame(), 3)
     first, *others = backend.tensors

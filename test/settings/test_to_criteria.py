@@ -15,7 +15,7 @@ from fcos_ros.settings.schema import Settings
 
 LABELS = Labels(('cube', 'ball', 'cone'))
 MODEL = SimpleNamespace(labels=LABELS, head=SimpleNamespace(num_classes=len(LABELS)),
-                        criteria=Criteria(score_threshold=0.3, nms_threshold=0.4, top_k=200))
+                        criteria=Criteria(score_threshold=0.3, nms_threshold=0.4))
 TRIANGLE = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
 SQUARE = ((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5))
 
@@ -35,7 +35,7 @@ def test_the_settings_replace_the_criteria_of_the_model():
         include_zones=('0 0, 1 0, 0 1',), exclude_zones=('0 0, 0.5 0, 0.5 0.5, 0 0.5',),
         zone_anchor='bottom',
     ) == Criteria(
-        score_threshold=0.7, nms_threshold=0.8, max_detections=7, top_k=200, class_ids=(2, 0),
+        score_threshold=0.7, nms_threshold=0.8, max_detections=7, class_ids=(2, 0),
         class_thresholds=((2, 0.2), (0, 1.0)), min_size=3.0, hypotheses=2,
         zones=Zones(include=(TRIANGLE,), exclude=(SQUARE,), anchor='bottom'))
 

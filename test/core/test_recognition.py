@@ -11,7 +11,8 @@ from hypothesis import given, strategies as st
 import numpy as np
 import pytest
 
-from fcos_ros.core.head import Head, HeadError, OutputSpec
+from fcos_ros.core.head import HeadError, HeadSpec, OutputSpec
+from fcos_ros.core.recognition import recognise
 from fcos_ros.core.resize import Size
 
 SIDES = st.integers(8, 600).map(lambda half: 2 * half)
@@ -32,8 +33,8 @@ def specs_of(network):
 
 def names_by_level(head, specs):
     """Return the names of the class, box and centerness output of each level."""
-    return [(specs[level.class_output].name, specs[level.box_output].name,
-             specs[level.centerness_output].name) for level in head.levels]
+    return [(specs[level.classes.output].name, specs[level.box.output].name,
+             specs[level.centerness.output].name) for level in head.levels]
 
 
 def expected_names(strides):
@@ -46,7 +47,7 @@ def without_names(specs):
 
 def has_equal_grids(network):
     """Return whether two levels have grids of the same size, so that their order decides."""
-    grids = [network.shape(stride, 1) for stride in network.strides]
+    grids = [network.grid(stride) for stride in network.strides]
     return len(set(grids)) < len(grids)
 
 
@@ -55,29 +56,28 @@ def test_outputs_are_recognised_in_any_order(network, random):
     specs = specs_of(network)
     if not has_equal_grids(network):
         random.shuffle(specs)
-    head = Head.recognise(
-        specs, network.canvas, strides=network.strides, num_classes=network.num_classes)
+    head = network.head(specs)
     assert names_by_level(head, specs) == expected_names(network.strides)
 
 
 @given(NETWORKS)
 def test_classes_layout_and_scales_are_recognised(network):
     specs = specs_of(network)
-    head = Head.recognise(specs, network.canvas, strides=network.strides)
+    head = recognise(specs, network.canvas, HeadSpec(strides=network.strides))
     assert head.num_classes == network.num_classes
-    assert {level.layout for level in head.levels} == {network.layout}
+    assert head.layout == network.layout
     for level in head.levels:
         grid = level.grid.height, level.grid.width
-        shape = specs[level.centerness_output].shape
+        shape = specs[level.centerness.output].shape
         assert (shape[1:3] if network.layout == 'NHWC' else shape[2:]) == grid
-        np.testing.assert_array_equal(level.class_scale, specs[level.class_output].scale)
-        np.testing.assert_array_equal(level.box_scale, specs[level.box_output].scale)
+        np.testing.assert_array_equal(level.classes.scale, specs[level.classes.output].scale)
+        np.testing.assert_array_equal(level.box.scale, specs[level.box.output].scale)
 
 
 @given(NETWORKS)
 def test_outputs_with_meaningless_names_are_recognised_by_their_order(network):
     specs = specs_of(network)
-    head = Head.recognise(without_names(specs), network.canvas, strides=network.strides)
+    head = recognise(without_names(specs), network.canvas, HeadSpec(strides=network.strides))
     assert names_by_level(head, specs) == expected_names(network.strides)
 
 
@@ -85,7 +85,7 @@ def test_outputs_with_meaningless_names_are_recognised_by_their_order(network):
 def test_names_decide_where_shapes_are_ambiguous(num_classes):
     network = Network(Size(512, 512), num_classes)
     specs = specs_of(network)[::-1]
-    head = Head.recognise(specs, network.canvas)
+    head = recognise(specs, network.canvas)
     assert names_by_level(head, specs) == expected_names(network.strides)
 
 
@@ -93,7 +93,7 @@ def test_outputs_in_the_order_of_levels_are_recognised_without_names():
     network = Network(Size(256, 128), num_classes=4)
     specs = specs_of(network)
     mixed = [specs[index] for level in range(5) for index in (level, level + 5, level + 10)]
-    head = Head.recognise(without_names(mixed), network.canvas)
+    head = recognise(without_names(mixed), network.canvas)
     assert names_by_level(head, mixed) == expected_names(network.strides)
 
 
@@ -103,7 +103,7 @@ def test_the_output_names_of_torchvision_are_recognised():
     torchvision_names = {'cls': 'cls_logits', 'box': 'bbox_regression', 'ctr': 'bbox_ctrness'}
     specs = [replace(spec, name=torchvision_names[spec.name[:3]]) for spec in specs_of(network)]
     specs.sort(key=lambda spec: names.index(spec.name))
-    head = Head.recognise(specs, network.canvas, strides=(8,))
+    head = recognise(specs, network.canvas, HeadSpec(strides=(8,)))
     assert names_by_level(head, specs) == [('cls_logits', 'bbox_regression', 'bbox_ctrness')]
 
 
@@ -111,21 +111,31 @@ def test_the_output_names_of_torchvision_are_recognised():
 @pytest.mark.parametrize(('dtype', 'unit'), [('int32', 'stride'), ('float32', 'pixel')])
 def test_the_published_networks_are_recognised(size, dtype, unit):
     network = Network(Size(size, size), dtype=dtype)
-    head = Head.recognise(specs_of(network), network.canvas)
+    head = recognise(specs_of(network), network.canvas)
     assert [level.stride for level in head.levels] == [8, 16, 32, 64, 128]
-    assert [level.class_output for level in head.levels] == [0, 1, 2, 3, 4]
+    assert [level.classes.output for level in head.levels] == [0, 1, 2, 3, 4]
     assert (head.num_classes, head.box_unit, head.point_offset) == (80, unit, 0.5)
 
 
 def test_the_box_unit_and_the_point_offset_can_be_given():
     network = Network(dtype='int32')
-    head = Head.recognise(specs_of(network), network.canvas, box_unit='pixel', point_offset=0.0)
+    head = recognise(
+        specs_of(network), network.canvas, HeadSpec(box_unit='pixel', point_offset=0.0))
     assert (head.box_unit, head.point_offset) == ('pixel', 0.0)
+
+
+def test_a_scale_of_a_float_output_is_not_applied_and_noted():
+    specs = [replace(spec, scale=np.full(80, 0.5)) if spec.name == 'cls_8' else spec
+             for spec in specs_of(Network())]
+    head = recognise(specs, Size(512, 512))
+    assert head.outputs[0].scale.size == 80
+    assert head.levels[0].classes.scale is None
+    assert head.notes == ('float outputs state scales, which are not applied: cls_8',)
 
 
 def test_an_empty_scale_counts_as_no_scale():
     specs = [replace(spec, scale=np.empty(0)) for spec in specs_of(Network())]
-    assert Head.recognise(specs, Size(512, 512)).levels[0].class_scale is None
+    assert recognise(specs, Size(512, 512)).levels[0].classes.scale is None
 
 
 def changed(index, **changes):
@@ -153,14 +163,12 @@ def changed(index, **changes):
     pytest.param(changed(10, scale=[np.nan]), 'output ctr_8 .* finite', id='nan as scale'),
     pytest.param(changed(0, dtype=np.int64), 'output cls_8 int64.* up to 32 bits',
                  id='wide integers'),
-    pytest.param(changed(0, dtype=np.float32), 'output cls_8 float32.* without a scale',
-                 id='floats with scales'),
-    pytest.param(changed(6, dtype=np.float32, scale=None), 'box outputs .* set box_unit',
+    pytest.param(changed(6, dtype=np.float32, scale=None), 'box outputs .* state box_unit',
                  id='float and integer boxes'),
 ])
 def test_other_outputs_are_refused_with_the_accepted_and_given_ones(specs, complaint):
     with pytest.raises(HeadError, match=complaint):
-        Head.recognise(specs, Size(512, 512))
+        recognise(specs, Size(512, 512))
 
 
 @pytest.mark.parametrize(('options', 'complaint'), [
@@ -168,8 +176,8 @@ def test_other_outputs_are_refused_with_the_accepted_and_given_ones(specs, compl
     ({'point_offset': 0.25}, 'point_offset is 0.25; accepted: '),
     ({'strides': (8, 8)}, r'strides is \(8, 8\)'),
     ({'strides': ()}, r'strides is \(\)'),
-    ({'num_classes': 79}, r'one with 79 \(class\)'),
+    ({'num_classes': 79}, 'num_classes is 79, and the network has 80 classes'),
 ])
 def test_invalid_properties_are_refused_with_the_accepted_values(options, complaint):
     with pytest.raises(HeadError, match=complaint):
-        Head.recognise(specs_of(Network()), Size(512, 512), **options)
+        recognise(specs_of(Network()), Size(512, 512), HeadSpec(**options))
