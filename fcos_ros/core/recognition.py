@@ -355,6 +355,8 @@ def _make_head(
     if score != 'cls' and not centred:
         raise HeadError(f'score is {score}, and the network has no centerness; accepted: cls')
     notes = []
+    if spec.strides is None and plan.strides != STRIDES[:len(plan.strides)]:
+        notes.append(f'the strides follow from the numbers of cells: {_listed(plan.strides)}')
     if spec.spacing is None and any(side % stride for stride in plan.strides for side in canvas):
         notes.append(f'the canvas {canvas} is no multiple of all strides; the spacing of cells is '
                      'taken to be their stride; other networks state spacing')

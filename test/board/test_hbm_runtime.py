@@ -192,7 +192,7 @@ def test_a_missing_file_is_refused_with_its_path(plug_in, tmp_path):
 
 REFUSED = {
     'RGB': (replace(tiny(answers=False), input_type=RGB), 'takes 0 RGB.*accepted: one input'),
-    'another canvas': (replace(tiny(answers=False), canvas=(256, 256)), 'not an FCOS'),
+    'another canvas': (replace(tiny(answers=False), canvas=(192, 192)), 'not an FCOS'),
     'missing output': (
         replace(tiny(answers=False), outputs=tiny(answers=False).outputs[:-1]), 'given 14'),
     'scales along another axis': (with_output(tiny(answers=False), 0, axis=1), 'along its axis 1'),

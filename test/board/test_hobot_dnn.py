@@ -291,7 +291,7 @@ def test_rows_that_the_bpu_pads_are_refused_if_the_binding_does_not_report_paddi
 REFUSED = {
     'RGB': (replace(tiny(answers=False), input_type=RGB), 'takes 0 RGB.*accepted: one input'),
     'odd canvas': (replace(tiny(answers=False), canvas=(127, 128)), 'accepted: even sides'),
-    'another canvas': (replace(tiny(answers=False), canvas=(256, 256)), 'not an FCOS'),
+    'another canvas': (replace(tiny(answers=False), canvas=(192, 192)), 'not an FCOS'),
     'missing output': (
         replace(tiny(answers=False), outputs=tiny(answers=False).outputs[:-1]), 'given 14'),
     'integers without scale': (
