@@ -9,7 +9,7 @@ import warnings
 
 from core import reference
 from core.networks import Network, to_raw
-from hypothesis import given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 import numpy as np
 import pytest
 
@@ -39,14 +39,26 @@ CRITERIA = st.builds(
     class_thresholds=st.one_of(st.just(()), st.builds(lambda own: ((0, own),), THRESHOLDS)),
     hypotheses=st.sampled_from([1, 1, 2, 4]))
 SEEDS = st.integers(0, 2**32 - 1)
+STATED = st.fixed_dictionaries({
+    'box_unit': st.sampled_from(['stride', 'pixel']),
+    'point_offset': st.sampled_from([0.5, 0.0]),
+    'spacing': st.sampled_from(['stride', 'canvas/grid', 'canvas//grid']),
+    'activation': st.sampled_from(['logits', 'sigmoid']),
+    'score': st.sampled_from([None, 'sqrt(cls*ctr)', 'cls*ctr', 'cls'])})
 
 
-def scene(network, rng, *, coarse=1e-2, mean=-1.0, spread=2.0, **options):
+def scene(network, rng, *, coarse=1e-2, mean=-1.0, spread=2.0, **stated):
     """Return a head and random outputs in which any cell may become a detection."""
+    def draw(kind, shape):
+        values = rng.normal(2.0 if kind == 'box' else mean, spread, shape)
+        if kind == 'box' or stated.get('activation') != 'sigmoid':
+            return values
+        return 1.05 / (1 + np.exp(-values))  # quantised probabilities may be above 1
+
+    if 'ctr' not in network.kinds:
+        stated['score'] = None
     specs = network.specs(rng, coarse)
-    outputs = network.outputs(
-        specs, lambda kind, shape: rng.normal(2.0 if kind == 'box' else mean, spread, shape))
-    return network.head(specs, **options), outputs
+    return network.head(specs, **stated), network.outputs(specs, draw)
 
 
 def decode(head, outputs, criteria):
@@ -65,48 +77,49 @@ def assert_same(found, expected):
 
 
 @settings(max_examples=150)
-@given(NETWORKS, CRITERIA, SEEDS, st.sampled_from(['stride', 'pixel']),
-       st.sampled_from([0.5, 0.0]), st.sampled_from([-4.0, -1.0, 3.0]))
-def test_the_result_equals_that_of_the_reference(
-    network, criteria, seed, box_unit, point_offset, mean,
-):
-    rng = np.random.default_rng(seed)
-    head, outputs = scene(
-        network, rng, mean=mean, box_unit=box_unit, point_offset=point_offset)
+@given(NETWORKS, CRITERIA, SEEDS, STATED, st.sampled_from([-4.0, -1.0, 3.0]))
+def test_the_result_equals_that_of_the_reference(network, criteria, seed, stated, mean):
+    head, outputs = scene(network, np.random.default_rng(seed), mean=mean, **stated)
     assert_same(decode(head, outputs, criteria), reference.decode(head, outputs, criteria))
 
 
 @settings(max_examples=150)
-@given(NETWORKS, SEEDS, st.data())
-def test_thresholds_of_single_classes_equal_the_reference(network, seed, data):
-    head, outputs = scene(network, np.random.default_rng(seed))
+@given(NETWORKS, SEEDS, STATED, st.data())
+def test_thresholds_of_single_classes_equal_the_reference(network, seed, stated, data):
+    head, outputs = scene(network, np.random.default_rng(seed), **stated)
     some = st.lists(st.integers(0, network.num_classes - 1), unique=True)
     own = data.draw(st.dictionaries(st.integers(0, network.num_classes - 1), THRESHOLDS))
     criteria = Criteria(
         score_threshold=data.draw(THRESHOLDS), class_thresholds=tuple(own.items()),
         class_ids=data.draw(st.one_of(st.none(), some.map(tuple))),
-        hypotheses=data.draw(st.integers(1, 5)))
+        hypotheses=data.draw(st.integers(1, 5)), one_class_per_cell=data.draw(st.booleans()))
     assert_same(decode(head, outputs, criteria), reference.decode(head, outputs, criteria))
 
 
 @settings(max_examples=100)
-@given(NETWORKS, CRITERIA, SEEDS, THRESHOLDS)
-def test_lowered_criteria_keep_all_earlier_detections(network, criteria, seed, threshold):
-    head, outputs = scene(network, np.random.default_rng(seed))
+@given(NETWORKS, CRITERIA, SEEDS, STATED, THRESHOLDS)
+def test_lowered_criteria_keep_all_earlier_detections(
+    network, criteria, seed, stated, threshold,
+):
+    head, outputs = scene(network, np.random.default_rng(seed), **stated)
     criteria = replace(criteria, hypotheses=1)
     more = make_decoder(head).decode(outputs, criteria.lowered(threshold))
     assert_same(more[criteria.reached(more)], decode(head, outputs, criteria))
 
 
 @settings(max_examples=100)
-@given(NETWORKS, SEEDS, st.integers(0, 10**6), st.sampled_from([1.0, 0.3, 0.05]))
-def test_a_score_equal_to_the_threshold_is_kept(network, seed, choice, coarse):
+@given(NETWORKS, SEEDS, STATED, st.booleans(), st.integers(0, 10**6),
+       st.sampled_from([1.0, 0.3, 0.05]))
+def test_a_score_equal_to_the_threshold_is_kept(
+    network, seed, stated, one_class, choice, coarse,
+):
     rng = np.random.default_rng(seed)
-    head, outputs = scene(network, rng, coarse=coarse)
-    everything = Criteria(score_threshold=0, nms_threshold=1)
+    head, outputs = scene(network, rng, coarse=coarse, **stated)
+    everything = Criteria(score_threshold=0, nms_threshold=1, one_class_per_cell=one_class)
     with np.errstate(all='ignore'):
         candidates = [candidate for level in head.levels for candidate in
                       reference.level_candidates(head, level, outputs, everything)]
+    assume(candidates)
     exact = candidates[choice % len(candidates)].score
     for threshold in (exact, np.nextafter(exact, 0), np.nextafter(exact, 1)):
         criteria = replace(everything, score_threshold=float(threshold))
@@ -117,9 +130,11 @@ def test_a_score_equal_to_the_threshold_is_kept(network, seed, choice, coarse):
 
 
 @settings(max_examples=150)
-@given(NETWORKS, SEEDS, st.sampled_from(['cls', 'ctr']), st.sampled_from([1.0, 0.3, 0.05]))
-def test_scores_near_the_threshold_are_exact_when_one_factor_is_1(network, seed, certain, coarse):
-    """The gate of one factor is exact where the sigmoid of the other factor is 1."""
+@given(NETWORKS, SEEDS, STATED, st.sampled_from(['cls', 'ctr']), st.sampled_from([1.0, 0.3, 0.05]))
+def test_scores_near_the_threshold_are_exact_when_one_factor_is_1(
+    network, seed, stated, certain, coarse,
+):
+    """The gate of one factor is exact where the probability of the other factor is 1."""
     rng = np.random.default_rng(seed)
     network = replace(network, canvas=Size(64, 48), strides=(16,), kinds=('cls', 'box', 'ctr'),
                       combined=False)
@@ -127,9 +142,16 @@ def test_scores_near_the_threshold_are_exact_when_one_factor_is_1(network, seed,
     for spec in specs:
         if spec.scale is not None and spec.name.startswith(certain):
             spec.scale[:] = 1
-    outputs = network.outputs(specs, lambda kind, shape: rng.normal(
-        50.0 if kind == certain else rng.normal(0, 2), 2.0, shape))
-    head = network.head(specs)
+    logits = stated['activation'] == 'logits'
+
+    def draw(kind, shape):
+        if kind == certain:
+            return rng.normal(50.0, 2.0, shape) if logits else np.ones(shape)
+        values = rng.normal(rng.normal(0, 2), 2.0, shape)
+        return values if logits or kind == 'box' else 1 / (1 + np.exp(-values))
+
+    outputs = network.outputs(specs, draw)
+    head = network.head(specs, **stated)
     all_cells = Criteria(score_threshold=0, nms_threshold=1)
     scores = [candidate.score for candidate in
               reference.level_candidates(head, head.levels[0], outputs, all_cells)]
@@ -142,10 +164,12 @@ def test_scores_near_the_threshold_are_exact_when_one_factor_is_1(network, seed,
 
 
 @settings(max_examples=100)
-@given(NETWORKS, CRITERIA, SEEDS)
-def test_infinite_and_extreme_values_and_nan_equal_the_reference(network, criteria, seed):
+@given(NETWORKS, CRITERIA, SEEDS, STATED)
+def test_infinite_and_extreme_values_and_nan_equal_the_reference(
+    network, criteria, seed, stated,
+):
     rng = np.random.default_rng(seed)
-    head, outputs = scene(network, rng)
+    head, outputs = scene(network, rng, **stated)
     for output in outputs:
         if output.dtype.kind == 'f':
             limits = np.finfo(output.dtype)
@@ -191,6 +215,29 @@ def test_scales_of_zero_and_below_are_decoded(network, seed, scale):
     outputs = [rng.integers(-600, 600, spec.shape).astype(np.int16) for spec in specs]
     criteria = Criteria(score_threshold=0.4)
     assert_same(decode(head, outputs, criteria), reference.decode(head, outputs, criteria))
+
+
+@settings(max_examples=60)
+@given(NETWORKS, CRITERIA, SEEDS, st.booleans(), st.booleans())
+def test_joined_levels_and_parts_give_the_same_detections(
+    network, criteria, seed, joined, combined,
+):
+    rng = np.random.default_rng(seed)
+    network = replace(network, dtype='float32', joined=False, combined=False)
+    cells = sum(np.prod(network.grid(stride)) for stride in network.strides)
+    tables = {kind: rng.normal(0, 2, (cells, network.channels(kind))) for kind in network.kinds}
+    found = []
+    for form in (network, replace(network, joined=joined, combined=combined)):
+        rest = dict(tables)
+
+        def draw(kind, shape, rest=rest):
+            rows, rest[kind] = np.split(rest[kind], [shape[0]])
+            return rows
+
+        specs = form.specs(rng)
+        outputs = form.outputs(specs, draw)
+        found.append(decode(form.head(specs), outputs, criteria))
+    assert_same(*found)
 
 
 @given(NETWORKS, SEEDS, st.permutations(range(6)))
@@ -260,6 +307,24 @@ def test_a_score_is_the_square_root_of_class_times_centerness():
     assert (found.scores[0], found.class_ids[0]) == (0.5, 1)
 
 
+@pytest.mark.parametrize(('stated', 'score'), [
+    ({'score': 'sqrt(cls*ctr)'}, (0.5 * 0.25) ** 0.5),
+    ({'score': 'cls*ctr'}, 0.5 * 0.25),
+    ({'score': 'cls'}, 0.5),
+], ids=lambda value: value.get('score', '') if isinstance(value, dict) else '')
+@pytest.mark.parametrize('activation', ['logits', 'sigmoid'])
+def test_the_score_is_made_of_probabilities_as_stated(stated, score, activation):
+    values = {'logits': (0.0, -np.log(3)), 'sigmoid': (0.5, 0.25)}[activation]
+    found = one_cell([values[0]], centerness=values[1], activation=activation, **stated)(
+        score_threshold=0.1)
+    np.testing.assert_allclose(found.scores, [score], rtol=1e-6)
+
+
+def test_probabilities_above_1_by_quantisation_count_as_1():
+    found = one_cell([1.01], centerness=0.25, activation='sigmoid')(score_threshold=0.5)
+    assert found.scores.tolist() == [0.5]
+
+
 @pytest.mark.parametrize(('options', 'box'), [
     ({'box_unit': 'pixel'}, [7, 6, 11, 12]),
     ({'box_unit': 'stride'}, [-8, -24, 56, 72]),
@@ -288,6 +353,26 @@ def test_a_cell_below_the_threshold_of_its_best_class_is_dropped():
     assert len(decode(score_threshold=0.6, class_thresholds=((1, 0.99),))) == 0
     assert len(decode(score_threshold=0.99, class_thresholds=((0, 0.6),))) == 0
     assert decode(score_threshold=0.99, class_thresholds=((1, 0.6),)).class_ids.tolist() == [1]
+
+
+@pytest.mark.parametrize(('criteria', 'expected'), [
+    ({}, [1, 2, 0]),
+    ({'score_threshold': 0.8}, [1, 2]),
+    ({'class_ids': (0, 2)}, [2, 0]),
+    ({'class_thresholds': ((1, 0.99),)}, [2, 0]),
+], ids=['all', 'threshold', 'wanted classes', 'threshold of a class'])
+def test_without_one_class_per_cell_all_classes_of_a_cell_are_detected(criteria, expected):
+    found = one_cell([0.0, 3.0, 2.0, -9.0])(one_class_per_cell=False, **criteria)
+    assert found.class_ids.tolist() == expected
+    assert len({tuple(box) for box in found.boxes.tolist()}) == 1
+    scores = {0: 0.5 ** 0.5, 1: (1 / (1 + np.exp(-3))) ** 0.5, 2: (1 / (1 + np.exp(-2))) ** 0.5}
+    np.testing.assert_allclose(found.scores, [scores[one] for one in expected], rtol=1e-6)
+
+
+def test_alternatives_of_several_detections_of_a_cell_are_only_worse_classes():
+    found = one_cell([0.0, 3.0, 3.0, -9.0])(one_class_per_cell=False, hypotheses=4)
+    assert found.class_ids.tolist() == [1, 2, 0]
+    assert found.alternatives.class_ids.tolist() == [[2, 0, -1], [0, -1, -1], [-1, -1, -1]]
 
 
 @pytest.mark.parametrize(('criteria', 'alternatives'), [
