@@ -189,7 +189,7 @@ class Level:
 
 
 class OutputContent(NamedTuple):
-    """What an output holds: its parts in the order of the channels, and the strides of cells."""
+    """The parts in an output, in the order of its channels, and the strides of its cells."""
 
     parts: tuple[str, ...]
     strides: tuple[float, ...] = ()
@@ -261,7 +261,7 @@ class DetectionOutputs:
     """Always canvas pixels."""
 
     def contents(self) -> tuple[OutputContent, ...]:
-        """Return what each output holds."""
+        """Return the parts that each output holds."""
         boxes = ('box',) if self.scores is not None else ('box', 'score')
         parts = {self.labels: ('label',), self.boxes: boxes}
         return tuple(OutputContent(parts.get(index, ('score',)))
