@@ -23,6 +23,7 @@ from fcos_ros.backends import (
     choose,
     load,
 )
+from fcos_ros.cli import draw
 from fcos_ros.cli.options import MODEL_HELP, add_settings
 from fcos_ros.cli.output import plain_table, stdout_to_stderr
 from fcos_ros.core.resize import Size
@@ -118,11 +119,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('model', metavar='MODEL', help=MODEL_HELP)
     add_settings(parser, 'backend')
     parser.add_argument('--json', action='store_true', help='Print JSON.')
+    draw.add_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the description of a model; return 1 if it is not an FCOS network."""
+    """Print the description of a model, or draw it; return 1 if it is not an FCOS network."""
     path = find_model(options.model)
+    if options.picture is not None:
+        draw.draw(path, Path(options.picture), options.network)
+        return 0
     with stdout_to_stderr():
         description = describe_model(path, options.backend)
     print(to_json(description) if options.json else to_text(description))

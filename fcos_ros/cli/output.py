@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 import ctypes
 import os
+from pathlib import Path
 import sys
 from threading import Lock
 from time import monotonic
 from typing import TextIO
+
+from fcos_ros.backends import ModelError
 
 Row = Sequence[str]
 
@@ -55,6 +58,23 @@ def stdout_to_stderr() -> Iterator[None]:
         ctypes.CDLL(None).fflush(None)  # the C library buffers its output
         os.dup2(original, 1)
         os.close(original)
+
+
+def write_text(path: Path, text: str) -> None:
+    """
+    Write a file; it appears only when it is complete.
+
+    :raises ModelError: it cannot be written.
+    """
+    part = path.with_name(f'.{path.name}.part')
+    try:
+        part.write_text(text, encoding='utf-8')
+        part.replace(path)
+    except OSError as error:
+        raise ModelError(f'{path} cannot be written: {error.strerror}') from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 class Progress:
