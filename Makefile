@@ -4,10 +4,12 @@
 
 PYTHON ?= python3
 RUN = .venv/bin/python
+TRAIN = .venv-train/bin/python
 
 help:
 	@echo 'make demo    run the node on rendered scenes and report latency, precision and recall'
-	@echo 'make test    check style and types, and run all tests'
+	@echo 'make test    check style and types, and run all tests but these:'
+	@echo 'make test-training  run the tests of trained networks, in an environment with torch'
 	@echo 'make setup   create the virtual environments only'
 	@echo 'make lint    check style, language and generated documents only'
 	@echo 'make docs    write the generated parts of the documents'
@@ -68,14 +70,22 @@ python:
 bench: setup-demo
 	@for file in benchmarks/*.py; do echo "== $$file"; $(RUN) $$file || exit 1; done
 
-train: setup-demo
-	@$(RUN) -m venv .venv-train
-	@.venv-train/bin/python -m pip install -q -r training/requirements.txt
-	@.venv-train/bin/python -m training.train
+train: train-environment
+	@$(TRAIN) -m training.train
+
+test-training: setup
+	@$(MAKE) -s train-environment || { echo 'test-training: no test was run'; exit 1; }
+	@$(RUN) -m mypy --python-executable $(TRAIN) --cache-dir .mypy_cache/train fcos_ros/deploy
+	@$(TRAIN) -m pytest test/deploy
+
+train-environment: setup-demo
+	@[ -d .venv-train ] || $(RUN) -m venv .venv-train
+	@$(TRAIN) -m pip install -q --disable-pip-version-check -r training/requirements.txt
 
 clean:
 	rm -rf .venv .venv-* .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist install log \
 	  demo_output *.egg-info
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo test lint docs types setup setup-demo python bench train clean
+.PHONY: help demo test test-training lint docs types setup setup-demo python bench train \
+  train-environment clean

@@ -23,6 +23,14 @@ from fcos_ros.demo.domain import Domain
 from fcos_ros.runtime import child_process
 from fcos_ros.runtime.workers import process
 
+OPTIONAL = {
+    # No rosdep key installs onnx, so a robot can run only the other tests. Set-up installs it.
+    'onnx': 'tests that write models are left out',
+    # It is large, and only the training needs it.
+    'torch': 'tests of trained networks are left out, `make test-training` runs them',
+}
+"""Modules that may be missing, and the tests that are then left out."""
+
 DOMAIN = Domain()
 """Reserved until the tests end: other runs, and the demos that are tested, use other domains."""
 
@@ -55,14 +63,14 @@ def long_timeouts() -> Iterator[None]:
 
 
 def pytest_report_header() -> list[str]:
-    if find_spec('onnx'):
-        return []
-    return ['onnx is not installed; tests that write models are left out']
+    return [f'{module} is not installed; {left_out}' for module, left_out in OPTIONAL.items()
+            if not find_spec(module)]
 
 
-def _users_of_onnx() -> Iterator[str]:
+def _users_of(module: str) -> Iterator[str]:
     for path in Path(__file__).parent.rglob('*.py'):
-        if re.search('^(import|from) onnx', path.read_text(encoding='utf-8'), re.MULTILINE):
+        if re.search(rf'^(import|from) {module}\b', path.read_text(encoding='utf-8'),
+                     re.MULTILINE):
             # Without its conftest, a whole folder cannot run.
             yield str(path.parent if path.name == 'conftest.py' else path)
 
@@ -74,6 +82,6 @@ if 'ROS_DISTRO' in os.environ:
 if not find_spec('colcon_core'):
     # Set-up installs colcon in one environment only, as packaging is the same in both.
     collect_ignore.append('package')
-if not find_spec('onnx'):
-    # No rosdep key installs onnx, so a robot can run only the other tests. Set-up installs it.
-    collect_ignore.extend(_users_of_onnx())
+for module in OPTIONAL:
+    if not find_spec(module):
+        collect_ignore.extend(_users_of(module))

@@ -33,11 +33,18 @@ LAZY = {'ai_msgs', 'ament_index_python', 'cv_bridge', 'foxglove_msgs', 'hbm_img_
         'hbm_runtime', 'hobot_dnn', 'hobot_dnn_rdkx5', 'onnx', 'onnxruntime'}
 """Modules that may be missing: each is imported inside a function, and in one file only."""
 
+TORCH_FILES = {'fcos_ros/deploy/network.py', 'fcos_ros/deploy/checkpoint.py'}
+"""
+Files that cannot be imported without torch: a network is a subclass of its class.
+
+Other files import them inside functions only.
+"""
+
 ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'yaml': 'python3-yaml'}
 """The names of modules in package.xml, where they differ."""
 
 WITHOUT_KEY = {'fcos_ros', 'onnx', 'onnxruntime', 'hobot_dnn', 'hobot_dnn_rdkx5', 'hbm_runtime',
-               'ai_msgs'}
+               'ai_msgs', 'torch'}
 """
 This package, and modules that no rosdep key installs.
 
@@ -147,6 +154,11 @@ def test_package_xml_has_every_imported_module():
      'backends must not import ROS 2: sensor_msgs'),
     ('backends/a.py', 'import onnxruntime', 'onnxruntime must be imported inside a function'),
     ('backends/a.py', 'class A:\n    import hobot_dnn', 'hobot_dnn must be imported inside'),
+    ('deploy/a.py', 'def f():\n    import torch', 'torch must be imported in TORCH_FILES only'),
+    ('deploy/a.py', 'from fcos_ros.deploy.checkpoint import Checkpoint',
+     'checkpoint needs torch, so it must be imported inside a function'),
+    ('deploy/a.py', 'from fcos_ros.deploy import network',
+     'network needs torch, so it must be imported inside a function'),
     ('node/a.py', 'from training import network', 'training is not installed'),
     ('demo/a.py', 'def f():\n    import tools.setup', 'tools is not installed'),
 ])
@@ -170,6 +182,9 @@ def test_a_violation_is_reported_with_its_file(tmp_path, file, source, violation
     ('node/input/a.py', 'from fcos_ros.node.qos import latest_qos\nfrom . import images'),
     ('demo/a.py', 'from fcos_ros.node.output.messages import to_image\nimport rclpy'),
     ('cli/a.py', 'from fcos_ros.settings.schema import Settings\nimport fcos_ros.runtime.pool'),
+    ('deploy/a.py', 'def f():\n    from fcos_ros.deploy.checkpoint import Checkpoint'),
+    ('deploy/network.py', 'import torch'),
+    ('deploy/checkpoint.py', 'from fcos_ros.deploy.network import Fcos'),
     ('__init__.py', 'from fcos_ros.core.frame import Frame\nfrom fcos_ros.backends import load\n'
      'from fcos_ros.runtime.detector import Detector'),
 ])
@@ -198,10 +213,13 @@ def _violations(found: Import, imports: list[Import]) -> Iterator[str]:
     room, top = found.room, found.imported[0]
     if top == 'fcos_ros':
         yield from _room_violations(found)
+        yield from _torch_file_violations(found)
     elif top in NOT_INSTALLED:
         yield f'{top} is not installed with the package'
     elif top in LAZY:
         yield from _lazy_violations(found, imports)
+    elif top == 'torch' and found.file not in TORCH_FILES:
+        yield 'torch must be imported in TORCH_FILES only'
     elif _is_ros(top):
         if room not in ROS_ROOMS:
             yield f'{room} must not import ROS 2: {top}'
@@ -218,6 +236,12 @@ def _room_violations(found: Import) -> Iterator[str]:
         for one, other in (pair, pair[::-1]):
             if _is_in(found.importer, one) and _is_in(found.imported, other):
                 yield f'{one} must not import {other}'
+
+
+def _torch_file_violations(found: Import) -> Iterator[str]:
+    file = f'{"/".join(found.imported[:3])}.py'
+    if file in TORCH_FILES and found.file not in TORCH_FILES and not found.lazy:
+        yield f'{found.imported[2]} needs torch, so it must be imported inside a function'
 
 
 def _lazy_violations(found: Import, imports: list[Import]) -> Iterator[str]:

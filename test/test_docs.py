@@ -20,7 +20,8 @@ MARKER = re.compile(r'<!-- generated: (\w+) -->\n')
 CODE_BLOCK = re.compile(r'^```.*?^```$', re.MULTILINE | re.DOTALL)
 PATH = re.compile(r'(?<![\w/.:-])(?:benchmarks|config|docs|fcos_ros|launch|models|test|tools|'
                   r'training)/[\w./-]*\w/?')
-MODULE = re.compile(r'`((?:core|backends|runtime|settings|node|evaluation|demo|cli)/[\w./]*)`')
+MODULE = re.compile(r'`((?:core|backends|runtime|settings|node|evaluation|deploy|demo|cli)/'
+                    r'[\w./]*)`')
 LINK = re.compile(r'!?\[[^\]]*\]\(([^)\s]+)\)')
 
 
