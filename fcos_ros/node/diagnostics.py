@@ -108,8 +108,13 @@ def _model(health: NodeHealth) -> DiagnosticStatus:
     model = health.model
     if model is None:
         return _status(ERROR if health.fault else WARN, health.fault or 'no model is loaded', {})
-    return _status(OK, model.name, {
-        'path': model.path, 'backend': model.backend, 'input': model.input.size,
+    level, message = OK, model.name
+    if health.worker_faults:
+        level, message = WARN, (f'{len(health.worker_faults)} of {health.workers} workers do not '
+                                f'run: {health.worker_faults[0]}')
+    return _status(level, message, {
+        'workers': health.workers, 'path': model.path, 'backend': model.backend,
+        'input': model.input.size,
         'strides': ' '.join(f'{level.stride:g}' for level in model.head.levels),
         'classes': model.head.num_classes, 'box unit': model.head.box_unit})
 

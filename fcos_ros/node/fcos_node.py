@@ -221,7 +221,8 @@ class FcosNode(LifecycleNode):
     def _report(self) -> None:
         health = NodeHealth(
             state=self._state, fault=self._fault,
-            model=self._model if self._workers else None,
+            model=self._model if self._workers else None, workers=len(self._workers),
+            worker_faults=self._pool.faults if self._pool else (),
             cameras=tuple(camera.health() for camera in self._cameras.values()))
         stamp = self.get_clock().now().to_msg()
         name = self.get_fully_qualified_name().lstrip('/')

@@ -69,9 +69,13 @@ class NodeHealth:
     :ivar state: label of the lifecycle state.
     :ivar fault: why the node is not active; empty if nothing failed.
     :ivar model: the loaded model; None if there is none.
+    :ivar workers: number of workers, also of those that do not run.
+    :ivar worker_faults: why workers do not run; empty if all run.
     """
 
     state: str
     fault: str
     model: ModelInfo | None
+    workers: int
+    worker_faults: tuple[str, ...]
     cameras: tuple[CameraHealth, ...]

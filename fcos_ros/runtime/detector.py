@@ -17,6 +17,7 @@ from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.preprocess import Preprocessor
 from fcos_ros.core.selection import admitted, select
+from fcos_ros.runtime.model_file import unchanged_file
 from fcos_ros.runtime.model_path import find_model
 
 
@@ -29,12 +30,14 @@ class DetectorConfig:
     :ivar backend: a key of `backends.BACKENDS`, or `auto`.
     :ivar threads: CPU threads of one inference, where the engine offers the choice.
     :ivar fit: how a frame is laid on the model's canvas: `letterbox` or `stretch`.
+    :ivar digest: the only accepted content of the file, see `file_digest`; empty for any.
     """
 
     path: Path
     backend: str = 'auto'
     threads: int = 1
     fit: str = 'letterbox'
+    digest: str = ''
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,11 @@ class Detector:
         """
         Load the model of a configuration.
 
-        :raises ModelError: the file cannot be used.
+        :raises ModelError: the file cannot be used, or has another content.
         """
-        return cls(load(config.path, config.backend, config.threads), config.fit)
+        with unchanged_file(config.path, config.digest):
+            backend = load(config.path, config.backend, config.threads)
+        return cls(backend, config.fit)
 
     @property
     def info(self) -> ModelInfo:

@@ -55,6 +55,12 @@ class Pool:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Why workers cannot get ready for now; empty if all can."""
+        with self._changed:
+            return tuple(map(str, self._faults.values()))
+
     def open_stream(
         self, deliver: Callable[[Outcome[Context]], None], statistics: FrameStatistics,
     ) -> Stream[Context]:

@@ -15,14 +15,14 @@ import signal
 
 from board.board_environment import BoardEnvironment
 from child_processes import children
-from model_file import Answer
+from model_file import Answer, make_answer
 from node.graph import COUNT_NAMES, Graph, do_not_wait_for_workers, image_message
 from node.repeating_camera import RepeatingCamera
 import numpy as np
 import pytest
 from rclpy.lifecycle import TransitionCallbackReturn
 from start_gate import StartGate
-from tiny_models import SIZE, tensor, tiny
+from tiny_models import DOG, SIZE, tensor, tiny
 from waiting import HANG_TIMEOUT, TIMEOUT, wait_until
 
 from fcos_ros.runtime.workers import process
@@ -188,6 +188,32 @@ def test_the_node_cannot_be_activated_while_a_worker_hangs_on_an_earlier_frame(
         assert classes(graph.wait_until_connected().detect(image(CAR, 3))) == ['2']
         assert count_failed(graph) == 2
         assert len(children() - before) == 1
+
+
+def tiny_with_dog():
+    """Return a model that detects a dog where the model `tiny` detects a car."""
+    model = tiny(answers=False)
+    return model.answering(Answer(make_answer(model, [DOG], noise=1).outputs, CAR))
+
+
+def test_a_child_does_not_use_a_model_file_that_was_replaced(board):
+    board.use_image('x5')
+    before = children()
+    with Graph(model=board.write(tiny()), workers=2, inference_timeout=TIMEOUT) as graph:
+        with RepeatingCamera(graph, image_of_car) as camera:
+            camera.wait_for_next()
+            board.write(tiny_with_dog())
+            os.kill(min(children() - before), signal.SIGKILL)
+            status = graph.wait_for_status('model', lambda status: status.level == b'\x01')
+            assert '1 of 2 workers do not run' in status.message
+            assert 'is another file than the one that was loaded' in status.message
+            camera.wait_for_next(10)
+            board.write(tiny())
+            graph.wait_for_status('model', lambda status: status.level == b'\x00')
+        assert count_failed(graph) == 1
+        board.write(tiny_with_dog())
+        graph.transit('deactivate', 'cleanup', 'configure', 'activate')
+        assert classes(graph.wait_until_connected().detect(image(CAR, 10 ** 6))) == ['16']
 
 
 def with_constant_outputs(model, value):

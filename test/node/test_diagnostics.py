@@ -27,7 +27,8 @@ SUBSCRIPTION = SubscriptionStatus(
 CAMERA = CameraHealth(
     name='', topic='/image', subscription=SUBSCRIPTION, silence=0.1, max_age=0.0,
     counts_before=NONE, counts=NONE, odd_stamps_before={}, odd_stamps={}, latencies={})
-NODE = NodeHealth(state='active', fault='', model=None, cameras=(CAMERA,))
+NODE = NodeHealth(state='active', fault='', model=None, workers=0, worker_faults=(),
+                  cameras=(CAMERA,))
 
 
 def statuses(health):

@@ -12,10 +12,12 @@ detections come back.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 from fcos_ros.backends import ModelError, choose
 from fcos_ros.runtime.boards import this_board
 from fcos_ros.runtime.detector import DetectorConfig
+from fcos_ros.runtime.model_file import file_digest, require_same_model
 from fcos_ros.runtime.workers.base import Worker, WorkerError
 from fcos_ros.runtime.workers.local import LocalWorker, open_local_workers
 from fcos_ros.runtime.workers.process import ProcessWorker
@@ -30,11 +32,15 @@ def open_workers(
     """
     Load a model for `count` frames at a time.
 
+    A worker that loads it again later refuses any other model.
+
     :param inference_timeout: seconds for one frame in a child process, which is replaced
         afterwards; or seconds for one inference in this process, if the engine can abort it.
     :raises ModelError: the model cannot be used.
     """
-    if not choose(config.path, config.backend).holds_gil:
+    holds_gil = choose(config.path, config.backend).holds_gil
+    config = replace(config, digest=file_digest(config.path))
+    if not holds_gil:
         return list(open_local_workers(config, count, inference_timeout))
     try:
         return list(_open_process_workers(config, count, inference_timeout))
@@ -63,6 +69,6 @@ def _open_process_workers(
             workers.append(ProcessWorker(config, inference_timeout))
             undo.callback(workers[-1].close)
         for worker in workers:  # all children load the model at the same time
-            worker.wait_until_loaded()
+            require_same_model(workers[0].info, worker.wait_until_loaded())
         undo.pop_all()
     return workers

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Protocol, TypeVar, runtime_checkable
 
 from fcos_ros.backends import (
@@ -19,6 +20,7 @@ from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.frame import Frame
 from fcos_ros.runtime.back_off import BackOff
 from fcos_ros.runtime.detector import Detector, DetectorConfig, InferenceTimes, Result
+from fcos_ros.runtime.model_file import require_same_model, unchanged_file
 from fcos_ros.runtime.workers.base import require_attempt
 
 Answer = TypeVar('Answer')
@@ -40,30 +42,29 @@ def open_local_workers(
     :param inference_timeout: seconds for one inference, if the engine can abort it.
     :raises ModelError: the model cannot be used.
     """
-    backends = [_load(config, inference_timeout)]
-    while len(backends) < count:
-        first = backends[0]
-        backends.append(
-            first if first.concurrent else _load_another(config, inference_timeout, backends))
+    with ExitStack() as undo:
+        def load_one() -> Backend:
+            backend = _load(config, inference_timeout)
+            undo.callback(backend.close)
+            return backend
+
+        backends = [load_one()]
+        while len(backends) < count:
+            first = backends[0]
+            backends.append(first if first.concurrent else load_one())
+        undo.pop_all()
     return [LocalWorker(config, backend, inference_timeout) for backend in backends]
 
 
 def _load(config: DetectorConfig, inference_timeout: float) -> Backend:
-    backend = load(config.path, config.backend, config.threads)
+    with ExitStack() as undo:
+        with unchanged_file(config.path, config.digest):
+            backend = load(config.path, config.backend, config.threads)
+            undo.callback(backend.close)
+        undo.pop_all()
     if isinstance(backend, _HasTimeout):
         backend.inference_timeout = inference_timeout
     return backend
-
-
-def _load_another(
-    config: DetectorConfig, inference_timeout: float, backends: Sequence[Backend],
-) -> Backend:
-    try:
-        return _load(config, inference_timeout)
-    except ModelError:
-        for backend in backends:
-            backend.close()
-        raise
 
 
 class LocalWorker:
@@ -133,10 +134,19 @@ class LocalWorker:
         require_attempt(self._back_off)
         try:
             if self._backend is None:
-                self._backend = _load(self._config, self._inference_timeout)
+                self._backend = self._load_again()
             if self._detector is None:
                 self._detector = Detector(self._backend, self._config.fit)
         except (InferenceError, ModelError) as error:
             self._back_off.fail(error)
             raise
         return self._detector
+
+    def _load_again(self) -> Backend:
+        backend = _load(self._config, self._inference_timeout)
+        try:
+            require_same_model(self.info, backend.info)
+        except ModelError:
+            backend.close()
+            raise
+        return backend

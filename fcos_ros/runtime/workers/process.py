@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fcos_ros.backends import ModelInfo
+from fcos_ros.backends import ModelError, ModelInfo
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.frame import Frame
@@ -21,6 +21,7 @@ from fcos_ros.runtime.back_off import BackOff
 from fcos_ros.runtime.channel import Channel, Failure
 from fcos_ros.runtime.child_process import ChildProcess
 from fcos_ros.runtime.detector import DetectorConfig, InferenceTimes, Result
+from fcos_ros.runtime.model_file import require_same_model
 from fcos_ros.runtime.workers.base import WorkerError, require_attempt
 from fcos_ros.runtime.workers.child import Reply, Task, serve
 
@@ -88,6 +89,10 @@ class ProcessWorker:
         if not isinstance(reply, ModelInfo):
             raise self._replace_child(
                 child, f'the worker sent {type(reply).__name__} instead of ModelInfo')
+        try:
+            require_same_model(self._info or reply, reply)
+        except ModelError as error:
+            raise self._replace_child(child, str(error)) from error
         self._info, child.ready = reply, True
         return True
 
