@@ -57,7 +57,7 @@ class FcosInfo:
     :ivar input_layout: 'NHWC' or 'NCHW'.
     :ivar mean: for each channel, on the scale 0 to 255; likewise `std`.
     :ivar layout: 'NHWC' or 'NCHW', of the outputs; None if they are detections already. Likewise
-        `point_offset`, `activation` and `score`, see `HeadSpec`.
+        `point_offset`, `activation`, `box_activation` and `score`, see `HeadSpec`.
     :ivar notes: properties that were assumed, scales that are ignored.
     """
 
@@ -70,6 +70,7 @@ class FcosInfo:
     box_unit: str
     point_offset: float | None
     activation: str | None
+    box_activation: str | None
     score: str | None
     score_threshold: float
     nms_threshold: float
@@ -214,7 +215,7 @@ def _describe(info: ModelInfo, memory_before: int) -> ModelDescription:
                             _fcos_info(info), memory)
 
 
-_OF_CELLS = ('layout', 'point_offset', 'activation', 'score')
+_OF_CELLS = ('layout', 'point_offset', 'activation', 'box_activation', 'score')
 """Properties of `Head` that `DetectionOutputs` do not have."""
 
 
@@ -276,7 +277,9 @@ def _fcos_rows(fcos: FcosInfo) -> Iterator[tuple[str, str]]:
         yield 'boxes', 'of detections, after the NMS of the network'
         yield 'scores', f'at least {fcos.score_threshold:g}'
     else:
-        yield 'boxes', f'distances from the point of a cell to the sides, in {fcos.box_unit}s'
+        logarithms = 'logarithms of ' if fcos.box_activation == 'exp' else ''
+        yield 'boxes', (f'{logarithms}distances from the point of a cell to the sides, in '
+                        f'{fcos.box_unit}s')
         yield 'points', f'{fcos.point_offset:g} cells from the left and from the top of each cell'
         yield 'scores', (f'{fcos.score} of {_PROBABILITIES[fcos.activation or "logits"]}, at '
                          f'least {fcos.score_threshold:g}')

@@ -35,12 +35,13 @@ KINDS = ('class', 'box', 'centerness')
 BOX_UNITS = ('stride', 'pixel')
 POINT_OFFSETS = (0.5, 0.0)
 ACTIVATIONS = ('logits', 'sigmoid')
+BOX_ACTIVATIONS = ('relu', 'exp')
 SCORES = ('sqrt(cls*ctr)', 'cls*ctr', 'cls')
 SPACINGS = ('stride', 'canvas/grid', 'canvas//grid')
 
 _ACCEPTED: dict[str, tuple[object, ...]] = {
     'spacing': SPACINGS, 'box_unit': BOX_UNITS, 'point_offset': POINT_OFFSETS,
-    'activation': ACTIVATIONS, 'score': SCORES}
+    'activation': ACTIVATIONS, 'box_activation': BOX_ACTIVATIONS, 'score': SCORES}
 
 
 class HeadError(ValueError):
@@ -101,6 +102,9 @@ class HeadSpec:
         centre, 0.0 for its top-left corner. None is 0.5.
     :ivar activation: 'logits' if the sigmoid is still to be applied to class and centerness,
         'sigmoid' if the outputs are probabilities already. None is 'logits'.
+    :ivar box_activation: 'relu' if the box outputs are distances, of which negative ones count as
+        0; 'exp' if they are the logarithms of distances, as compilers for int8 prefer. None is
+        'relu'.
     :ivar score: the score of a detection, made of the probabilities of class and centerness.
         None is 'sqrt(cls*ctr)', or 'cls' for a head without centerness.
     :ivar num_classes: number of classes; None takes the number of channels. `DetectionOutputs`
@@ -115,6 +119,7 @@ class HeadSpec:
     box_unit: str | None = None
     point_offset: float | None = None
     activation: str | None = None
+    box_activation: str | None = None
     score: str | None = None
     num_classes: int | None = None
     order: tuple[str, ...] | None = None
@@ -205,7 +210,8 @@ class Head:
     :ivar canvas: size of the network's input in pixels.
     :ivar layout: 'NHWC' if the channels are the last side of all outputs, 'NCHW' if they are the
         second one.
-    :ivar box_unit: see `HeadSpec`; likewise `point_offset`, `activation` and `score`.
+    :ivar box_unit: see `HeadSpec`; likewise `point_offset`, `activation`, `score` and
+        `box_activation`.
     :ivar notes: what the user should know: properties that were assumed, scales that are ignored.
     """
 
@@ -219,6 +225,7 @@ class Head:
     activation: str = 'logits'
     score: str = 'sqrt(cls*ctr)'
     notes: tuple[str, ...] = ()
+    box_activation: str = 'relu'
 
     def contents(self) -> tuple[OutputContent, ...]:
         """Return the parts and the strides that each output holds."""

@@ -55,8 +55,9 @@ class LevelReader:
         self._start = start
         self._layout: _TensorLayout = _TENSOR_LAYOUTS[head.layout](level.grid)
         self._class_scale = np.broadcast_to(_factor(level.classes.scale), head.num_classes)
-        unit = level.stride if head.box_unit == 'stride' else 1
-        self._box_scale = _factor(level.box.scale) * unit
+        self._box_unit = level.stride if head.box_unit == 'stride' else 1
+        self._box_scale = _factor(level.box.scale)
+        self._box_is_logarithm = head.box_activation == 'exp'
         self._scratch = _ScratchMask(level.cells * head.num_classes)
         self.points = _points(level, head.point_offset)
         scale = None if level.centerness is None else level.centerness.scale
@@ -129,8 +130,8 @@ class LevelReader:
 
     def distances(self, outputs: Sequence[Array], cells: Indices) -> Floats:
         """Return the distances l, t, r, b of some cells in canvas pixels, (N, 4)."""
-        distances: Floats = self._values(outputs, self._level.box, cells) * self._box_scale
-        return distances
+        values: Floats = self._values(outputs, self._level.box, cells) * self._box_scale
+        return (np.exp(values) if self._box_is_logarithm else values) * self._box_unit
 
     def read_all(self, outputs: Sequence[Array]) -> LevelValues:
         """Return all values of the level."""

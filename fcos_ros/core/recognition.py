@@ -367,7 +367,7 @@ def _make_head(
         outputs, levels, levels[0].classes.channels, canvas, layout,
         spec.box_unit or _default_unit(levels, outputs),
         0.5 if spec.point_offset is None else spec.point_offset,
-        spec.activation or 'logits', score, tuple(notes))
+        spec.activation or 'logits', score, tuple(notes), spec.box_activation or 'relu')
 
 
 _SPACINGS: dict[str, Callable[[Size, float, Size], tuple[float, float]]] = {

@@ -74,7 +74,8 @@ def test_json_describes_the_tensors_and_how_they_are_decoded(fcos, tmp_path):
     assert facts['fcos'] == {
         'canvas': [128, 128], 'pixels': 'bgr', 'input_layout': 'NCHW', 'mean': [1, 2, 3],
         'std': [4, 5, 6], 'layout': 'NHWC', 'box_unit': 'stride', 'point_offset': 0.0,
-        'activation': 'logits', 'score': 'sqrt(cls*ctr)', 'score_threshold': 0.25,
+        'activation': 'logits', 'box_activation': 'relu', 'score': 'sqrt(cls*ctr)',
+        'score_threshold': 0.25,
         'nms_threshold': 0.45, 'max_detections': 100, 'one_class_per_cell': True,
         'labels': ['cube', 'ball', 'cone'], 'notes': []}
 

@@ -46,6 +46,8 @@ def level_candidates(
     """Return the cells and classes that reach their threshold, row by row."""
     classes = values(head, level, level.classes, outputs)
     distances = values(head, level, level.box, outputs)
+    if head.box_activation == 'exp':
+        distances = np.exp(distances)
     present = np.where(np.isnan(classes), -np.inf, classes)
     scores = level_scores(head, level, outputs, present)
     unit = level.stride if head.box_unit == 'stride' else 1

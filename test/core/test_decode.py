@@ -44,6 +44,7 @@ STATED = st.fixed_dictionaries({
     'point_offset': st.sampled_from([0.5, 0.0]),
     'spacing': st.sampled_from(['stride', 'canvas/grid', 'canvas//grid']),
     'activation': st.sampled_from(['logits', 'sigmoid']),
+    'box_activation': st.sampled_from(['relu', 'exp']),
     'score': st.sampled_from([None, 'sqrt(cls*ctr)', 'cls*ctr', 'cls'])})
 
 
@@ -329,10 +330,12 @@ def test_probabilities_above_1_by_quantisation_count_as_1():
     ({'box_unit': 'pixel'}, [7, 6, 11, 12]),
     ({'box_unit': 'stride'}, [-8, -24, 56, 72]),
     ({'box_unit': 'pixel', 'point_offset': 0.0}, [-1, -2, 3, 4]),
-], ids=['pixels', 'strides', 'points in corners'])
+    ({'box_unit': 'pixel', 'point_offset': 0.0, 'box_activation': 'exp'},
+     [-np.exp(1), -np.exp(2), np.exp(3), np.exp(4)]),
+], ids=['pixels', 'strides', 'points in corners', 'logarithms'])
 def test_a_box_extends_from_its_point_to_four_sides(options, box):
     found = one_cell([9.0], box=(1, 2, 3, 4), **options)()
-    np.testing.assert_array_equal(found.boxes, [box])
+    np.testing.assert_array_equal(found.boxes, np.array([box], np.float32))
 
 
 def test_a_negative_distance_counts_as_zero():

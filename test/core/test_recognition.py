@@ -173,6 +173,7 @@ def test_other_outputs_are_refused_with_the_accepted_and_given_ones(specs, compl
 
 @pytest.mark.parametrize(('options', 'complaint'), [
     ({'box_unit': 'metre'}, "box_unit is 'metre'; accepted: "),
+    ({'box_activation': 'softplus'}, "box_activation is 'softplus'; accepted: relu, exp"),
     ({'point_offset': 0.25}, 'point_offset is 0.25; accepted: '),
     ({'strides': (8, 8)}, r'strides is \(8, 8\)'),
     ({'strides': ()}, r'strides is \(\)'),
