@@ -86,9 +86,8 @@ def _problems(health: NodeHealth, camera: CameraHealth) -> Iterator[tuple[bytes,
     for kind, remedy in REMEDIES.items():
         if odd_stamps[kind]:
             yield WARN, f'{odd_stamps[kind]} images since the last report: {kind}; {remedy}'
-    if not subscription.publishers:
-        yield WARN, (f'there is no publisher on {subscription.topic}: start the camera, or remap '
-                     'image')
+    if subscription.absence:
+        yield WARN, subscription.absence
     if camera.silence > MAX_SILENCE:
         reason = f'; {BEST_EFFORT_HINT}' if subscription.reliability == 'best effort' else ''
         yield WARN, f'no image on {subscription.topic} for {camera.silence:.0f} s{reason}'

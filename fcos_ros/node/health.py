@@ -23,6 +23,7 @@ class SubscriptionStatus:
         subscription.
     :ivar publishers: number of all publishers on the topic.
     :ivar problem: which publishers cannot be received, why, and the remedy; empty if all can.
+    :ivar absence: that the camera has no publisher, with the remedy; empty if it has one.
     """
 
     topic: str
@@ -30,6 +31,7 @@ class SubscriptionStatus:
     reliability: str
     publishers: int
     problem: str
+    absence: str = ''
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ TRANSPORTS = tuple(dict.fromkeys(source.transport for source in SOURCES.values()
 COMPRESSED = 'compressed'
 """The transport that may have a topic of its own, and the name of that topic below the base."""
 
+MAX_NAMED = 3
+"""Maximum number of topics or publishers that a message names."""
+
 _RANKS = {type_name: rank for rank, type_name in enumerate(SOURCES)}
 
 
@@ -35,6 +38,7 @@ class PublisherInfo:
     :ivar reliable: whether it offers reliable transport; False if that is unknown.
     :ivar first_seen: number of the search that found it first.
     :ivar durable: whether late subscribers receive its last images.
+    :ivar silent: whether no image of it arrived while its camera's other topic had images.
     """
 
     node: str
@@ -43,6 +47,7 @@ class PublisherInfo:
     reliable: bool
     first_seen: int = 0
     durable: bool = False
+    silent: bool = False
 
     def __str__(self) -> str:
         return f'{self.node} publishes {self.type_name} on {self.topic}'
@@ -78,6 +83,8 @@ class PublisherDiscovery:
         self._node = node
         self._base = base
         self._seen: dict[tuple[int, ...], int] = {}
+        self._silent_topic = ''
+        self._silent_since = 0
         self._searches = 0
 
     def find(self) -> tuple[PublisherInfo, ...]:
@@ -88,15 +95,30 @@ class PublisherDiscovery:
                 *(publisher for publisher in self._on(f'{self._base}/{COMPRESSED}', before)
                   if _transport(publisher) == COMPRESSED))
 
+    def mark_silent(self, topic: str) -> None:
+        """Mark the present publishers of a topic as silent, and those of other topics as not."""
+        self._silent_topic, self._silent_since = topic, self._searches
+
+    def other_topics(self) -> list[str]:
+        """Return the topics on which other nodes publish images, the shortest names first."""
+        own = {publisher.topic_name for publisher in self._node.publishers}
+        topics = {_base_topic(topic, types)
+                  for topic, types in self._node.get_topic_names_and_types()
+                  if SOURCES.keys() & types and topic not in own
+                  and not topic.endswith('/compressedDepth')
+                  and self._node.count_publishers(topic)}
+        return sorted(topics, key=lambda topic: (len(topic), topic))
+
     def _on(self, topic: str, before: dict[tuple[int, ...], int]) -> Iterator[PublisherInfo]:
         for info in self._node.get_publishers_info_by_topic(topic):
             identity = tuple(info.endpoint_gid)
-            self._seen[identity] = before.get(identity, self._searches)
+            first_seen = self._seen[identity] = before.get(identity, self._searches)
             qos = info.qos_profile
             yield PublisherInfo(
                 _full_name(info), topic, info.topic_type,
-                qos.reliability == ReliabilityPolicy.RELIABLE, self._seen[identity],
-                qos.durability == DurabilityPolicy.TRANSIENT_LOCAL)
+                qos.reliability == ReliabilityPolicy.RELIABLE, first_seen,
+                qos.durability == DurabilityPolicy.TRANSIENT_LOCAL,
+                topic == self._silent_topic and first_seen <= self._silent_since)
 
 
 def choose_publishers(
@@ -105,10 +127,11 @@ def choose_publishers(
     """
     Return the publishers to subscribe to, which have the same topic and type.
 
-    1. The base topic has priority over the topic below it.
-    2. The type of the newest publisher has priority: a camera that died stays in the graph for
+    1. Publishers that are not silent have priority.
+    2. The base topic has priority over the topic below it.
+    3. The type of the newest publisher has priority: a camera that died stays in the graph for
        some time, beside its successor.
-    3. Among types that appeared together, the first in `SOURCES` has priority.
+    4. Among types that appeared together, the first in `SOURCES` has priority.
 
     :param transport: 'auto', or the only accepted one.
     :returns: empty if there is no accepted publisher.
@@ -118,7 +141,8 @@ def choose_publishers(
     if not accepted:
         return ()
     best = max(accepted, key=lambda publisher: (
-        publisher.topic == base, publisher.first_seen, -_RANKS[publisher.type_name]))
+        not publisher.silent, publisher.topic == base, publisher.first_seen,
+        -_RANKS[publisher.type_name]))
     return tuple(publisher for publisher in accepted
                  if (publisher.topic, publisher.type_name) == (best.topic, best.type_name))
 
@@ -148,6 +172,33 @@ def explain_unreceived(
         elif spec.reliable and not publisher.reliable:
             yield (f'{publisher} best effort, but this node requests reliable, so no image '
                    f'arrives: {remedy}')
+
+
+def explain_absence(base: str, name: str, others: Sequence[str]) -> str:
+    """
+    Return that a topic has no publisher, with the remedy.
+
+    :param name: the relative name of the topic, which the user can remap.
+    :param others: topics with images.
+    """
+    absence = f'there is no publisher on {base}: start the camera, or remap {name}'
+    if not others:
+        return f'{absence}; no other topic has images'
+    remap = f'{name}:={others[0]}'
+    return (f'{absence}; images are published on {enumerate_some(others)}: add --ros-args -r '
+            f'{remap}, or for ros2 launch {remap}')
+
+
+def enumerate_some(names: Sequence[str]) -> str:
+    """Return the first `MAX_NAMED` names, and the number of the others."""
+    more = len(names) - MAX_NAMED
+    return ', '.join(names[:MAX_NAMED]) + (f' and {more} more' if more > 0 else '')
+
+
+def _base_topic(topic: str, types: Sequence[str]) -> str:
+    """Return the topic to which `image` is remapped to receive the images of this topic."""
+    is_below = 'sensor_msgs/msg/CompressedImage' in types
+    return topic.removesuffix(f'/{COMPRESSED}') if is_below else topic
 
 
 def _transport(publisher: PublisherInfo) -> str:

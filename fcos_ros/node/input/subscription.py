@@ -10,8 +10,10 @@ of a board, and would appear there as a subscriber that cannot be served.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from threading import Lock
+from time import monotonic
 from typing import Any
 
 from rclpy.node import Node
@@ -24,9 +26,11 @@ from fcos_ros.node.input.discovery import (
     PublisherInfo,
     SubscriptionSpec,
     choose_publishers,
+    explain_absence,
     explain_unreceived,
 )
 from fcos_ros.node.input.images import SOURCES, Source
+from fcos_ros.node.problem_log import PersistentWarning
 from fcos_ros.node.qos import (
     USER_POLICIES,
     declare_reliability,
@@ -39,6 +43,16 @@ from fcos_ros.node.timers import create_steady_timer
 DISCOVERY_PERIOD = 0.25
 """Seconds between two searches for publishers."""
 
+MAX_SILENCE = 3.0
+"""Seconds without an image after which the camera's other topic is tried: cameras slower than
+0.33 Hz are rare, and lose nothing by the attempt."""
+
+MIN_IMAGES = 2
+"""Images on the other topic before it is used, while the subscribed topic has none."""
+
+MAX_ABSENCE = 3.0
+"""Seconds without a publisher before it is logged: a launch file starts the camera as well."""
+
 Receive = Callable[[Source, Any], None]
 """Called with each message and the source that reads it."""
 
@@ -46,6 +60,9 @@ Receive = Callable[[Source, Any], None]
 class CameraSubscription:
     """
     Subscribe to a camera, and again whenever its publishers change, until `close`.
+
+    If no image arrives and the camera has another topic, that topic is tried as well: some drivers
+    advertise raw images and publish only compressed ones.
 
     Messages arrive on the executor's thread, which also makes the subscriptions.
 
@@ -60,15 +77,18 @@ class CameraSubscription:
         self._node = node
         self._receive = receive
         self._transport = transport
+        self._topic = topic
         self._base = node.resolve_topic_name(topic)
         self._overrides = {name: declare_reliability(node, name)
                            for name in (self._base, f'{self._base}/{COMPRESSED}')}
         self._reliability = reliability
         self._discovery = PublisherDiscovery(node, self._base)
         self._publishers: tuple[PublisherInfo, ...] = ()
-        self._spec: SubscriptionSpec | None = None
-        self._subscription: Any = None
-        self._problem = self._logged = ''
+        self._main: _TopicSubscription | None = None
+        self._trial: _TopicSubscription | None = None
+        self._problem = self._absence = ''
+        self._problem_log = PersistentWarning(node, DISCOVERY_PERIOD / 2)
+        self._absence_log = PersistentWarning(node, MAX_ABSENCE)
         # `close` may run on another thread than the executor's.
         self._lock = Lock()
         self._timer = create_steady_timer(node, DISCOVERY_PERIOD, self._follow)
@@ -76,19 +96,20 @@ class CameraSubscription:
 
     def status(self) -> SubscriptionStatus:
         """Return the state of the last search."""
-        spec = self._spec
+        spec = self._main.spec if self._main else None
         topic = spec.topic if spec else self._base
         return SubscriptionStatus(
             topic=topic, type_name=spec.type_name if spec else '',
             reliability=spec.reliability if spec else '',
             publishers=sum(publisher.topic == topic for publisher in self._publishers),
-            problem=self._problem)
+            problem=self._problem, absence=self._absence)
 
     def close(self) -> None:
         """Unsubscribe, after a message that is being handled."""
         with self._lock:
             self._node.destroy_timer(self._timer)
             self._timer = None
+            self._end_trial()
             self._unsubscribe()
 
     def _follow(self) -> None:
@@ -96,12 +117,18 @@ class CameraSubscription:
             if self._timer is None:
                 return
             self._publishers = self._discovery.find()
+            self._judge_trial()
             chosen = choose_publishers(self._publishers, self._base, self._transport)
             refusal = self._subscribe(self._to_spec(chosen)) if chosen else ''
+            self._try_other_topic()
             # Without publishers, the subscription is kept: the camera may come back.
-            spec = self._spec if chosen else None
-            self._report(refusal or '; '.join(explain_unreceived(
-                self._publishers, spec, self._transport, self._remedy(spec))))
+            spec = self._main.spec if self._main and chosen else None
+            self._problem = refusal or '; '.join(explain_unreceived(
+                self._publishers, spec, self._transport, self._remedy(spec)))
+            self._absence = '' if self._publishers else explain_absence(
+                self._base, self._topic, self._discovery.other_topics())
+            self._problem_log.update(self._problem)
+            self._absence_log.update(self._absence)
 
     def _to_spec(self, chosen: Sequence[PublisherInfo]) -> SubscriptionSpec:
         topic, type_name = chosen[0].topic, chosen[0].type_name
@@ -114,43 +141,107 @@ class CameraSubscription:
 
     def _subscribe(self, spec: SubscriptionSpec) -> str:
         """Subscribe, unless already done; return the reason if it fails, else ''."""
-        before, source = self._spec, SOURCES[spec.type_name]
+        before = self._main.spec if self._main else None
         if spec == before:
             return ''
+        self._end_trial()
         self._unsubscribe()
         try:
-            self._subscription = self._node.create_subscription(
-                source.message_type(), spec.topic, partial(self._take, source),
-                latest_qos(spec.reliable, spec.durable),
-                event_callbacks=without_default_callbacks(),
-                qos_overriding_options=QoSOverridingOptions(USER_POLICIES))
+            self._main = self._open(spec)
         except Exception as error:  # noqa: BLE001 - the next publisher may be accepted
             return f'cannot subscribe to {spec}: {error}'
-        self._spec = spec
         change = f', before: {before}' if before else ''
         self._node.get_logger().info(f'subscribed to {spec}{change}')
         return ''
 
-    def _take(self, source: Source, message: Any) -> None:
+    def _open(self, spec: SubscriptionSpec) -> _TopicSubscription:
+        source = SOURCES[spec.type_name]
+        return _TopicSubscription(self._node, spec, source, partial(self._take, source))
+
+    def _take(self, source: Source, subscription: _TopicSubscription, message: Any) -> None:
         with self._lock:
-            if self._timer is not None:
+            if self._timer is not None and subscription is self._main:
                 self._receive(source, message)
 
+    def _try_other_topic(self) -> None:
+        """Subscribe to the camera's other topic as well, if no image arrives on the present."""
+        if self._main is None or self._trial is not None or self._main.silence < MAX_SILENCE:
+            return
+        topic = self._main.spec.topic
+        others = choose_publishers(
+            [publisher for publisher in self._publishers if publisher.topic != topic],
+            self._base, self._transport)
+        if others:
+            with suppress(Exception):  # the present subscription continues
+                self._trial = self._open(self._to_spec(others))
+
+    def _judge_trial(self) -> None:
+        """Switch to the other topic if only that one has images; end the trial if both have."""
+        main, trial = self._main, self._trial
+        if main is None or trial is None:
+            return
+        if main.silence < trial.age:
+            self._end_trial()
+        elif trial.images >= MIN_IMAGES:
+            self._node.get_logger().warning(
+                f'{main.spec.topic} has had no image for {main.silence:.0f} s, but '
+                f'{trial.spec.topic} has: subscribed to {trial.spec}')
+            self._discovery.mark_silent(main.spec.topic)
+            self._unsubscribe()
+            self._main, self._trial = trial, None
+            self._publishers = self._discovery.find()
+
+    def _end_trial(self) -> None:
+        if self._trial is not None:
+            self._trial.close()
+            self._trial = None
+
     def _unsubscribe(self) -> None:
-        if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = self._spec = None
+        if self._main is not None:
+            self._main.close()
+            self._main = None
 
     def _remedy(self, spec: SubscriptionSpec | None) -> str:
         if spec and self._overrides[spec.topic]:
             return f'remove the parameter {override_name(spec.topic)}, or set it to best_effort'
         return 'set the parameter reliability to auto or best_effort'
 
-    def _report(self, problem: str) -> None:
-        """Log a problem once, if it is still there at the second search."""
-        if not problem:
-            self._logged = ''
-        elif problem == self._problem and problem != self._logged:
-            self._logged = problem
-            self._node.get_logger().warning(problem)
-        self._problem = problem
+
+class _TopicSubscription:
+    """
+    A subscription to one topic, which counts its images.
+
+    :ivar images: number of images since the start.
+    """
+
+    def __init__(self, node: Node, spec: SubscriptionSpec, source: Source,
+                 take: Callable[[_TopicSubscription, Any], None]) -> None:
+        self.spec = spec
+        self.images = 0
+        self._node = node
+        self._take = take
+        self._start = self._last_image = monotonic()
+        self._subscription = node.create_subscription(
+            source.message_type(), spec.topic, self._receive,
+            latest_qos(spec.reliable, spec.durable),
+            event_callbacks=without_default_callbacks(),
+            qos_overriding_options=QoSOverridingOptions(USER_POLICIES))
+
+    @property
+    def age(self) -> float:
+        """Seconds since the start."""
+        return monotonic() - self._start
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the last image, or since the start."""
+        return monotonic() - self._last_image
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_subscription(self._subscription)
+
+    def _receive(self, message: Any) -> None:
+        self.images += 1
+        self._last_image = monotonic()
+        self._take(self, message)

@@ -8,6 +8,7 @@ from fcos_ros.node.input.discovery import (
     PublisherInfo,
     SubscriptionSpec,
     choose_publishers,
+    explain_absence,
     explain_unreceived,
 )
 
@@ -18,8 +19,8 @@ CLOUD = 'sensor_msgs/msg/PointCloud2'
 BASE, BELOW = '/cam/image', '/cam/image/compressed'
 
 
-def publisher(type_name=IMAGE, topic=BASE, *, reliable=True, first_seen=1):
-    return PublisherInfo('/camera', topic, type_name, reliable, first_seen)
+def publisher(type_name=IMAGE, topic=BASE, *, reliable=True, first_seen=1, silent=False):
+    return PublisherInfo('/camera', topic, type_name, reliable, first_seen, silent=silent)
 
 
 @pytest.mark.parametrize(('publishers', 'transport', 'chosen'), [
@@ -31,6 +32,12 @@ def publisher(type_name=IMAGE, topic=BASE, *, reliable=True, first_seen=1):
     pytest.param([publisher(COMPRESSED, BELOW)], 'auto', [0], id='compressed below'),
     pytest.param([publisher(), publisher(COMPRESSED, BELOW, first_seen=9)], 'auto', [0],
                  id='base topic before newer topic below'),
+    pytest.param([publisher(silent=True), publisher(COMPRESSED, BELOW)], 'auto', [1],
+                 id='topic below before silent base topic'),
+    pytest.param([publisher(silent=True), publisher(first_seen=3),
+                  publisher(COMPRESSED, BELOW)], 'auto', [0, 1],
+                 id='new publisher on the silent base topic'),
+    pytest.param([publisher(silent=True)], 'auto', [0], id='only a silent publisher'),
     pytest.param([publisher(), publisher(COMPRESSED, BELOW)], 'compressed', [1],
                  id='transport compressed, raw on the base topic'),
     pytest.param([publisher(COMPRESSED), publisher(COMPRESSED, BELOW)], 'compressed', [0],
@@ -81,3 +88,17 @@ def test_a_publisher_that_cannot_be_received_is_explained_with_the_remedy(
 ])
 def test_a_received_publisher_needs_no_explanation(other, spec):
     assert list(explain_unreceived([other], spec, 'auto', '')) == []
+
+
+@pytest.mark.parametrize(('others', 'words'), [
+    pytest.param([], ['start the camera, or remap front/image', 'no other topic has images'],
+                 id='none'),
+    pytest.param(['/a'], ['published on /a:', '-r front/image:=/a'], id='one'),
+    pytest.param(['/a', '/b', '/c', '/d', '/e'], ['/a, /b, /c and 2 more:', 'front/image:=/a'],
+                 id='many'),
+])
+def test_an_absent_publisher_is_explained_with_the_topics_that_have_images(others, words):
+    explanation = explain_absence('/robot/front/image', 'front/image', others)
+    assert 'no publisher on /robot/front/image' in explanation
+    for word in words:
+        assert word in explanation

@@ -147,6 +147,50 @@ def test_the_transport_compressed_selects_the_compressed_images_below_the_topic(
             wait_until(lambda: not main.subscribers())
 
 
+def test_images_on_the_topic_below_are_received_while_the_advertised_topic_stays_silent(
+        start, cameras, capfd):
+    graph, raw, small = start(), MESSAGES['raw'](), compressed_message()
+    with cameras.camera(type(raw)) as main, \
+            cameras.camera(type(small), 'image/compressed') as camera:
+        wait_until(main.subscribers)
+        detect(graph, camera, small, topic='/image/compressed')
+        log = capfd.readouterr().err
+        assert '/image has had no image for' in log
+        assert '/image/compressed has: subscribed to sensor_msgs/msg/CompressedImage' in log
+        wait_until(lambda: not main.subscribers())
+        with cameras.camera(type(raw)) as restarted:
+            detect(graph, restarted, raw, topic='/image')
+
+
+def test_a_slow_camera_with_both_topics_is_received_on_the_first(start, cameras):
+    graph, raw, small = start(), MESSAGES['raw'](), compressed_message()
+    with cameras.camera(type(raw)) as main, \
+            cameras.camera(type(small), 'image/compressed') as camera:
+        wait_until(main.subscribers)
+        for number in range(1, 4):
+            wait_until(camera.subscribers)
+            camera.publish(small)
+            main.publish(raw)
+            graph.wait_for_counts(published=number)
+            wait_until(lambda: not camera.subscribers())
+        detect(graph, main, raw, topic='/image')
+
+
+def test_a_missing_publisher_is_logged_with_the_topics_that_have_images(start, cameras, capfd):
+    small = compressed_message()
+    graph = start()
+    with cameras.camera(type(small), 'cam/color/compressed'):
+        graph.wait_for_report('images are published on /cam/color: add --ros-args -r '
+                              'image:=/cam/color')
+        log = ''
+
+        def warning():
+            nonlocal log
+            log += capfd.readouterr().err
+            return 'no publisher on /image' in log and 'image:=/cam/color' in log
+        wait_until(warning)
+
+
 def test_two_cameras_on_a_topic_are_received_with_the_weaker_reliability(start, cameras):
     graph, message = start(), MESSAGES['raw']()
     with cameras.camera(type(message)) as strong:

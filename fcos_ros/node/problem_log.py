@@ -1,0 +1,37 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Warnings in the log about problems that persist, each once."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from rclpy.node import Node
+
+
+class PersistentWarning:
+    """
+    Log a problem once it has persisted, and again only after it was gone or has changed.
+
+    :param persistence: seconds.
+    """
+
+    def __init__(self, node: Node, persistence: float) -> None:
+        self._node = node
+        self._persistence = persistence
+        self._problem = self._logged = ''
+        self._since = 0.0
+
+    def update(self, problem: str) -> None:
+        """
+        Check the present state.
+
+        :param problem: the problem; empty if there is none.
+        """
+        if problem != self._problem:
+            self._problem, self._since = problem, monotonic()
+        if not problem:
+            self._logged = ''
+        elif problem != self._logged and monotonic() - self._since >= self._persistence:
+            self._logged = problem
+            self._node.get_logger().warning(problem)
