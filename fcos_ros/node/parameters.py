@@ -20,6 +20,7 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from fcos_ros.core.text import shorten
 from fcos_ros.settings.schema import Option, Settings
 
 CameraSettings = Mapping[str, Settings]
@@ -87,7 +88,7 @@ class Parameters:
         complaints = [f'{parameter.name} {complaint}' for parameter in changes
                       if (complaint := self._complaint(parameter))]
         if complaints:
-            return SetParametersResult(successful=False, reason='; '.join(complaints))
+            return SetParametersResult(successful=False, reason=shorten('; '.join(complaints)))
         if not changes:
             return SetParametersResult(successful=True)
         result = set_all([self._typed(parameter) for parameter in changes])
@@ -138,12 +139,12 @@ class Parameters:
             if changes:
                 self._change(changes)
         except ValueError as error:
-            return SetParametersResult(successful=False, reason=str(error))
+            return SetParametersResult(successful=False, reason=shorten(str(error)))
         except Exception as error:  # noqa: BLE001 - a failed change must not end the node
             if self._node.context.ok():  # else a signal has shut ROS 2 down
                 self._node.get_logger().error(format_exc())
             return SetParametersResult(
-                successful=False, reason=f'{type(error).__name__}: {error}')
+                successful=False, reason=shorten(f'{type(error).__name__}: {error}'))
         return SetParametersResult(successful=True)
 
     def _change(self, changes: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from fcos_ros.backends import ModelError
+from fcos_ros.core.text import MAX_QUOTE, shorten
 from fcos_ros.runtime.boards import Board, this_board
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +49,8 @@ def find_model(model: str, root: Path = Path('/'), folders: Sequence[Path] = ())
             tried[path] = ''
         except OSError as error:  # such as a name that is too long
             tried[path] = f' ({error.strerror})'
-    raise ModelError(f'model {model!r} was not found{_list(tried)}{_advice(model, board)}')
+    shown = shorten(repr(model), MAX_QUOTE)
+    raise ModelError(f'model {shown} was not found{_list(tried)}{_advice(model, board)}')
 
 
 def demo_notice(model: str, root: Path = Path('/')) -> str:
@@ -112,7 +114,8 @@ def _list(tried: Mapping[Path, str]) -> str:
     if not tried:
         return ''
     if len(tried) <= MAX_LISTED:
-        return f'; tried: {", ".join(f"{path}{error}" for path, error in tried.items())}'
+        paths = (f'{shorten(str(path))}{error}' for path, error in tried.items())
+        return f'; tried: {", ".join(paths)}'
     names, folders = (dict.fromkeys(parts) for parts in zip(
         *((path.name, str(path.parent)) for path in tried)))
     return f'; tried: {", ".join(names)} in {", ".join(folders)}'

@@ -12,12 +12,10 @@ from threading import Lock
 import numpy as np
 
 from fcos_ros.core.errors import FrameError
+from fcos_ros.core.text import shorten
 
 MAX_SAMPLES = 512
 """Samples kept for each stage: the last 17 s at 30 Hz, few enough to sort once a second."""
-
-MAX_TEXT_LENGTH = 1000
-"""Characters kept of an error's text, which diagnostics report once a second."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class FrameStatistics:
         with self._lock:
             self._counts['failed'] += 1
             self._errors[_kind(error)] += 1
-            self._last_error = (str(error) or repr(error))[:MAX_TEXT_LENGTH]
+            self._last_error = shorten(str(error) or repr(error))
 
     def counts(self) -> FrameCounts:
         """Return all counts at one moment."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from fcos_ros.backends import BACKENDS
 from fcos_ros.core.preprocess import FITS
+from fcos_ros.core.text import MAX_QUOTE, shorten
 from fcos_ros.core.zones import ANCHORS
 
 _NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
@@ -73,16 +74,16 @@ class Option:
 
     def complaint(self, value: object) -> str | None:
         """Return why a value is not accepted; None if it is accepted."""
-        shown = list(value) if isinstance(value, tuple) else value
+        shown = shorten(repr(list(value) if isinstance(value, tuple) else value), MAX_QUOTE)
         if not self._has_right_type(value):
-            return f'is {shown!r}; accepted: {self._type_name()}'
+            return f'is {shown}; accepted: {self._type_name()}'
         if self.limits is not None:
             minimum, maximum = self.limits
             assert isinstance(value, (int, float))
             if not minimum <= value <= maximum:
-                return f'is {shown!r}; accepted: {self.accepted}'
+                return f'is {shown}; accepted: {self.accepted}'
         if self.choices and value not in self.choices:
-            return f'is {shown!r}; accepted: {self.accepted}'
+            return f'is {shown}; accepted: {self.accepted}'
         return None
 
     def _has_right_type(self, value: object) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fcos_ros.core.resize import Size
-from fcos_ros.core.zones import EVERYWHERE, Zones, parse_polygon
+from fcos_ros.core.zones import EVERYWHERE, MAX_CORNERS, Zones, parse_polygon
 
 GRID = 8
 """Points on a coarse grid are often on edges and corners, and their fractions are exact."""
@@ -139,3 +139,16 @@ def test_an_invalid_polygon_is_refused_with_the_reason(text, complaint):
 def test_invalid_zones_are_refused(options, complaint):
     with pytest.raises(ValueError, match=complaint):
         Zones(**options)
+
+
+def test_the_corners_of_all_zones_together_are_limited():
+    many = tuple((index / MAX_CORNERS, index % 2 * 1.0) for index in range(MAX_CORNERS - 4))
+    Zones((many,), (LEFT,))
+    with pytest.raises(ValueError, match='zones have 260 corners; accepted: 256 at most'):
+        Zones((many, TOP), (LEFT,))
+
+
+def test_the_error_for_a_polygon_does_not_repeat_a_long_text():
+    with pytest.raises(ValueError, match='not all points') as caught:
+        parse_polygon('0 0, ' * 100_000)
+    assert len(str(caught.value)) < 500

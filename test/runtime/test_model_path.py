@@ -209,3 +209,11 @@ def test_a_removed_working_folder_is_no_problem(tmp_path, monkeypatch):
     assert find_model('config/fcos.yaml').is_file()
     with pytest.raises(ModelError, match='was not found'):
         find_model('nowhere.onnx')
+
+
+@pytest.mark.parametrize('name', ['x' * 300, 'x' * 100_000, 'a/' * 100_000],
+                         ids=['300', 'long', 'deep'])
+def test_a_name_that_is_too_long_is_not_found_and_the_error_is_short(name):
+    with pytest.raises(ModelError, match='was not found') as caught:
+        find_model(name)
+    assert len(str(caught.value)) < 3500

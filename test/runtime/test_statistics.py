@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from fcos_ros.core.errors import FrameError
-from fcos_ros.runtime.statistics import MAX_SAMPLES, MAX_TEXT_LENGTH, FrameStatistics
+from fcos_ros.core.text import MAX_LENGTH
+from fcos_ros.runtime.statistics import MAX_SAMPLES, FrameStatistics
 
 
 def test_several_threads_may_count_at_the_same_time():
@@ -62,7 +63,7 @@ def test_the_text_of_an_error_is_cut_off():
     statistics.count_failed(ValueError('wrong: ' + 'x' * 2_000_000))
     last = statistics.counts().last_error
     assert last.startswith('wrong: x')
-    assert len(last) == MAX_TEXT_LENGTH
+    assert len(last) == MAX_LENGTH
 
 
 def test_percentiles_are_those_of_the_newest_samples():

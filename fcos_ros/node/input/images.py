@@ -26,6 +26,7 @@ from fcos_ros.core.encodings import NAMES
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
+from fcos_ros.core.text import MAX_QUOTE, shorten
 
 FILE_ENCODINGS = ('jpeg', 'mjpeg')
 """Encodings of Image messages that hold an image file; older camera drivers send them."""
@@ -33,8 +34,8 @@ FILE_ENCODINGS = ('jpeg', 'mjpeg')
 HBM_ENCODINGS = (*NAMES, *FILE_ENCODINGS)
 """Encodings of shared-memory messages; their field has 12 characters."""
 
-MAX_QUOTE = 200
-"""Maximum characters of a message's text in an error: no valid name is longer."""
+MAX_FRAME_ID = 256
+"""Maximum characters of a frame_id, which each detection repeats: names of ROS have up to 255."""
 
 _BRIDGED = {1: 'mono8', 3: 'bgr8', 4: 'bgra8'}
 """Encoding of an array by its number of channels, in OpenCV's order."""
@@ -75,6 +76,17 @@ class Source:
                 'and source its workspace') from error
 
 
+def check_frame_id(frame_id: str) -> None:
+    """
+    Check the name of an image's coordinate frame.
+
+    :raises FrameError: it is too long.
+    """
+    if len(frame_id) > MAX_FRAME_ID:
+        raise FrameError(f'frame_id has {len(frame_id)} characters; accepted: {MAX_FRAME_ID} at '
+                         'most', 'frame_id')
+
+
 def to_frame(message: Image) -> Frame:
     """
     View an image message as a frame, without a copy.
@@ -97,7 +109,7 @@ def compressed_to_frame(message: CompressedImage) -> Frame:
 
     :raises FrameError: it is not a JPEG or PNG file, or it holds depths.
     """
-    stated = f'format {_short(message.format)!r}'
+    stated = f'format {shorten(message.format, MAX_QUOTE)!r}'
     if 'compressedDepth' in message.format:
         raise FrameError(f'{stated} holds depths; accepted: images, jpeg or png', 'format')
     try:
@@ -145,7 +157,7 @@ def _hbm_encoding(name: bytes) -> str:
 def _bridged(message: Image) -> Frame:
     """Convert an image by `cv_bridge`, such as a 32FC1 image."""
     accepted = ', '.join((*NAMES, *FILE_ENCODINGS))
-    complaint = f'unknown encoding {_short(message.encoding)!r}; accepted: {accepted}'
+    complaint = f'unknown encoding {shorten(message.encoding, MAX_QUOTE)!r}; accepted: {accepted}'
     try:
         from cv_bridge import CvBridge
         bridge = CvBridge()
@@ -158,12 +170,7 @@ def _bridged(message: Image) -> Frame:
         return Frame.wrap(pixels, size, _encoding_of(pixels))
     except Exception as error:  # cv_bridge may raise anything; only this frame fails
         raise FrameError(f'{complaint}; cv_bridge cannot convert it ({size}): '
-                         f'{_short(str(error))}', 'encoding') from error
-
-
-def _short(text: str) -> str:
-    """Return a text from a message, shortened if it is longer than `MAX_QUOTE`."""
-    return text if len(text) <= MAX_QUOTE else f'{text[:MAX_QUOTE]}...'
+                         f'{shorten(str(error), MAX_QUOTE)}', 'encoding') from error
 
 
 def _samples(bridge: Any, message: Image) -> Array:
