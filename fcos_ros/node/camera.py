@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -19,7 +20,8 @@ from fcos_ros.core.errors import FrameError
 from fcos_ros.core.selection import reapply_criteria
 from fcos_ros.core.tracking import Tracker
 from fcos_ros.node.health import CameraHealth
-from fcos_ros.node.input.images import Source
+from fcos_ros.node.input.images import Source, check_frame_id
+from fcos_ros.node.input.mixture import FRAME_IDS, SIZES, MixtureChecker
 from fcos_ros.node.input.stamps import StampChecker, to_seconds
 from fcos_ros.node.input.subscription import CameraSubscription
 from fcos_ros.node.output.outputs import CameraOutputs
@@ -68,7 +70,8 @@ class Camera:
         self._statistics = FrameStatistics()
         self._reported_counts = self._statistics.counts()
         self._stamps = StampChecker(node.get_clock())
-        self._reported_stamps = self._stamps.odd_stamps
+        self._mixture = MixtureChecker()
+        self._reported_oddities = self._oddities()
         self._last_image = monotonic()
         self._active = ActiveCriteria()
         self._tracker = Tracker()
@@ -132,14 +135,18 @@ class Camera:
     def health(self) -> CameraHealth:
         """Return its state, with the counts of the last call."""
         counts_before, self._reported_counts = self._reported_counts, self._statistics.counts()
-        stamps_before, self._reported_stamps = self._reported_stamps, self._stamps.odd_stamps
+        oddities_before, self._reported_oddities = self._reported_oddities, self._oddities()
         return CameraHealth(
             name=self._name, topic=self._node.resolve_topic_name(self._topic),
             subscription=self._subscription.status() if self._subscription else None,
             silence=monotonic() - self._last_image, max_age=self._settings.max_age,
             counts_before=counts_before, counts=self._reported_counts,
-            odd_stamps_before=stamps_before, odd_stamps=self._reported_stamps,
-            latencies=self._statistics.percentiles())
+            oddities_before=oddities_before, oddities=self._reported_oddities,
+            latencies=self._statistics.percentiles(),
+            mixed={kind: self._mixture.values(kind) for kind in self._mixture.mixtures})
+
+    def _oddities(self) -> Mapping[str, int]:
+        return {**self._stamps.odd_stamps, **self._mixture.mixtures}
 
     def _receive(self, source: Source, message: Any) -> None:
         self._last_image = monotonic()
@@ -150,11 +157,14 @@ class Camera:
             self._statistics.count_expired()
             return
         try:
+            check_frame_id(header.frame_id)
             frame = source.read(message)
         except FrameError as error:
             self._log_failure(error)
             self._statistics.count_failed(error)
             return
+        self._mixture.check(FRAME_IDS, header.frame_id)
+        self._mixture.check(SIZES, frame.size)
         assert self._pool is not None
         assert self._stream is not None
         self._pool.submit(self._stream, frame, header, partial(self._expired, header))
@@ -187,9 +197,9 @@ class Camera:
             found = reapply_criteria(found, active.decoded, job.frame.size)
         if not active.settings.track:
             return found
-        # Images without a stamp are tracked by their time of arrival.
-        seconds = to_seconds(job.context.stamp) or job.arrived
-        return self._tracker.update(found, seconds, active.wanted)
+        # Images without a usable stamp are tracked by their time of arrival.
+        stamp = to_seconds(job.context.stamp) if self._stamps.in_order else 0.0
+        return self._tracker.update(found, stamp or job.arrived, active.wanted)
 
     def _log_failure(self, error: Exception | None) -> None:
         camera = f' of {self._name}' if self._name else ''

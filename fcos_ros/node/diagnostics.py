@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
-from fcos_ros.node.health import CameraHealth, NodeHealth
+from fcos_ros.core.text import enumerate_some, shorten
+from fcos_ros.node.health import CameraHealth, NodeHealth, SubscriptionStatus
+from fcos_ros.node.input.mixture import REMEDIES as MIXTURE_REMEDIES
 from fcos_ros.node.input.stamps import EXPIRING, REMEDIES
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -23,6 +26,18 @@ BEST_EFFORT_HINT = (
     'it is published best effort, which loses large images unless the process of the camera has '
     'room for them in shared memory: see config/fastdds_images.xml')
 """A likely reason why no image arrives from a running camera; a subscriber cannot detect it."""
+
+
+class Problem(NamedTuple):
+    """
+    A problem of a camera, with its remedy.
+
+    :ivar kind: identifies it in the log; empty if it is logged where it occurs.
+    """
+
+    level: bytes
+    message: str
+    kind: str = ''
 
 
 def to_diagnostics(node: str, stamp: Time, health: NodeHealth) -> DiagnosticArray:
@@ -43,7 +58,7 @@ def _frames(health: NodeHealth, camera: CameraHealth) -> DiagnosticStatus:
     counts, before, subscription = camera.counts, camera.counts_before, camera.subscription
     published = counts.published - before.published
     usual = 'publishing' if published else 'waiting for images'
-    level, message = next(_problems(health, camera), (OK, usual))
+    problem = next(camera_problems(health, camera), Problem(OK, usual))
     values = {
         'received': counts.received, 'published': counts.published,
         'superseded': counts.superseded, 'expired': counts.expired, 'failed': counts.failed,
@@ -54,43 +69,61 @@ def _frames(health: NodeHealth, camera: CameraHealth) -> DiagnosticStatus:
         'reliability': subscription.reliability if subscription else '',
         'publishers': subscription.publishers if subscription else 0,
         **{f'failed: {kind}': count for kind, count in counts.errors.items()},
-        **camera.odd_stamps}
-    return _status(level, message, values)
+        **camera.oddities}
+    return _status(problem.level, problem.message, values)
 
 
-def _problems(health: NodeHealth, camera: CameraHealth) -> Iterator[tuple[bytes, str]]:
+def camera_problems(health: NodeHealth, camera: CameraHealth) -> Iterator[Problem]:
     """Yield the problems of a camera, the worst first."""
     counts, before, subscription = camera.counts, camera.counts_before, camera.subscription
     failed = counts.failed - before.failed
-    expired = counts.expired - before.expired
-    odd_stamps = Counter(camera.odd_stamps) - Counter(camera.odd_stamps_before)
+    oddities = Counter(camera.oddities) - Counter(camera.oddities_before)
     level = WARN if counts.published > before.published else ERROR
     if health.fault:
-        yield ERROR, f'{health.state}: {health.fault}'
+        yield Problem(ERROR, f'{health.state}: {health.fault}')
+    if health.namesakes:
+        yield Problem(WARN, f'{health.namesakes} more nodes have the name of this node, so their '
+                      'detections mix: give each its own name, or end one', 'namesakes')
     if subscription is None:
-        yield WARN, f'{health.state}: no images are received'
+        yield Problem(WARN, f'{health.state}: no images are received')
         return
     if failed:
-        yield level, f'{failed} frames failed since the last report: {counts.last_error}'
+        yield Problem(
+            level, f'{failed} frames failed since the last report: {counts.last_error}')
+    yield from _expired(camera, level, oddities)
+    if subscription.problem:
+        yield Problem(level, subscription.problem)
+    if counts.superseded > before.superseded and counts.published == before.published:
+        yield Problem(WARN, 'images arrive and none is finished: a worker loads the model, or '
+                      'works on one image for longer than the time between two reports')
+    yield from _odd(camera, subscription, oddities)
+    if subscription.absence:
+        yield Problem(WARN, subscription.absence)
+    elif camera.silence > MAX_SILENCE:
+        reason = f'; {BEST_EFFORT_HINT}' if subscription.reliability == 'best effort' else ''
+        yield Problem(WARN, f'no image on {subscription.topic} for {camera.silence:.0f} s{reason}',
+                      'silence')
+
+
+def _expired(camera: CameraHealth, level: bytes, oddities: Mapping[str, int]) -> Iterator[Problem]:
+    expired = camera.counts.expired - camera.counts_before.expired
     if expired:
         reason = next(
-            (f'{kind}; {REMEDIES[kind]}' for kind in EXPIRING if odd_stamps[kind]),
+            (f'{kind}; {REMEDIES[kind]}' for kind in EXPIRING if oddities.get(kind)),
             'if they are not, set the clocks, or use_sim_time for a recording')
-        yield level, (f'{expired} images since the last report were older than max_age, '
-                      f'{camera.max_age:g} s; {reason}')
-    if subscription.problem:
-        yield level, subscription.problem
-    if counts.superseded > before.superseded and counts.published == before.published:
-        yield WARN, ('images arrive and none is finished: a worker loads the model, or works on '
-                     'one image for longer than the time between two reports')
-    for kind, remedy in REMEDIES.items():
-        if odd_stamps[kind]:
-            yield WARN, f'{odd_stamps[kind]} images since the last report: {kind}; {remedy}'
-    if subscription.absence:
-        yield WARN, subscription.absence
-    if camera.silence > MAX_SILENCE:
-        reason = f'; {BEST_EFFORT_HINT}' if subscription.reliability == 'best effort' else ''
-        yield WARN, f'no image on {subscription.topic} for {camera.silence:.0f} s{reason}'
+        yield Problem(level, f'{expired} images since the last report were older than max_age, '
+                      f'{camera.max_age:g} s; {reason}', 'expired')
+
+
+def _odd(camera: CameraHealth, subscription: SubscriptionStatus,
+         oddities: Mapping[str, int]) -> Iterator[Problem]:
+    """Yield the problems with stamps, and the signs of several cameras."""
+    for kind, remedy in {**MIXTURE_REMEDIES, **REMEDIES}.items():
+        if oddities.get(kind):
+            mixed = (f', between {enumerate_some(camera.mixed[kind])}; published by '
+                     f'{enumerate_some(subscription.nodes)}' if kind in camera.mixed else '')
+            yield Problem(WARN, f'{oddities[kind]} images since the last report: {kind}{mixed}; '
+                          f'{remedy}', kind)
 
 
 def _latency(camera: CameraHealth) -> DiagnosticStatus:
@@ -120,5 +153,5 @@ def _model(health: NodeHealth) -> DiagnosticStatus:
 
 def _status(level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
     return DiagnosticStatus(
-        level=level, message=message,
-        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
+        level=level, message=shorten(message),
+        values=[KeyValue(key=key, value=shorten(str(value))) for key, value in values.items()])

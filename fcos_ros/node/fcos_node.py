@@ -25,12 +25,15 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from fcos_ros.backends import ModelInfo
+from fcos_ros.core.text import shorten
 from fcos_ros.node.camera import Camera
 from fcos_ros.node.command_line import answer_help, parameter_folders
-from fcos_ros.node.diagnostics import to_diagnostics
+from fcos_ros.node.diagnostics import camera_problems, to_diagnostics
 from fcos_ros.node.health import NodeHealth
 from fcos_ros.node.memory import keep_memory
+from fcos_ros.node.namesakes import NamesakeChecker
 from fcos_ros.node.parameters import CameraSettings, Parameters
+from fcos_ros.node.problem_log import RepeatedWarning
 from fcos_ros.node.qos import queued_qos
 from fcos_ros.node.timers import create_steady_timer
 from fcos_ros.runtime.detector import DetectorConfig
@@ -42,6 +45,9 @@ from fcos_ros.settings.schema import Settings
 
 REPORT_PERIOD = 1.0
 """Seconds between two messages on `/diagnostics`."""
+
+MAX_TRACEBACK = 10_000
+"""Characters of a traceback in the log; usual ones have 1000 to 5000."""
 
 Transition = Callable[['FcosNode', LifecycleState], TransitionCallbackReturn]
 
@@ -57,7 +63,7 @@ def _report_failure(transition: Transition) -> Transition:
         except Exception as error:  # noqa: BLE001 - the reason must reach the user
             if not node.context.ok():  # a signal has shut ROS 2 down
                 return TransitionCallbackReturn.FAILURE
-            node.get_logger().error(format_exc())
+            node.get_logger().error(shorten(format_exc(), MAX_TRACEBACK))
             return node.refuse(f'{type(error).__name__}: {error}')
     return run
 
@@ -85,6 +91,8 @@ class FcosNode(LifecycleNode):
         self._node_parameters = Parameters(self, self._check, self._apply)
         self._cameras = {name: Camera(self, name, settings)
                          for name, settings in self._node_parameters.cameras.items()}
+        self._namesakes = NamesakeChecker(self)
+        self._warnings = RepeatedWarning(self)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', queued_qos())
         # Diagnostics are needed most while simulated time stands still.
         self._timer = create_steady_timer(self, REPORT_PERIOD, self._report)
@@ -166,8 +174,8 @@ class FcosNode(LifecycleNode):
         """Undo the current transition, and report the reason in log and diagnostics."""
         undo = self._release if self._state == 'unconfigured' else self._halt
         undo()
-        self._fault = reason
-        self.get_logger().error(reason)
+        self._fault = shorten(reason)
+        self.get_logger().error(self._fault)
         return TransitionCallbackReturn.FAILURE
 
     def _halt(self) -> None:
@@ -223,7 +231,12 @@ class FcosNode(LifecycleNode):
             state=self._state, fault=self._fault,
             model=self._model if self._workers else None, workers=len(self._workers),
             worker_faults=self._pool.faults if self._pool else (),
-            cameras=tuple(camera.health() for camera in self._cameras.values()))
+            cameras=tuple(camera.health() for camera in self._cameras.values()),
+            namesakes=self._namesakes.count())
+        for camera in health.cameras:
+            for problem in camera_problems(health, camera):
+                if problem.kind:
+                    self._warnings.warn((camera.name, problem.kind), problem.message)
         stamp = self.get_clock().now().to_msg()
         name = self.get_fully_qualified_name().lstrip('/')
         self._diagnostics.publish(to_diagnostics(name, stamp, health))

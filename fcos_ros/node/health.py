@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from fcos_ros.backends import ModelInfo
 from fcos_ros.runtime.statistics import FrameCounts, Percentiles
@@ -23,6 +23,7 @@ class SubscriptionStatus:
         subscription.
     :ivar publishers: number of all publishers on the topic.
     :ivar problem: which publishers cannot be received, why, and the remedy; empty if all can.
+    :ivar nodes: full names of the nodes of all these publishers.
     :ivar absence: that the camera has no publisher, with the remedy; empty if it has one.
     """
 
@@ -31,6 +32,7 @@ class SubscriptionStatus:
     reliability: str
     publishers: int
     problem: str
+    nodes: tuple[str, ...] = ()
     absence: str = ''
 
 
@@ -46,8 +48,10 @@ class CameraHealth:
     :ivar max_age: seconds after which an image expires; 0 for never.
     :ivar counts_before: the counts of the last report.
     :ivar counts: the counts now.
-    :ivar odd_stamps_before: `odd_stamps` of the last report.
-    :ivar odd_stamps: number of images for each kind of wrong stamp; see `input.stamps`.
+    :ivar oddities_before: `oddities` of the last report.
+    :ivar oddities: number of images for each kind of wrong stamp and each sign of several cameras;
+        see `input.stamps` and `input.mixture`.
+    :ivar mixed: for each such sign, the values that change.
     :ivar latencies: percentiles of each stage, in seconds.
     """
 
@@ -58,9 +62,10 @@ class CameraHealth:
     max_age: float
     counts_before: FrameCounts
     counts: FrameCounts
-    odd_stamps_before: Mapping[str, int]
-    odd_stamps: Mapping[str, int]
+    oddities_before: Mapping[str, int]
+    oddities: Mapping[str, int]
     latencies: Mapping[str, Percentiles]
+    mixed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class NodeHealth:
     :ivar model: the loaded model; None if there is none.
     :ivar workers: number of workers, also of those that do not run.
     :ivar worker_faults: why workers do not run; empty if all run.
+    :ivar namesakes: number of other nodes with the same full name.
     """
 
     state: str
@@ -81,3 +87,4 @@ class NodeHealth:
     workers: int
     worker_faults: tuple[str, ...]
     cameras: tuple[CameraHealth, ...]
+    namesakes: int = 0

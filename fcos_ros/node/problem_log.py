@@ -1,12 +1,31 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Warnings in the log about problems that persist, each once."""
+"""Warnings in the log about problems that persist or return, without a flood of lines."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from time import monotonic
 
 from rclpy.node import Node
+
+REPEAT_PERIOD = 60.0
+"""Seconds after which a problem is logged again: often enough to find it in a long log."""
+
+
+class RepeatedWarning:
+    """Log problems that come and go; each kind at most once in `REPEAT_PERIOD`."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._logged: dict[Hashable, float] = {}
+
+    def warn(self, kind: Hashable, problem: str) -> None:
+        """Log a problem, unless one of its kind was logged lately."""
+        now = monotonic()
+        if now - self._logged.get(kind, -REPEAT_PERIOD) >= REPEAT_PERIOD:
+            self._logged[kind] = now
+            self._node.get_logger().warning(problem)
 
 
 class PersistentWarning:

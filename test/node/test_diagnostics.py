@@ -11,9 +11,11 @@ from onnx_models import white_square
 import pytest
 from waiting import wait_until
 
+from fcos_ros.core.text import MAX_LENGTH
 from fcos_ros.node import fcos_node
 from fcos_ros.node.diagnostics import BEST_EFFORT_HINT, MAX_SILENCE, to_diagnostics
 from fcos_ros.node.health import CameraHealth, NodeHealth, SubscriptionStatus
+from fcos_ros.node.input.mixture import SIZES
 from fcos_ros.node.input.stamps import BACKWARDS, FUTURE, NEGATIVE, OLD, REMEDIES, ZERO
 from fcos_ros.runtime.statistics import FrameCounts, Percentiles
 
@@ -26,7 +28,7 @@ SUBSCRIPTION = SubscriptionStatus(
     problem='')
 CAMERA = CameraHealth(
     name='', topic='/image', subscription=SUBSCRIPTION, silence=0.1, max_age=0.0,
-    counts_before=NONE, counts=NONE, odd_stamps_before={}, odd_stamps={}, latencies={})
+    counts_before=NONE, counts=NONE, oddities_before={}, oddities={}, latencies={})
 NODE = NodeHealth(state='active', fault='', model=None, workers=0, worker_faults=(),
                   cameras=(CAMERA,))
 
@@ -71,10 +73,10 @@ def test_a_healthy_camera_is_ok(changes, message):
     pytest.param({'max_age': 0.5, 'counts': counts(received=4, expired=4)}, ERROR,
                  ['4 images', 'older than max_age, 0.5 s', 'set the clocks'], id='expired'),
     pytest.param({'max_age': 0.5, 'counts': counts(received=4, expired=4),
-                  'odd_stamps': {OLD: 4}}, ERROR, ['older than max_age', OLD, REMEDIES[OLD]],
+                  'oddities': {OLD: 4}}, ERROR, ['older than max_age', OLD, REMEDIES[OLD]],
                  id='expired because of old stamps'),
     pytest.param({'max_age': 0.5, 'counts': counts(received=4, expired=4),
-                  'odd_stamps': {NEGATIVE: 4}}, ERROR, [NEGATIVE, REMEDIES[NEGATIVE]],
+                  'oddities': {NEGATIVE: 4}}, ERROR, [NEGATIVE, REMEDIES[NEGATIVE]],
                  id='expired because of negative stamps'),
     pytest.param({'subscription': replace(SUBSCRIPTION, problem='no image here')}, ERROR,
                  ['no image here'], id='publisher that cannot be received'),
@@ -83,7 +85,7 @@ def test_a_healthy_camera_is_ok(changes, message):
                  id='publisher that cannot be received, beside one that can'),
     pytest.param({'counts': counts(received=3, superseded=2)}, WARN, ['none is finished'],
                  id='only superseded'),
-    pytest.param({'counts': counts(received=1, published=1), 'odd_stamps': {FUTURE: 1}}, WARN,
+    pytest.param({'counts': counts(received=1, published=1), 'oddities': {FUTURE: 1}}, WARN,
                  ['1 images since the last report', FUTURE, REMEDIES[FUTURE]],
                  id='stamp in the future'),
     pytest.param({'subscription': replace(SUBSCRIPTION, publishers=0, absence='no camera')},
@@ -103,10 +105,10 @@ def test_a_problem_of_a_camera_is_reported_with_its_level_and_remedy(changes, le
 
 def test_problems_from_before_the_last_report_are_not_repeated():
     before = counts(received=9, failed=3, expired=3, superseded=3, last_error='too short')
-    odd_stamps = {ZERO: 2, BACKWARDS: 1}
+    oddities = {ZERO: 2, BACKWARDS: 1}
     status = frames(
         counts_before=before, counts=counts(before, received=1, published=1),
-        odd_stamps_before=odd_stamps, odd_stamps=odd_stamps)
+        oddities_before=oddities, oddities=oddities)
     assert (status.level, status.message) == (OK, 'publishing')
 
 
@@ -126,7 +128,7 @@ def test_the_values_of_the_frames_are_the_counts_and_the_subscription():
         counts_before=counts(received=2, published=2),
         counts=counts(received=12, published=5, superseded=3, expired=1, failed=2,
                       errors={'truncated': 2}, last_error='too short'),
-        odd_stamps={ZERO: 4})
+        oddities={ZERO: 4})
     assert {entry.key: entry.value for entry in status.values} == {
         'received': '12', 'published': '5', 'superseded': '3', 'expired': '1', 'failed': '2',
         'in_flight': '1', 'last_error': 'too short', 'published since last report': '3',
@@ -150,6 +152,31 @@ def test_without_a_model_the_status_of_the_model_has_the_reason():
     assert (missing.level, missing.message) == (WARN, 'no model is loaded')
     assert (failed.level, failed.message) == (ERROR, 'no file')
     assert missing.hardware_id == 'none'
+
+
+def test_mixed_images_are_reported_with_what_changes_and_the_publishers():
+    status = frames(
+        counts=counts(received=4, published=4), oddities={SIZES: 3},
+        mixed={SIZES: ['1280x720', '640x480']},
+        subscription=replace(SUBSCRIPTION, nodes=('/left', '/right'), publishers=2))
+    assert status.level == WARN
+    assert f'3 images since the last report: {SIZES}, between 1280x720, 640x480; published by ' \
+        '/left, /right; several cameras share the topic' in status.message
+
+
+def test_nodes_of_the_same_name_are_reported():
+    status = statuses(replace(NODE, namesakes=1))['frames']
+    assert status.level == WARN
+    assert '1 more nodes have the name of this node' in status.message
+
+
+def test_texts_in_diagnostics_have_a_maximum_length():
+    long = 'x' * 100_000
+    message = to_diagnostics('fcos', Time(), replace(NODE, fault=long, cameras=(replace(
+        CAMERA, counts=counts(last_error=long)),)))
+    for status in message.status:
+        assert len(status.message) <= MAX_LENGTH
+        assert all(len(entry.value) <= MAX_LENGTH for entry in status.values)
 
 
 def test_each_of_several_cameras_has_its_own_statuses():
@@ -190,11 +217,11 @@ def test_each_report_of_the_node_has_the_counts_of_the_last_one(model, monkeypat
     cameras = [health.cameras[0] for health in healths]
     for before, after in pairwise(cameras):
         assert after.counts_before == before.counts
-        assert after.odd_stamps_before == before.odd_stamps
+        assert after.oddities_before == before.oddities
     published = [camera.counts.published for camera in cameras]
     assert published == sorted(published), 'an old value does not change later'
     assert (published[0], published[-1]) == (0, 3)
-    assert cameras[-1].odd_stamps[OLD] == 3
+    assert cameras[-1].oddities[OLD] == 3
     active = next(health for health in healths if health.state == 'active')
     assert (active.fault, active.model.name) == ('', 'squares')
     assert active.cameras[0].topic == '/image'

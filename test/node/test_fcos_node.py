@@ -10,10 +10,13 @@ from node.graph import COUNT_NAMES, LATCHED, Graph, image_message
 import numpy as np
 from onnx_models import white_square
 import pytest
-from sensor_msgs.msg import Image
+from rclpy.node import Node
+from sensor_msgs.msg import Image, PointCloud2
 from vision_msgs.msg import LabelInfo
 from waiting import wait_until
 
+from fcos_ros.core.text import MAX_LENGTH
+from fcos_ros.node import namesakes
 from fcos_ros.node.fcos_node import REPORT_PERIOD
 
 SIZE = 128
@@ -100,6 +103,77 @@ def test_a_damaged_image_is_counted_by_its_kind_and_the_next_image_is_processed(
     assert complaint in values['last_error']
     assert len(graph.detect(image_message(SCENE)).detections) == 1
     assert len(graph.arrays) == 1, 'a failed frame must not look like an empty scene'
+
+
+def test_an_image_with_a_huge_frame_id_fails_and_the_next_one_is_processed(graph):
+    graph.camera.publish(image_message(SCENE, frame_id='x' * 1_000_000))
+    values = graph.wait_for_counts(failed=1, received=1)
+    assert values['failed: frame_id'] == '1'
+    assert 'frame_id has 1000000 characters' in values['last_error']
+    assert graph.detect(image_message(SCENE, frame_id='x' * 256)).header.frame_id == 'x' * 256
+    assert len(graph.arrays) == 1
+
+
+@pytest.mark.parametrize(('images', 'words'), [
+    pytest.param([image_message(SCENE, frame_id=name) for name in ('left', 'right')],
+                 'frame_id changes back and forth, between left, right', id='frame_id'),
+    pytest.param([image_message(scene) for scene in (SCENE, SCENE[:64])],
+                 'size changes back and forth, between 128x128, 128x64', id='size'),
+])
+def test_two_cameras_on_one_topic_are_reported_in_diagnostics_and_log(
+        graph, capfd, images, words):
+    for image in images:
+        graph.detect(image)
+    assert graph.wait_for_counts(published=2)
+    for image in images:
+        graph.detect(image)
+    status = graph.wait_for_report(words)
+    assert status.level == b'\x01'
+    for part in ('2 images', 'published by /peer', 'give each a topic of its own'):
+        assert part in status.message
+    assert_logged(capfd, words)
+
+
+def test_another_node_of_the_same_name_is_reported_in_diagnostics_and_log(
+        model, capfd, monkeypatch):
+    monkeypatch.setattr(namesakes, 'LEASE', 0.0)
+    with Graph(model=model) as graph:
+        graph.wait_for_counts(failed=0)
+        other = Node('fcos', context=graph.context, enable_rosout=False)
+        try:
+            status = graph.wait_for_report('1 more nodes have the name of this node')
+            assert status.level == b'\x01'
+            assert_logged(capfd, 'have the name of this node')
+        finally:
+            other.destroy_node()
+
+
+def assert_logged(capfd, words):
+    """Wait until the log has these words."""
+    log = ''
+
+    def logged():
+        nonlocal log
+        log += capfd.readouterr().err
+        return words in log
+    wait_until(logged)
+
+
+def test_a_huge_value_of_a_parameter_is_shortened_in_log_and_diagnostics(capfd):
+    with Graph(model='x' * 100_000, camera_qos=None) as graph:
+        status = graph.wait_for_status('model', lambda status: 'was not found' in status.message)
+        assert len(status.message) <= MAX_LENGTH
+        assert len(graph.wait_for_report('was not found').message) <= MAX_LENGTH + 20
+        assert len(graph.set(fit='y' * 100_000)) <= MAX_LENGTH
+    assert len(capfd.readouterr().err) < 5 * MAX_LENGTH
+
+
+def test_many_wrong_publishers_are_reported_in_a_short_text(model):
+    with Graph(model=model, camera_qos=None) as graph:
+        for _ in range(20):
+            graph.peer.create_publisher(PointCloud2, 'image', 10)
+        status = graph.wait_for_report('and 17 more')
+        assert status.message.count('which is no image') == 3
 
 
 def test_every_frame_of_a_burst_is_counted_and_published_in_order(graph):

@@ -15,15 +15,13 @@ from dataclasses import dataclass
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
+from fcos_ros.core.text import enumerate_some
 from fcos_ros.node.input.images import SOURCES
 
 TRANSPORTS = tuple(dict.fromkeys(source.transport for source in SOURCES.values()))
 
 COMPRESSED = 'compressed'
 """The transport that may have a topic of its own, and the name of that topic below the base."""
-
-MAX_NAMED = 3
-"""Maximum number of topics or publishers that a message names."""
 
 _RANKS = {type_name: rank for rank, type_name in enumerate(SOURCES)}
 
@@ -187,12 +185,6 @@ def explain_absence(base: str, name: str, others: Sequence[str]) -> str:
     remap = f'{name}:={others[0]}'
     return (f'{absence}; images are published on {enumerate_some(others)}: add --ros-args -r '
             f'{remap}, or for ros2 launch {remap}')
-
-
-def enumerate_some(names: Sequence[str]) -> str:
-    """Return the first `MAX_NAMED` names, and the number of the others."""
-    more = len(names) - MAX_NAMED
-    return ', '.join(names[:MAX_NAMED]) + (f' and {more} more' if more > 0 else '')
 
 
 def _base_topic(topic: str, types: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
+from fcos_ros.core.text import enumerate_some
 from fcos_ros.node.health import SubscriptionStatus
 from fcos_ros.node.input.discovery import (
     COMPRESSED,
@@ -98,11 +99,12 @@ class CameraSubscription:
         """Return the state of the last search."""
         spec = self._main.spec if self._main else None
         topic = spec.topic if spec else self._base
+        nodes = tuple(publisher.node for publisher in self._publishers
+                      if publisher.topic == topic)
         return SubscriptionStatus(
             topic=topic, type_name=spec.type_name if spec else '',
             reliability=spec.reliability if spec else '',
-            publishers=sum(publisher.topic == topic for publisher in self._publishers),
-            problem=self._problem, absence=self._absence)
+            publishers=len(nodes), nodes=nodes, problem=self._problem, absence=self._absence)
 
     def close(self) -> None:
         """Unsubscribe, after a message that is being handled."""
@@ -123,8 +125,8 @@ class CameraSubscription:
             self._try_other_topic()
             # Without publishers, the subscription is kept: the camera may come back.
             spec = self._main.spec if self._main and chosen else None
-            self._problem = refusal or '; '.join(explain_unreceived(
-                self._publishers, spec, self._transport, self._remedy(spec)))
+            self._problem = refusal or enumerate_some(list(explain_unreceived(
+                self._publishers, spec, self._transport, self._remedy(spec))), '; ')
             self._absence = '' if self._publishers else explain_absence(
                 self._base, self._topic, self._discovery.other_topics())
             self._problem_log.update(self._problem)

@@ -94,7 +94,7 @@ def test_a_received_publisher_needs_no_explanation(other, spec):
     pytest.param([], ['start the camera, or remap front/image', 'no other topic has images'],
                  id='none'),
     pytest.param(['/a'], ['published on /a:', '-r front/image:=/a'], id='one'),
-    pytest.param(['/a', '/b', '/c', '/d', '/e'], ['/a, /b, /c and 2 more:', 'front/image:=/a'],
+    pytest.param(['/a', '/b', '/c', '/d', '/e'], ['/a, /b, /c, and 2 more:', 'front/image:=/a'],
                  id='many'),
 ])
 def test_an_absent_publisher_is_explained_with_the_topics_that_have_images(others, words):
