@@ -8,12 +8,14 @@ Boxes are (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2, all finite, in any unit.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fcos_ros.core.arrays import Floats, Indices, Mask
+from fcos_ros.core.box_grid import BoxGrid
 
 
 def nms(
@@ -38,20 +40,35 @@ def nms_sorted(
     boxes: NDArray[Any], class_ids: NDArray[Any], iou_threshold: float,
 ) -> Indices:
     """Apply `nms` to boxes that are already sorted, best score first."""
-    sides = np.ascontiguousarray(boxes.T, np.float64)
-    remaining, kept = np.arange(len(boxes)), []
+    kept = list(nms_batches(boxes, class_ids, iou_threshold))
+    return np.concatenate(kept) if kept else np.empty(0, np.intp)
+
+
+def nms_batches(
+    boxes: NDArray[Any], class_ids: NDArray[Any], iou_threshold: float,
+) -> Iterator[Indices]:
+    """
+    Yield the result of `nms_sorted` in parts, best first; a part may be empty.
+
+    A caller who needs no more boxes can stop, and saves the rest of the work.
+    """
+    sides, class_ids = np.ascontiguousarray(boxes.T, np.float64), class_ids.astype(np.intp)
+    remaining, size = np.arange(class_ids.size), _BATCH_SIZE
     # Only one batch of boxes is compared with each other at once. Its kept boxes then drop most of
     # the others, so even many overlapping boxes need few comparisons.
     while remaining.size:
-        best, remaining = remaining[:_BATCH_SIZE], remaining[_BATCH_SIZE:]
-        best = best[_kept_of_batch(sides.take(best, axis=1), class_ids.take(best), iou_threshold)]
-        kept.append(best)
-        if remaining.size:
-            overlap = _overlap(
-                sides.take(best, axis=1)[:, :, None], class_ids.take(best)[:, None],
-                sides.take(remaining, axis=1)[:, None], class_ids.take(remaining), iou_threshold)
-            remaining = remaining[~overlap.any(axis=0)]
-    return np.concatenate(kept) if kept else remaining
+        batch, remaining = remaining[:size], remaining[size:]
+        best = batch[_kept_of_batch(
+            sides.take(batch, axis=1), class_ids.take(batch), iou_threshold)]
+        yield best
+        if best.size * remaining.size <= _MAX_COMPARED:
+            dropped = _dropped_by_any
+        else:
+            # Many boxes are kept: larger batches need fewer rounds.
+            dropped, size = _dropped_by_near, min(2 * size, _MAX_BATCH_SIZE)
+        remaining = remaining[~dropped(
+            sides.take(best, axis=1), class_ids.take(best), sides.take(remaining, axis=1),
+            class_ids.take(remaining), iou_threshold)]
 
 
 def box_iou(a: NDArray[Any], b: NDArray[Any]) -> Floats:
@@ -68,26 +85,26 @@ def box_iou(a: NDArray[Any], b: NDArray[Any]) -> Floats:
 
 
 _BATCH_SIZE = 64
-"""Boxes that are compared with each other at once."""
+"""Boxes of the first batch."""
+
+_MAX_BATCH_SIZE = 1024
+"""Boxes of a batch at most; all of them may overlap, which makes half a million pairs."""
+
+_MAX_COMPARED = 100_000
+"""Pairs up to which comparing all is faster than a grid; see benchmarks/decode.py."""
 
 _WORSE, _BETTER = np.tril_indices(_BATCH_SIZE, -1)
 """All pairs in a batch by the worse box; the first N * (N - 1) / 2 are those of N boxes."""
 
 
-def _kept_of_batch(sides: Floats, class_ids: NDArray[Any], iou_threshold: float) -> Indices:
+def _kept_of_batch(sides: Floats, class_ids: Indices, iou_threshold: float) -> Indices:
     """Return the kept boxes of one batch, which is sorted, best score first."""
-    count = class_ids.size
-    pairs = count * (count - 1) // 2
-    better, worse = _BETTER[:pairs], _WORSE[:pairs]
-    overlap = _overlap(
-        sides.take(better, axis=1), class_ids.take(better),
-        sides.take(worse, axis=1), class_ids.take(worse), iou_threshold)
-    better, worse = better[overlap], worse[overlap]
-    kept = np.ones(count, bool)
+    better, worse = _overlaps_of_batch(sides, class_ids, iou_threshold)
+    kept = np.ones(class_ids.size, bool)
     # A box is kept if no better kept box overlaps it. Each pass settles the boxes that depend on
     # settled ones only, best boxes first. Without a change, all are settled.
     while better.size:
-        updated = np.ones(count, bool)
+        updated = np.ones(class_ids.size, bool)
         updated[worse[kept.take(better)]] = False
         if (updated == kept).all():
             break
@@ -95,13 +112,59 @@ def _kept_of_batch(sides: Floats, class_ids: NDArray[Any], iou_threshold: float)
     return kept.nonzero()[0]
 
 
-def _overlap(
-    a: Floats, a_class: NDArray[Any], b: Floats, b_class: NDArray[Any], iou_threshold: float,
+def _overlaps_of_batch(
+    sides: Floats, class_ids: Indices, iou_threshold: float,
+) -> tuple[Indices, Indices]:
+    """Return the pairs of a batch that overlap: the better boxes and the worse ones."""
+    if class_ids.size > _BATCH_SIZE:
+        one, other = _overlaps_near(sides, class_ids, sides, class_ids, iou_threshold)
+        ordered = one < other
+        return one[ordered], other[ordered]
+    pairs = class_ids.size * (class_ids.size - 1) // 2
+    better, worse = _BETTER[:pairs], _WORSE[:pairs]
+    overlap = _overlap(sides.take(better, axis=1), sides.take(worse, axis=1), iou_threshold)
+    overlap &= class_ids.take(better) == class_ids.take(worse)
+    return better[overlap], worse[overlap]
+
+
+def _dropped_by_any(
+    best: Floats, best_classes: Indices, others: Floats, other_classes: Indices,
+    iou_threshold: float,
 ) -> Mask:
-    """Return which pairs are of the same class and have an IoU above the threshold."""
+    """Return which of the other boxes overlap one of the best; all pairs are compared."""
+    overlap = _overlap(best[:, :, None], others[:, None], iou_threshold)
+    overlap &= best_classes[:, None] == other_classes
+    return np.asarray(overlap.any(axis=0))
+
+
+def _dropped_by_near(
+    best: Floats, best_classes: Indices, others: Floats, other_classes: Indices,
+    iou_threshold: float,
+) -> Mask:
+    """Return the same as `_dropped_by_any`; only boxes near each other are compared."""
+    dropped = np.zeros(other_classes.size, bool)
+    dropped[_overlaps_near(best, best_classes, others, other_classes, iou_threshold)[1]] = True
+    return dropped
+
+
+def _overlaps_near(
+    sides: Floats, class_ids: Indices, others: Floats, other_classes: Indices,
+    iou_threshold: float,
+) -> tuple[Indices, Indices]:
+    """Return the pairs of a box and another box that overlap; neither set is empty."""
+    found = []
+    for one, other in BoxGrid(others, other_classes, iou_threshold).near(sides, class_ids):
+        overlap = _overlap(sides.take(one, axis=1), others.take(other, axis=1), iou_threshold)
+        found.append((one[overlap], other[overlap]))
+    ones, others_of = zip(*found)
+    return np.concatenate(ones), np.concatenate(others_of)
+
+
+def _overlap(a: Floats, b: Floats, iou_threshold: float) -> Mask:
+    """Return which pairs have an IoU above the threshold."""
     intersection, union = _intersection_and_union(a, b)
     with np.errstate(invalid='ignore'):  # 0 / 0 for two boxes without area; not an overlap
-        overlap: Mask = (intersection / union > iou_threshold) & (a_class == b_class)
+        overlap: Mask = intersection / union > iou_threshold
     return overlap
 
 

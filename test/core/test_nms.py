@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from core import reference
 from core.reference import Candidate
 from hypothesis import given, settings, strategies as st
 import numpy as np
 import pytest
 
-from fcos_ros.core.nms import box_iou, nms, nms_sorted
+from fcos_ros.core.nms import box_iou, nms, nms_batches, nms_sorted
 
 THRESHOLDS = st.one_of(st.sampled_from([0.0, 0.2, 0.5, 0.6, 0.7, 1.0]), st.floats(0, 1))
 SEEDS = st.integers(0, 2**32 - 1)
@@ -41,6 +43,77 @@ def assert_greedy(boxes, scores, class_ids, threshold):
     np.testing.assert_array_equal(boxes[kept], [c.box for c in expected] or np.empty((0, 4)))
     np.testing.assert_array_equal(scores[kept], [c.score for c in expected])
     np.testing.assert_array_equal(class_ids[kept], [c.class_id for c in expected])
+
+
+def plain(boxes, class_ids, threshold):
+    """Return the kept ones of sorted boxes: the definition of greedy NMS, box by box."""
+    kept = np.zeros(len(boxes), bool)
+    for index, box in enumerate(boxes):
+        better = boxes[:index][kept[:index] & (class_ids[:index] == class_ids[index])]
+        kept[index] = not (box_iou(box[None], better) > threshold).any()
+    return kept.nonzero()[0]
+
+
+def crowd(kind, count, rng, classes=1):
+    """Return sorted boxes of one form, and their classes."""
+    if kind == 'equal':
+        corners, sides = np.zeros((count, 2)), np.full((count, 2), 9.0)
+    elif kind == 'disjoint':
+        corners, sides = 10.0 * np.stack(np.divmod(rng.permutation(count), 150), 1), 9.0
+    elif kind == 'clusters':
+        centres = rng.uniform(0, 900, (30, 2))[rng.integers(0, 30, count)]
+        sides = 60 * np.exp(rng.normal(0, 0.3, (count, 2)))
+        corners = centres + rng.normal(0, 8, (count, 2)) - sides / 2
+    else:
+        corners = rng.uniform(0, 900, (count, 2))
+        sides = np.exp(rng.uniform(0, 6, (count, 2)))
+    boxes = np.hstack([corners, corners + sides]).astype(np.float32)
+    return boxes, rng.integers(0, classes, count)
+
+
+KINDS = ('equal', 'disjoint', 'clusters', 'any')
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(KINDS), st.integers(1700, 2500), SEEDS, THRESHOLDS,
+       st.sampled_from([1, 1, 3, 80]), st.sampled_from([0, 1, 60]))
+def test_many_boxes_are_kept_as_the_definition_says(
+    kind, count, seed, threshold, classes, rounding,
+):
+    rng = np.random.default_rng(seed)
+    boxes, class_ids = crowd(kind, count, rng, classes)
+    if rounding:  # many equal sides and IoUs
+        boxes = np.round(boxes / rounding) * rounding
+    np.testing.assert_array_equal(
+        nms_sorted(boxes, class_ids, threshold), plain(boxes, class_ids, threshold))
+
+
+@pytest.mark.parametrize('classes', [1, 80])
+@pytest.mark.parametrize('kind', KINDS)
+def test_ten_thousand_boxes_are_kept_as_the_definition_says(kind, classes):
+    boxes, class_ids = crowd(kind, 10_000, np.random.default_rng(0), classes)
+    np.testing.assert_array_equal(
+        nms_sorted(boxes, class_ids, 0.6), plain(boxes, class_ids, 0.6))
+
+
+@pytest.mark.parametrize('threshold', [0.0, 0.6])
+@pytest.mark.parametrize('kind', KINDS)
+def test_the_memory_is_bounded(kind, threshold):
+    boxes, class_ids = crowd(kind, 10_000, np.random.default_rng(0))
+    tracemalloc.start()
+    nms_sorted(boxes, class_ids, threshold)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6  # one byte for each pair would be 100e6
+
+
+@given(COUNTS, SEEDS, THRESHOLDS)
+def test_batches_are_the_result_in_parts(count, seed, threshold):
+    boxes, scores, class_ids = boxes_and_scores(count, seed, grid=1)
+    order = np.argsort(-scores, kind='stable')
+    batches = list(nms_batches(boxes[order], class_ids[order], threshold))
+    kept = nms_sorted(boxes[order], class_ids[order], threshold)
+    np.testing.assert_array_equal(np.concatenate([*batches, kept[:0]]), kept)
 
 
 @settings(max_examples=100)
