@@ -23,7 +23,7 @@ from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Alternatives, Detections
 from fcos_ros.core.head import AnyHead, DetectionOutputs, Head, OutputSpec
 from fcos_ros.core.level_reader import ClassGate, Hits, LevelReader
-from fcos_ros.core.nms import nms_sorted
+from fcos_ros.core.nms import nms_batches
 from fcos_ros.core.scores import Scoring
 
 Counted = Callable[[Boxes], Mask]
@@ -339,9 +339,16 @@ def _changes(ascending: Indices) -> Indices:
 def _suppressed(
     found: _Candidates, criteria: Criteria, counted: Counted | None,
 ) -> _Candidates:
-    """Apply NMS, best first."""
+    """Apply NMS, best first, until `max_detections` boxes that count are kept."""
     finite = np.isfinite(found.boxes)
     if not finite.all():
         found = found.take(finite.all(axis=1).nonzero()[0])
     found = found.take(np.argsort(-found.scores, kind='stable'))
-    return found.take(nms_sorted(found.boxes, found.class_ids, criteria.nms_threshold))
+    kept, missing = [np.empty(0, np.intp)], criteria.max_detections
+    for batch in nms_batches(found.boxes, found.class_ids, criteria.nms_threshold):
+        kept.append(batch)
+        if counted is not None:
+            missing -= np.count_nonzero(counted(found.boxes.take(batch, axis=0)))
+            if missing <= 0:
+                break
+    return found.take(np.concatenate(kept))
