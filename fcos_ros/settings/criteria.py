@@ -17,6 +17,9 @@ from fcos_ros.settings.schema import Settings
 
 Entry = TypeVar('Entry', bound='str | int')
 
+_ONE_CLASS = {'true': True, 'false': False}
+"""The words of `one_class_per_cell`; any other one leaves it to the model."""
+
 
 def to_criteria(settings: Settings, model: ModelInfo) -> Criteria:
     """
@@ -31,6 +34,8 @@ def to_criteria(settings: Settings, model: ModelInfo) -> Criteria:
         score_threshold=settings.score_threshold or model.criteria.score_threshold,
         nms_threshold=settings.nms_threshold or model.criteria.nms_threshold,
         max_detections=settings.max_detections,
+        one_class_per_cell=_ONE_CLASS.get(
+            settings.one_class_per_cell, model.criteria.one_class_per_cell),
         class_ids=_wanted_classes(settings, labels, model.head.num_classes),
         class_thresholds=_thresholds(settings.class_thresholds, labels),
         min_size=settings.min_size,

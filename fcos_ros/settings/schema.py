@@ -16,6 +16,7 @@ import re
 from typing import Any
 
 from fcos_ros.backends import BACKENDS
+from fcos_ros.core.criteria import MAX_DETECTIONS
 from fcos_ros.core.preprocess import FITS
 from fcos_ros.core.text import MAX_QUOTE, shorten
 from fcos_ros.core.zones import ANCHORS
@@ -67,9 +68,15 @@ class Option:
         return str(list(self.default) if isinstance(self.default, tuple) else self.default)
 
     def typed(self, value: Any) -> Any:
-        """Return a value in the type of the setting if it is not exact: 1 becomes 1.0."""
+        """
+        Return a value in the type of the setting if it is not exact: 1 becomes 1.0.
+
+        YAML reads the words true and false as a bool.
+        """
         if isinstance(self.default, float) and type(value) is int:
             return float(value)
+        if 'true' in self.choices and isinstance(value, bool):
+            return str(value).lower()
         return tuple(value) if isinstance(value, list) else value
 
     def complaint(self, value: object) -> str | None:
@@ -167,7 +174,13 @@ class Settings:
         0.0, 'IoU above which the lower-scoring of two boxes of a class is dropped. 0 uses the '
         'threshold of the model.', limits=(0.0, 1.0))
     max_detections: int = _live(
-        100, 'Maximum number of detections in one image, best first.', limits=(1, 500))
+        100, 'Maximum number of detections in one image, best first. They are counted after NMS '
+        'and after all filters.', limits=(1, MAX_DETECTIONS))
+    one_class_per_cell: str = _live(
+        'auto', 'Whether each cell of the network detects only its best class, as in the '
+        "vendor's parser. If false, it detects every class that reaches its threshold, as in "
+        'torchvision and MMDetection. auto is as the model says, else true.',
+        choices=('auto', 'true', 'false'))
     class_thresholds: Sequence[str] = _live(
         ('',), "Minimum scores of single classes, such as ['person: 0.3', 'car: 0.6']. The "
         'quotes are needed in YAML. Other classes use score_threshold.', quoted='person: 0.3')

@@ -152,7 +152,7 @@ def test_a_change_that_one_camera_cannot_apply_is_undone_for_the_other_camera(
 
 
 @pytest.mark.parametrize(('name', 'accepted'), [
-    ('front.weight', (0.01, 100.0)), ('rear.max_detections', (1, 500)),
+    ('front.weight', (0.01, 100.0)), ('rear.max_detections', (1, 1000)),
     ('rear.zone_anchor', 'one of: centre, bottom'), ('front.classes', '')])
 def test_the_description_of_a_cameras_own_parameter_has_the_accepted_values(
         cameras, name, accepted):

@@ -239,6 +239,18 @@ def test_whole_numbers_of_a_file_have_the_type_of_their_parameters(declared):
         assert node.get_parameter(name).value == value
 
 
+def test_the_words_true_and_false_may_be_given_as_bools(declared):
+    node, parameters = declared(
+        'cameras: [front, rear]', 'one_class_per_cell: false', 'rear.one_class_per_cell: true')
+    front, rear = parameters.cameras['front'], parameters.cameras['rear']
+    assert (front.one_class_per_cell, rear.one_class_per_cell) == ('false', 'true')
+    for given in (True, 'true'):
+        assert set_all(node, one_class_per_cell='auto').successful
+        assert set_all(node, one_class_per_cell=given).successful
+        assert parameters.settings.one_class_per_cell == 'true'
+        assert node.get_parameter('one_class_per_cell').value == 'true'
+
+
 @pytest.mark.parametrize(('name', 'value', 'reason'), [
     ('hypotheses', 0, 'hypotheses is 0; accepted: 1 to 20'),
     ('score_threshold', 2, 'score_threshold is 2.0; accepted: 0.0 to 1.0'),

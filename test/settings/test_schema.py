@@ -29,7 +29,8 @@ def test_the_choices_of_the_backend_are_all_engines():
 @pytest.mark.parametrize(('name', 'value'), [
     ('workers', 0), ('workers', 32), ('inference_timeout', 0.05), ('inference_timeout', 60),
     ('min_size', 3), ('track', True), ('fit', 'stretch'), ('classes', (0, 'car')), ('classes', ()),
-    ('include_zones', ('any text',)),
+    ('include_zones', ('any text',)), ('max_detections', 1000), ('one_class_per_cell', 'auto'),
+    ('one_class_per_cell', 'false'),
 ])
 def test_values_of_the_right_type_within_the_limits_are_accepted(name, value):
     assert replace(Settings(), **{name: value}).complaints() == []
@@ -44,6 +45,8 @@ def test_values_of_the_right_type_within_the_limits_are_accepted(name, value):
     ('inference_timeout', '1', "inference_timeout is '1'; accepted: a number"),
     ('track', 1, 'track is 1; accepted: true or false'),
     ('fit', 'crop', "fit is 'crop'; accepted: letterbox, stretch"),
+    ('max_detections', 1001, 'max_detections is 1001; accepted: 1 to 1000'),
+    ('one_class_per_cell', 'no', "one_class_per_cell is 'no'; accepted: auto, true, false"),
     ('model', None, 'model is None; accepted: text'),
     ('classes', 'car', "classes is 'car'; accepted: a list of texts or of whole numbers"),
     ('classes', (0.5,), r'classes is [0.5]; accepted: a list of texts or of whole numbers'),
@@ -68,8 +71,8 @@ def test_an_empty_list_of_cameras_is_one_camera_without_a_name(cameras, names):
 @pytest.mark.parametrize(('name', 'value', 'typed'), [
     ('min_size', 1, 1.0), ('min_size', 1.5, 1.5), ('workers', 1, 1), ('workers', 1.0, 1.0),
     ('track', True, True), ('min_size', True, True), ('classes', [1, 2], (1, 2)),
-    ('model', '1', '1'),
+    ('model', '1', '1'), ('one_class_per_cell', True, 'true'), ('fit', True, True),
 ])
-def test_a_whole_number_gets_the_type_of_a_setting_that_is_a_float(name, value, typed):
+def test_a_value_of_yaml_gets_the_type_of_its_setting(name, value, typed):
     found = OPTIONS[name].typed(value)
     assert (found, type(found)) == (typed, type(typed))

@@ -28,6 +28,16 @@ def test_the_defaults_are_the_criteria_of_the_model():
     assert criteria() == MODEL.criteria
 
 
+@pytest.mark.parametrize(('setting', 'of_model', 'expected'), [
+    ('auto', True, True), ('auto', False, False), ('true', False, True), ('false', True, False)])
+def test_the_model_decides_on_one_class_per_cell_if_the_setting_is_auto(
+        setting, of_model, expected):
+    model = SimpleNamespace(**{
+        **vars(MODEL), 'criteria': Criteria(one_class_per_cell=of_model)})
+    found = to_criteria(Settings(one_class_per_cell=setting), model)
+    assert found.one_class_per_cell == expected
+
+
 def test_the_settings_replace_the_criteria_of_the_model():
     assert criteria(
         score_threshold=0.7, nms_threshold=0.8, max_detections=7, min_size=3.0, hypotheses=2,
