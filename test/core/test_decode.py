@@ -156,6 +156,7 @@ def test_scores_near_the_threshold_are_exact_when_one_factor_is_1(
     all_cells = Criteria(score_threshold=0, nms_threshold=1)
     scores = [candidate.score for candidate in
               reference.level_candidates(head, head.levels[0], outputs, all_cells)]
+    assume(scores)
     exact = float(rng.choice(scores))
     for threshold in (exact, np.nextafter(exact, 0), np.nextafter(exact, 1)):
         if threshold <= 1:
