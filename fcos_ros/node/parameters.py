@@ -7,7 +7,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-import difflib
 from traceback import format_exc
 from typing import Any
 
@@ -21,7 +20,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from fcos_ros.core.text import shorten
-from fcos_ros.settings.schema import Option, Settings
+from fcos_ros.settings.schema import Option, Settings, near_name
 
 CameraSettings = Mapping[str, Settings]
 """The settings of each camera, by its name; '' is the only camera of a node."""
@@ -31,9 +30,6 @@ Check = Callable[[CameraSettings, CameraSettings], None]
 
 SetAll = Callable[[list[Any]], SetParametersResult]
 """`set_parameters_atomically` of rclpy."""
-
-NULLS = ('null', 'Null', 'NULL', '~', 'None')
-"""Texts that arrive for an unset parameter in a file of `ros2 param dump`."""
 
 
 class Parameters:
@@ -116,7 +112,7 @@ class Parameters:
         option = self._options.get(parameter.name)
         if option is None:
             return None
-        value = _given(option, parameter.value)
+        value = option.given(_as_setting(parameter.value))
         if value is None:
             is_own = parameter.name not in Settings.options()
             return None if is_own else (
@@ -130,7 +126,8 @@ class Parameters:
         option = self._options.get(parameter.name)
         if option is None:
             return parameter
-        return Parameter(parameter.name, value=_as_parameter(_given(option, parameter.value)))
+        value = option.given(_as_setting(parameter.value))
+        return Parameter(parameter.name, value=_as_parameter(value))
 
     def _on_set(self, parameters: Sequence[Any]) -> SetParametersResult:
         changes = {parameter.name: _as_setting(parameter.value)
@@ -203,14 +200,8 @@ def _initial(option: Option, given: Any, default: Any) -> Any:
     if given.value is None:
         # An empty list of YAML has no type and arrives as unset.
         return ('',) if isinstance(option.default, tuple) else ()
-    value = _given(option, given.value)
+    value = option.given(_as_setting(given.value))
     return default if value is None else value
-
-
-def _given(option: Option, value: Any) -> Any:
-    """Return a value in the type of its setting; None if it stands for an unset parameter."""
-    is_text = isinstance(option.default, str) and not option.choices
-    return None if value in NULLS and not is_text else option.typed(_as_setting(value))
 
 
 def _overrides(node: Node) -> Mapping[str, Any]:
@@ -234,8 +225,7 @@ def _hint(name: str, known: Iterable[str]) -> str:
     for part in name.split('.')[:-1]:  # YAML reads `[person: 0.3]` as a map
         if part in options and options[part].quoted:
             return f'; put quotes around the entries of {part}, such as ["{options[part].quoted}"]'
-    near = difflib.get_close_matches(name, known, n=1)
-    return f'; did you mean {near[0]}?' if near else ''
+    return near_name(name, known)
 
 
 def _as_parameter(value: Any) -> Any:

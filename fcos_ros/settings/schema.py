@@ -10,8 +10,9 @@ run `make docs`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+import difflib
 import re
 from typing import Any
 
@@ -21,8 +22,8 @@ from fcos_ros.core.preprocess import FITS
 from fcos_ros.core.text import MAX_QUOTE, shorten
 from fcos_ros.core.zones import ANCHORS
 
-_NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
-"""The name of a camera is a part of the names of topics and parameters."""
+NULLS = ('null', 'Null', 'NULL', '~', 'None')
+"""Texts that arrive for null: from ROS 2's parser of YAML, and from `ros2 param load`."""
 
 
 @dataclass(frozen=True)
@@ -33,31 +34,36 @@ class Option:
     :ivar default: the default value; its type is the type of the setting.
     :ivar description: for users, with the unit.
     :ivar limits: minimum and maximum of a number.
+    :ivar step: accepted whole numbers are the minimum plus a multiple of it.
     :ivar choices: accepted words; empty when any text is accepted.
     :ivar live: whether it may change while the node is active; else it is read by `configure`.
     :ivar camera: whether each of several cameras may have a value of its own.
     :ivar read_only: whether it is read only once, when the node starts.
     :ivar indices: whether the entries of a list may also be whole numbers.
     :ivar commas: whether the entries of a list contain commas, as polygons do.
+    :ivar names: whether the entries of a list become parts of names of topics and parameters.
     :ivar quoted: an example of an entry that YAML misreads without quotes; empty for none.
     """
 
     default: Any
     description: str
     limits: tuple[float, float] | None = None
+    step: int = 1
     choices: tuple[str, ...] = ()
     live: bool = False
     camera: bool = False
     read_only: bool = False
     indices: bool = False
     commas: bool = False
+    names: bool = False
     quoted: str = ''
 
     @property
     def accepted(self) -> str:
         """The accepted numbers or words; empty when any value of the type is accepted."""
         if self.limits is not None:
-            return f'{self.limits[0]} to {self.limits[1]}'
+            steps = f' in steps of {self.step}' if self.step > 1 else ''
+            return f'{self.limits[0]} to {self.limits[1]}{steps}'
         return ', '.join(self.choices)
 
     @property
@@ -67,12 +73,16 @@ class Option:
             return str(self.default).lower()
         return str(list(self.default) if isinstance(self.default, tuple) else self.default)
 
-    def typed(self, value: Any) -> Any:
+    def given(self, value: Any) -> Any:
         """
-        Return a value in the type of the setting if it is not exact: 1 becomes 1.0.
+        Return the value of a user in the type of the setting; None if it is null.
 
-        YAML reads the words true and false as a bool.
+        1 becomes 1.0 for a float. YAML reads the words true and false as a bool. A value of
+        another type is returned as it is.
         """
+        is_text = isinstance(self.default, str) and not self.choices
+        if isinstance(value, str) and value in NULLS and not is_text:
+            return None
         if isinstance(self.default, float) and type(value) is int:
             return float(value)
         if 'true' in self.choices and isinstance(value, bool):
@@ -87,10 +97,14 @@ class Option:
         if self.limits is not None:
             minimum, maximum = self.limits
             assert isinstance(value, (int, float))
-            if not minimum <= value <= maximum:
+            is_between = isinstance(self.default, int) and (value - minimum) % self.step
+            if not minimum <= value <= maximum or is_between:
                 return f'is {shown}; accepted: {self.accepted}'
         if self.choices and value not in self.choices:
             return f'is {shown}; accepted: {self.accepted}'
+        if self.names and not _are_names(value):
+            return (f'is {shown}; accepted: different names of letters, digits and _, '
+                    'beginning with a letter')
         return None
 
     def _has_right_type(self, value: object) -> bool:
@@ -105,6 +119,12 @@ class Option:
     def _type_name(self) -> str:
         name = _TYPE_NAMES[type(self.default)]
         return f'{name} or of whole numbers' if self.indices else name
+
+
+def _are_names(values: Any) -> bool:
+    names = [value for value in values if value]
+    return len(set(names)) == len(names) and all(
+        re.fullmatch('[A-Za-z][A-Za-z0-9_]*', name) for name in names)
 
 
 _TYPE_NAMES = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'text',
@@ -151,7 +171,7 @@ class Settings:
         ('',), "Names of several cameras that share the model. [''] is one camera without a "
         'name. The camera front has the topics front/image and ~/front/detections. It may have '
         'its own value of every parameter marked "camera", such as front.weight.',
-        read_only=True)
+        read_only=True, names=True)
     transport: str = _fixed(
         'auto', 'Message type of the images. auto follows the publisher, also when it changes. '
         'raw is sensor_msgs/Image. compressed is sensor_msgs/CompressedImage, on the topic of '
@@ -235,18 +255,15 @@ class Settings:
         """Return why values are not accepted, one sentence each."""
         checks = ((name, option.complaint(getattr(self, name)))
                   for name, option in self.options().items())
-        complaints = [f'{name} {complaint}' for name, complaint in checks if complaint]
-        return complaints or self._complaints_about_cameras()
-
-    def _complaints_about_cameras(self) -> list[str]:
-        names = self.camera_names
-        if names == ('',) or (
-                all(map(_NAME.fullmatch, names)) and len(set(names)) == len(names)):
-            return []
-        return [f'cameras is {list(names)}; accepted: different names of letters, digits and _, '
-                'beginning with a letter']
+        return [f'{name} {complaint}' for name, complaint in checks if complaint]
 
     @property
     def camera_names(self) -> tuple[str, ...]:
         """The names of the cameras; ('',) for a single camera without a name."""
         return tuple(name for name in self.cameras if name) or ('',)
+
+
+def near_name(name: str, known: Iterable[str]) -> str:
+    """Return a question with the known name that a wrong name is near; '' if there is none."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f'; did you mean {near[0]}?' if near else ''

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import pytest
 
 from fcos_ros.backends import BACKENDS
-from fcos_ros.settings.schema import Settings
+from fcos_ros.settings.schema import Option, Settings
 
 OPTIONS = Settings.options()
 
@@ -68,11 +68,19 @@ def test_an_empty_list_of_cameras_is_one_camera_without_a_name(cameras, names):
     assert Settings(cameras=cameras).camera_names == names
 
 
-@pytest.mark.parametrize(('name', 'value', 'typed'), [
+@pytest.mark.parametrize(('name', 'given', 'value'), [
     ('min_size', 1, 1.0), ('min_size', 1.5, 1.5), ('workers', 1, 1), ('workers', 1.0, 1.0),
     ('track', True, True), ('min_size', True, True), ('classes', [1, 2], (1, 2)),
-    ('model', '1', '1'), ('one_class_per_cell', True, 'true'), ('fit', True, True),
+    ('model', '1', '1'), ('workers', 'null', None), ('fit', '~', None), ('track', 'None', None),
+    ('model', 'null', 'null'), ('classes', 'null', None),
+    ('one_class_per_cell', True, 'true'), ('fit', True, True),
 ])
-def test_a_value_of_yaml_gets_the_type_of_its_setting(name, value, typed):
-    found = OPTIONS[name].typed(value)
-    assert (found, type(found)) == (typed, type(typed))
+def test_a_given_value_gets_the_type_of_its_setting(name, given, value):
+    found = OPTIONS[name].given(given)
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_whole_numbers_may_have_steps():
+    even = Option(640, 'Even.', limits=(64, 4096), step=2)
+    assert [value for value in range(60, 70) if even.complaint(value) is None] == [64, 66, 68]
+    assert even.complaint(101) == 'is 101; accepted: 64 to 4096 in steps of 2'
