@@ -10,28 +10,30 @@ in the parameter file.
 from __future__ import annotations
 
 from pathlib import Path
+import sys
 from typing import Any, List  # noqa: UP035
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
-    LogInfo,
     OpaqueFunction,
     SetEnvironmentVariable,
+    SetLaunchConfiguration,
 )
-from launch.conditions import IfCondition
+from launch.frontend.parse_substitution import parse_substitution
+from launch.logging import get_logger
 from launch.substitutions import LaunchConfiguration
+from launch.utilities import perform_substitutions
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
 from fcos_ros.settings.fast_dds import fast_dds_environment
-from fcos_ros.settings.launch_arguments import find_parameter_file, parse_value
-from fcos_ros.settings.schema import Option, Settings
+from fcos_ros.settings.launch_arguments import describe, unknown_arguments
+from fcos_ros.settings.launch_plan import ARGUMENTS, PARAMETERS, SWITCHES, LaunchPlan
+from fcos_ros.settings.parameter_file import read_text
 
 CONFIG = Path(__file__).parent.parent / 'config'
-
-USE_SIM_TIME = Option(False, 'Use the time of the topic /clock.')
 
 ROS_TYPES: dict[type, Any] = {tuple: List[str]}  # noqa: UP006
 """Types of settings that differ in launch_ros, which knows `List[str]` but not `list[str]`."""
@@ -53,90 +55,86 @@ def generate_launch_description() -> LaunchDescription:
             'params_file', default_value=str(CONFIG / 'fcos.yaml'),
             description='Parameter file: a path, or the name of a file in the config folder of '
             'the package, such as fcos_x3.yaml. Substitutions such as $(env HOME) are accepted.'),
-        *(_argument(name, option) for name, option in Settings.options().items()),
-        DeclareLaunchArgument(
-            'use_sim_time', default_value='', choices=['', 'true', 'false'],
-            description=USE_SIM_TIME.description),
-        DeclareLaunchArgument(
-            'log_level', default_value='info',
-            choices=['debug', 'info', 'warn', 'error', 'fatal'],
-            description='Minimum severity of log messages.'),
-        DeclareLaunchArgument(
-            'respawn', default_value='false', choices=['true', 'false'],
-            description='Restart the node 2 s after its process has ended.'),
-        DeclareLaunchArgument(
-            'shm_profile', default_value='true', choices=['true', 'false'],
-            description='Give Fast DDS shared memory for large images, in all processes that are '
-            'started from here on. A profile in the environment has priority.'),
-        DeclareLaunchArgument(
-            'keep_memory', default_value='true', choices=['true', 'false'],
-            description='Keep the memory of a large image, and reuse it for the next one.'),
-        DeclareLaunchArgument(
-            'rviz', default_value='false', choices=['true', 'false'],
-            description='Open rviz2 with the annotated image and the image of the camera. With '
-            'several cameras, choose their topics in rviz2, such as fcos/front/annotated_image.'),
-        OpaqueFunction(function=_set_shm_profile),
-        OpaqueFunction(function=_detector),
-        OpaqueFunction(function=_viewer, condition=IfCondition(LaunchConfiguration('rviz'))),
+        *(DeclareLaunchArgument(name, default_value='', description=describe(option))
+          for name, option in PARAMETERS.items()),
+        *(DeclareLaunchArgument(
+            name, default_value=option.yaml_default, description=describe(option))
+          for name, option in SWITCHES.items()),
+        OpaqueFunction(function=_start),
     ])
 
 
-def _argument(name: str, option: Option) -> DeclareLaunchArgument:
-    choices = ('true', 'false') if isinstance(option.default, bool) else option.choices
-    return DeclareLaunchArgument(
-        name, default_value='', description=option.description,
-        choices=['', *choices] if choices else None)
+def _start(context: LaunchContext) -> list[Any]:
+    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    plan = LaunchPlan.of(given, context.launch_configurations.get('ros_namespace'), CONFIG,
+                         lambda file: _substituted(context, file))
+    for warning in (*unknown_arguments(sys.argv, Path(__file__), ARGUMENTS), *plan.warnings):
+        get_logger('fcos_ros').warning(warning)
+    return [
+        *_shm_profile(context, plan),
+        # For launch files that include this one, such as demo.launch.py.
+        SetLaunchConfiguration('camera_names', ','.join(plan.cameras)),
+        _detector(plan),
+        *_viewer(context, plan),
+    ]
 
 
-def _set_shm_profile(context: LaunchContext) -> list[Any]:
-    if not _is_true(context, 'shm_profile'):
+def _substituted(context: LaunchContext, file: Path) -> str:
+    """Return the text of a parameter file as the node gets it."""
+    text = read_text(file)
+    try:
+        return perform_substitutions(context, parse_substitution(text))
+    except Exception as error:
+        raise ValueError(f'a substitution $(...) in {file} fails: {error}') from error
+
+
+def _shm_profile(context: LaunchContext, plan: LaunchPlan) -> list[Any]:
+    if not plan.switches['shm_profile']:
         return []
     variables = fast_dds_environment(context.environment, CONFIG / 'fastdds_images.xml')
     return [SetEnvironmentVariable(name, value) for name, value in variables.items()]
 
 
-def _detector(context: LaunchContext) -> list[Node]:
-    file = find_parameter_file(LaunchConfiguration('params_file').perform(context), CONFIG)
-    return [Node(
+def _detector(plan: LaunchPlan) -> Node:
+    return Node(
         package='fcos_ros', executable='fcos_node',
         name=LaunchConfiguration('name'), namespace=LaunchConfiguration('namespace'),
-        parameters=[ParameterFile(file, allow_substs=True), _overrides(context)],
+        parameters=[ParameterFile(plan.file, allow_substs=True), _parameters(plan)],
         remappings=[('image', LaunchConfiguration('image'))],
-        ros_arguments=['--log-level', LaunchConfiguration('log_level')],
-        additional_env={} if _is_true(context, 'keep_memory') else {'FCOS_KEEP_MEMORY': '0'},
-        respawn=LaunchConfiguration('respawn'), respawn_delay=2.0,
-        output='screen', emulate_tty=True)]
+        ros_arguments=['--log-level', plan.switches['log_level']],
+        additional_env={} if plan.switches['keep_memory'] else {'FCOS_KEEP_MEMORY': '0'},
+        respawn=plan.switches['respawn'], respawn_delay=2.0,
+        output='screen', emulate_tty=True)
 
 
-def _overrides(context: LaunchContext) -> dict[str, ParameterValue]:
-    """Return the given arguments in the types of their parameters: `0` becomes 0.0 for a float."""
-    options = {**Settings.options(), 'use_sim_time': USE_SIM_TIME}
-    given = {name: LaunchConfiguration(name).perform(context) for name in options}
-    return {name: ParameterValue(parse_value(name, text, options[name]),
-                                 value_type=_ros_type(options[name]))
-            for name, text in given.items() if text}
+def _parameters(plan: LaunchPlan) -> dict[str, ParameterValue]:
+    """Return the parameters in the types of their settings: `0` becomes 0.0 for a float."""
+    return {name: ParameterValue(value, value_type=_ros_type(name))
+            for name, value in plan.parameters.items()}
 
 
-def _ros_type(option: Option) -> Any:
-    kind = type(option.default)
+def _ros_type(name: str) -> Any:
+    kind = type(PARAMETERS[name].default)
     return ROS_TYPES.get(kind, kind)
 
 
-def _is_true(context: LaunchContext, name: str) -> bool:
-    return LaunchConfiguration(name).perform(context) == 'true'
-
-
-def _viewer(context: LaunchContext) -> list[Any]:
+def _viewer(context: LaunchContext, plan: LaunchPlan) -> list[Any]:
+    if not plan.switches['rviz']:
+        return []
     try:
         get_package_prefix('rviz2')
     except PackageNotFoundError:
-        return [LogInfo(msg=(
+        get_logger('fcos_ros').warning(
             'rviz2 is not installed or not sourced, so rviz:=true has no effect; the detector '
-            'runs. Install the package ros-$ROS_DISTRO-rviz2.'))]
+            'runs. Install the package ros-$ROS_DISTRO-rviz2.')
+        return []
+    # Those of a launch file that includes this one come first, as for the detector.
+    image, annotated = plan.shown_topics([
+        *context.launch_configurations.get('ros_remaps', []),
+        ('image', LaunchConfiguration('image').perform(context))])
     return [Node(
         package='rviz2', executable='rviz2', namespace=LaunchConfiguration('namespace'),
         arguments=['-d', str(CONFIG / 'fcos.rviz')],
         # The configuration has the topics of a node `fcos` without a namespace.
-        remappings=[('/image', LaunchConfiguration('image')),
-                    ('/fcos/annotated_image', [LaunchConfiguration('name'), '/annotated_image'])],
+        remappings=[('/image', image), ('/fcos/annotated_image', annotated)],
         output='screen')]

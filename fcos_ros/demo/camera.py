@@ -40,8 +40,10 @@ from vision_msgs.msg import (
 
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.resize import Size
+from fcos_ros.demo.camera_options import OPTIONS
 from fcos_ros.demo.scenes import SWING_PERIOD, AnimatedScene
 from fcos_ros.node.qos import latest_qos
+from fcos_ros.settings.schema import Option
 
 FRAME_ID = 'demo_camera_optical_frame'
 
@@ -81,16 +83,6 @@ def to_nv12(bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 PACKINGS: Mapping[str, Packing] = {'bgr8': Packing(np.ravel, 3), 'nv12': Packing(to_nv12, 1)}
 
-PARAMETERS: Mapping[str, tuple[Any, str, tuple[float, float, int] | None]] = {
-    'encoding': ('bgr8', f'Pixel format: {", ".join(PACKINGS)}.', None),
-    'width': (640, 'Width of the images in pixels.', (64, 4096, 2)),
-    'height': (480, 'Height of the images in pixels.', (64, 4096, 2)),
-    'rate': (12.0, 'Frame rate in Hz.', (0.1, 240.0, 0)),
-    'seed': (505, 'Seed of the rendered scenes.', (0, 2**31 - 1, 1)),
-    'scenes': (60, 'Number of different images, rendered at the start and repeated forever.',
-               (1, 1000, 1))}
-"""Default and description of each parameter; for numbers also minimum, maximum and step."""
-
 
 class DemoCamera(Node):
     """
@@ -104,10 +96,10 @@ class DemoCamera(Node):
 
     def __init__(self, **node_arguments: Any) -> None:
         super().__init__('demo_camera', **node_arguments)
-        values = {name: self._declare(name) for name in PARAMETERS}
-        if values['encoding'] not in PACKINGS:
-            raise ValueError(f'encoding is {values["encoding"]!r}; '
-                             f'accepted: {", ".join(PACKINGS)}')
+        values = {name: self._declare(name, option) for name, option in OPTIONS.items()}
+        complaint = OPTIONS['encoding'].complaint(values['encoding'])
+        if complaint:
+            raise ValueError(f'encoding {complaint}')
         self._encoding: str = values['encoding']
         self._size = Size(values['width'], values['height'])
         # Created before the rendering, so that subscribers discover the topics meanwhile.
@@ -127,17 +119,17 @@ class DemoCamera(Node):
                 Duration(seconds=ACKNOWLEDGE_TIMEOUT))
         super().destroy_node()
 
-    def _declare(self, name: str) -> Any:
-        default, description, limits = PARAMETERS[name]
-        descriptor = ParameterDescriptor(description=description, read_only=True)
-        if limits is not None and isinstance(default, float):
-            descriptor.floating_point_range = [
-                FloatingPointRange(from_value=float(limits[0]), to_value=float(limits[1]))]
-        elif limits is not None:
-            minimum, maximum, step = limits
-            descriptor.integer_range = [
-                IntegerRange(from_value=int(minimum), to_value=int(maximum), step=step)]
-        return self.declare_parameter(name, default, descriptor).value
+    def _declare(self, name: str, option: Option) -> Any:
+        descriptor = ParameterDescriptor(description=option.description, read_only=True)
+        if option.limits is not None:
+            minimum, maximum = option.limits
+            if isinstance(option.default, float):
+                descriptor.floating_point_range = [
+                    FloatingPointRange(from_value=float(minimum), to_value=float(maximum))]
+            else:
+                descriptor.integer_range = [IntegerRange(
+                    from_value=int(minimum), to_value=int(maximum), step=option.step)]
+        return self.declare_parameter(name, option.default, descriptor).value
 
     def _render(self, seed: int, count: int) -> Sequence[RenderedImage]:
         pack = PACKINGS[self._encoding].pack

@@ -1,44 +1,93 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Convert the text after `NAME:=` of a launch argument to a value."""
+"""Convert the texts after `NAME:=` of launch arguments to values, and names to full names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+import posixpath
 from typing import Any
 
 import yaml
 
-from fcos_ros.settings.schema import Option
+from fcos_ros.core.text import MAX_QUOTE, shorten
+from fcos_ros.settings.schema import Option, near_name
 
 _Reader = tuple[str, Callable[[str], Any]]
 """The accepted form of a value, in words, and the function that reads it."""
+
+
+def describe(option: Option) -> str:
+    """Return the description of a launch argument, with the accepted values."""
+    accepted = 'true, false' if isinstance(option.default, bool) else option.accepted
+    return f'{option.description} Accepted: {accepted}.' if accepted else option.description
 
 
 def parse_value(name: str, text: str, option: Option) -> Any:
     """
     Convert the text of a launch argument to the type of its setting; to a list for a tuple.
 
-    :raises ValueError: the text cannot be read.
+    Upper and lower case of words do not matter: True is true, and INFO is info.
+
+    :raises ValueError: the text cannot be read, or the value is not accepted.
     """
     accepted, read = _POLYGONS if option.commas else _READERS[type(option.default)]
     try:
-        return read(text)
-    except (KeyError, ValueError, yaml.YAMLError):
-        raise ValueError(
-            f'the launch argument {name}:={text} cannot be read; accepted: {accepted}') from None
+        value = read(_known_word(text, option.choices))
+    except (KeyError, ValueError, RecursionError, yaml.YAMLError):
+        limits = f', {option.accepted}' if option.limits else ''
+        raise ValueError(f'the launch argument {name}:={shorten(text, MAX_QUOTE)} cannot be read; '
+                         f'accepted: {accepted}{limits}') from None
+    complaint = option.complaint(option.given(value))
+    if complaint:
+        raise ValueError(f'the launch argument {name} {complaint}')
+    return value
 
 
-def find_parameter_file(given: str, config: Path) -> Path:
+def unknown_arguments(words: Sequence[str], file: Path, known: Iterable[str]) -> list[str]:
     """
-    Return the path of a parameter file.
+    Return a sentence for each argument that a launch file does not have; ROS 2 ignores those.
 
-    :param given: a path, or the name of a file in the folder `config`. A file that exists
-        relative to the working folder has priority.
+    :param words: the command line. It must name the file: one that is included by another may
+        see the arguments of that.
     """
-    path = Path(given)
-    return path if path.exists() or not (config / path).is_file() else config / path
+    if not any(Path(word).name == file.name for word in words):
+        return []
+    names = list(known)
+    given = [word.partition(':=')[0] for word in words if ':=' in word]
+    return [f'{file.name} has no argument {name}, so it has no effect{near_name(name, names)}'
+            for name in given if name not in names]
+
+
+def full_name(*parts: str | None) -> str:
+    """Return the full name of a name in namespaces; those before an absolute one are left out."""
+    return posixpath.normpath(posixpath.join('/', *filter(None, parts)))
+
+
+def resolve_topic(topic: str, node: str, remappings: Iterable[tuple[str, str]]) -> str:
+    """
+    Return the full name of a topic after remapping, as ROS 2 resolves it.
+
+    :param topic: as it stands in the node: absolute, relative, or private as in `~/detections`.
+    :param node: full name of the node.
+    :param remappings: pairs of names; the first that matches is used.
+    """
+    def expand(name: str) -> str:
+        if name.startswith('~'):
+            return full_name(node, name.lstrip('~/'))
+        return full_name(posixpath.dirname(node), name)
+
+    name = expand(topic)
+    return next((expand(new) for old, new in remappings if expand(old) == name), name)
+
+
+def _known_word(text: str, choices: Iterable[str]) -> str:
+    return next((choice for choice in choices if choice.lower() == text.lower()), text)
+
+
+def _read_bool(text: str) -> bool:
+    return {'true': True, 'false': False}[text.lower()]
 
 
 def _split_names(text: str) -> list[str]:
@@ -68,7 +117,7 @@ def _to_text(entry: str | Mapping[str, str]) -> str:
 
 
 _READERS: Mapping[type, _Reader] = {
-    bool: ('true or false', {'true': True, 'false': False}.__getitem__),
+    bool: ('true or false', _read_bool),
     int: ('a whole number', int),
     float: ('a number', float),
     str: ('any text', str),

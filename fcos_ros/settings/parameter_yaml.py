@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from fcos_ros.core.text import MAX_QUOTE, shorten
+
 PARAMETERS = 'ros__parameters'
 """The key of the parameters below the name of a node."""
 
@@ -114,7 +116,7 @@ def _list(name: str, place: yaml.SequenceNode) -> tuple[Any, ...]:
     if any(isinstance(entry, yaml.SequenceNode) for entry in place.value):
         raise Mistake(_line(place), f'{name} has a list in a list; accepted: texts or numbers')
     if len(set(map(type, entries))) > 1:
-        shown = ', '.join(str(entry.value) for entry in place.value)
+        shown = shorten(', '.join(str(entry.value) for entry in place.value), MAX_QUOTE)
         raise Mistake(_line(place), f'{name} is [{shown}], which mixes texts and numbers; '
                       'accepted: entries of one kind; put quotes around each entry')
     return tuple(entries)

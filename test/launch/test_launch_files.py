@@ -1,9 +1,10 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The launch files declare every setting, and the parameter files hold valid values.
+The launch files declare every argument, and the parameter files hold valid values.
 
-The launch files are loaded with stand-ins for `launch` and `launch_ros`, which pip cannot install.
+The launch files are loaded with stand-ins for `launch` and `launch_ros`, which pip cannot install;
+`test_ros2_launch.py` runs them with the real ones where they are installed.
 """
 
 from dataclasses import dataclass, fields
@@ -17,14 +18,17 @@ from unittest.mock import MagicMock
 import pytest
 import yaml
 
+from fcos_ros.demo.camera_options import OPTIONS
+from fcos_ros.settings.launch_plan import ARGUMENTS, PARAMETERS
 from fcos_ros.settings.schema import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 PARAMETER_FILE = ROOT / 'config' / 'fcos.yaml'
-REPLACED = ('ament_index_python.packages', 'launch', 'launch.actions', 'launch.conditions',
-            'launch.launch_description_sources', 'launch.substitutions', 'launch_ros',
-            'launch_ros.actions', 'launch_ros.parameter_descriptions')
+REPLACED = ('launch', 'launch.actions', 'launch.frontend', 'launch.frontend.parse_substitution',
+            'launch.launch_description_sources', 'launch.logging', 'launch.substitutions',
+            'launch.utilities', 'launch_ros', 'launch_ros.actions',
+            'launch_ros.parameter_descriptions')
 
 
 @dataclass
@@ -34,7 +38,6 @@ class Argument:
     name: str
     default_value: str | None = None
     description: str = ''
-    choices: list[str] | None = None
 
 
 class TypedValue(NamedTuple):
@@ -42,15 +45,6 @@ class TypedValue(NamedTuple):
 
     value: Any
     value_type: Any
-
-
-class GivenArgument(NamedTuple):
-    """A stand-in for `LaunchConfiguration`; the context is a dict of the given arguments."""
-
-    name: str
-
-    def perform(self, context):
-        return context.get(self.name, '')
 
 
 def load(path, monkeypatch):
@@ -61,7 +55,6 @@ def load(path, monkeypatch):
     monkeypatch.setattr(sys.modules['launch.actions'], 'DeclareLaunchArgument', Argument)
     monkeypatch.setattr(sys.modules['launch.actions'], 'IncludeLaunchDescription',
                         lambda source: SimpleNamespace(included=source))
-    monkeypatch.setattr(sys.modules['launch.substitutions'], 'LaunchConfiguration', GivenArgument)
     monkeypatch.setattr(sys.modules['launch_ros.parameter_descriptions'], 'ParameterValue',
                         TypedValue)
     spec = spec_from_file_location(path.name.partition('.')[0], path)
@@ -94,27 +87,25 @@ def test_every_launch_argument_has_a_description_and_a_default(path, monkeypatch
         assert argument.default_value is not None, argument
 
 
-@pytest.mark.parametrize(('name', 'option'), Settings.options().items(), ids=Settings.options())
-def test_every_setting_is_a_launch_argument_that_is_empty_by_default(name, option, fcos_launch):
+def test_fcos_launch_declares_every_argument_of_its_plan(fcos_launch):
+    assert tuple(declared(fcos_launch)) == ARGUMENTS
+
+
+@pytest.mark.parametrize(('name', 'option'), PARAMETERS.items(), ids=PARAMETERS)
+def test_every_parameter_is_an_argument_that_is_empty_by_default(name, option, fcos_launch):
     argument = declared(fcos_launch)[name]
-    assert (argument.default_value, argument.description) == ('', option.description)
-    if option.choices:
-        assert argument.choices == ['', *option.choices]
+    assert argument.default_value == ''
+    assert argument.description.startswith(option.description)
+    assert argument.description.endswith(f'{option.accepted}.' if option.accepted else '.')
 
 
-@pytest.mark.parametrize(('name', 'text', 'value', 'kind'), [
-    ('max_age', '0', 0.0, float), ('workers', '2', 2, int), ('track', 'true', True, bool),
-    ('class_id', 'name', 'name', str), ('use_sim_time', 'true', True, bool),
-    ('model', '5', '5', str), ('exclude_classes', '[0, car]', ['0', 'car'], List[str]),  # noqa: UP006
+@pytest.mark.parametrize(('name', 'value', 'kind'), [
+    ('max_age', 0.0, float), ('workers', 2, int), ('track', True, bool), ('class_id', 'name', str),
+    ('use_sim_time', True, bool), ('model', '5', str), ('classes', ['0'], List[str]),  # noqa: UP006
 ])
-def test_an_argument_becomes_a_parameter_of_its_type(name, text, value, kind, fcos_launch):
-    given = fcos_launch._overrides({name: text})
-    assert given == {name: TypedValue(value, kind)}
-    assert type(given[name].value) is type(value)
-
-
-def test_an_empty_argument_keeps_the_value_of_the_parameter_file(fcos_launch):
-    assert fcos_launch._overrides(dict.fromkeys(Settings.options(), '')) == {}
+def test_an_argument_becomes_a_parameter_of_its_type(name, value, kind, fcos_launch):
+    plan = SimpleNamespace(parameters={name: value})
+    assert fcos_launch._parameters(plan) == {name: TypedValue(value, kind)}
 
 
 def test_the_demo_uses_the_demo_network_also_on_a_board(demo_launch):
@@ -128,7 +119,10 @@ def test_the_demo_uses_the_demo_network_also_on_a_board(demo_launch):
 
 
 def test_every_parameter_of_the_demo_camera_is_a_launch_argument(demo_launch):
-    assert set(demo_launch.CAMERA_PARAMETERS) <= set(declared(demo_launch))
+    arguments = declared(demo_launch)
+    assert {name: arguments[name].default_value for name in OPTIONS} == {
+        name: option.yaml_default for name, option in OPTIONS.items()}
+    assert not set(OPTIONS) & set(ARGUMENTS)
 
 
 def test_the_parameter_file_has_the_default_of_every_setting():
