@@ -22,6 +22,7 @@ from fcos_ros.core.tracking import Tracker
 from fcos_ros.node.health import CameraHealth
 from fcos_ros.node.input.images import Source, check_frame_id
 from fcos_ros.node.input.mixture import FRAME_IDS, SIZES, MixtureChecker
+from fcos_ros.node.input.shared_memory import other_users
 from fcos_ros.node.input.stamps import StampChecker, to_seconds
 from fcos_ros.node.input.subscription import CameraSubscription
 from fcos_ros.node.output.outputs import CameraOutputs
@@ -136,21 +137,25 @@ class Camera:
         """Return its state, with the counts of the last call."""
         counts_before, self._reported_counts = self._reported_counts, self._statistics.counts()
         oddities_before, self._reported_oddities = self._reported_oddities, self._oddities()
+        counts = self._reported_counts
+        loses = counts.received == counts_before.received or counts.missed > counts_before.missed
         return CameraHealth(
             name=self._name, topic=self._node.resolve_topic_name(self._topic),
             subscription=self._subscription.status() if self._subscription else None,
             silence=monotonic() - self._last_image, max_age=self._settings.max_age,
-            counts_before=counts_before, counts=self._reported_counts,
+            counts_before=counts_before, counts=counts,
             oddities_before=oddities_before, oddities=self._reported_oddities,
             latencies=self._statistics.percentiles(),
+            other_users=other_users() if loses else (),
             mixed={kind: self._mixture.values(kind) for kind in self._mixture.mixtures})
 
     def _oddities(self) -> Mapping[str, int]:
         return {**self._stamps.odd_stamps, **self._mixture.mixtures}
 
-    def _receive(self, source: Source, message: Any) -> None:
+    def _receive(self, source: Source, message: Any, missing: int) -> None:
         self._last_image = monotonic()
         self._statistics.count_received()
+        self._statistics.count_missed(missing)
         header = source.header(message)
         self._stamps.check(header.stamp)
         if self._expired(header):

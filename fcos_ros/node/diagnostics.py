@@ -22,6 +22,9 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 MAX_SILENCE = 2.0
 """Seconds without an image before a warning: cameras slower than 0.5 Hz are rare."""
 
+MAX_MISSED = 0.1
+"""Share of images that may be missed without a warning: a busy computer loses some."""
+
 BEST_EFFORT_HINT = (
     'it is published best effort, which loses large images unless the process of the camera has '
     'room for them in shared memory: see config/fastdds_images.xml')
@@ -62,7 +65,7 @@ def _frames(health: NodeHealth, camera: CameraHealth) -> DiagnosticStatus:
     values = {
         'received': counts.received, 'published': counts.published,
         'superseded': counts.superseded, 'expired': counts.expired, 'failed': counts.failed,
-        'in_flight': counts.in_flight, 'last_error': counts.last_error,
+        'in_flight': counts.in_flight, 'missed': counts.missed, 'last_error': counts.last_error,
         'published since last report': published,
         'topic': subscription.topic if subscription else camera.topic,
         'type': subscription.type_name if subscription else '',
@@ -97,12 +100,16 @@ def camera_problems(health: NodeHealth, camera: CameraHealth) -> Iterator[Proble
         yield Problem(WARN, 'images arrive and none is finished: a worker loads the model, or '
                       'works on one image for longer than the time between two reports')
     yield from _odd(camera, subscription, oddities)
+    missed, received = counts.missed - before.missed, counts.received - before.received
+    if missed > MAX_MISSED * (missed + received):
+        yield Problem(WARN, f'{missed} of {missed + received} images since the last report were '
+                      'not taken: the camera sends more than is taken, or they were lost; lower '
+                      f'its rate or resolution{_loss_hint(camera, subscription)}', 'missed')
     if subscription.absence:
         yield Problem(WARN, subscription.absence)
     elif camera.silence > MAX_SILENCE:
-        reason = f'; {BEST_EFFORT_HINT}' if subscription.reliability == 'best effort' else ''
-        yield Problem(WARN, f'no image on {subscription.topic} for {camera.silence:.0f} s{reason}',
-                      'silence')
+        yield Problem(WARN, f'no image on {subscription.topic} for {camera.silence:.0f} s'
+                      f'{_loss_hint(camera, subscription)}', 'silence')
 
 
 def _expired(camera: CameraHealth, level: bytes, oddities: Mapping[str, int]) -> Iterator[Problem]:
@@ -124,6 +131,15 @@ def _odd(camera: CameraHealth, subscription: SubscriptionStatus,
                      f'{enumerate_some(subscription.nodes)}' if kind in camera.mixed else '')
             yield Problem(WARN, f'{oddities[kind]} images since the last report: {kind}{mixed}; '
                           f'{remedy}', kind)
+
+
+def _loss_hint(camera: CameraHealth, subscription: SubscriptionStatus) -> str:
+    """Return why images may be lost; '' if that is unknown."""
+    if camera.other_users:
+        return (f'; shared memory of Fast DDS belongs to {enumerate_some(camera.other_users)}, '
+                'and this node runs as another user, between whom most images are lost: run '
+                'camera and detector as the same user; see docs/cameras.md')
+    return f'; {BEST_EFFORT_HINT}' if subscription.reliability == 'best effort' else ''
 
 
 def _latency(camera: CameraHealth) -> DiagnosticStatus:

@@ -51,6 +51,7 @@ class CameraHealth:
     :ivar oddities_before: `oddities` of the last report.
     :ivar oddities: number of images for each kind of wrong stamp and each sign of several cameras;
         see `input.stamps` and `input.mixture`.
+    :ivar other_users: if images are lost: the other users with shared memory of Fast DDS.
     :ivar mixed: for each such sign, the values that change.
     :ivar latencies: percentiles of each stage, in seconds.
     """
@@ -65,6 +66,7 @@ class CameraHealth:
     oddities_before: Mapping[str, int]
     oddities: Mapping[str, int]
     latencies: Mapping[str, Percentiles]
+    other_users: Sequence[str] = ()
     mixed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 

@@ -30,6 +30,7 @@ class FrameCounts:
     :ivar failed: damaged, or not processed because of an error.
     :ivar errors: failed frames by the kind of a `FrameError`, or the type of any other error.
     :ivar last_error: the text of the newest error, shortened; empty if there was none.
+    :ivar missed: frames that the source sent and that never came in; not in `received`.
     """
 
     received: int
@@ -39,6 +40,7 @@ class FrameCounts:
     failed: int
     errors: Mapping[str, int]
     last_error: str
+    missed: int = 0
 
     @property
     def in_flight(self) -> int:
@@ -74,6 +76,11 @@ class FrameStatistics:
         """Count a frame that came in."""
         self._count('received')
 
+    def count_missed(self, number: int) -> None:
+        """Count frames that the source sent and that never came in."""
+        with self._lock:
+            self._counts['missed'] += number
+
     def count_published(self) -> None:
         """Count a frame whose detections were published."""
         self._count('published')
@@ -100,7 +107,8 @@ class FrameStatistics:
                 received=self._counts['received'], published=self._counts['published'],
                 superseded=self._counts['superseded'], expired=self._counts['expired'],
                 failed=self._counts['failed'],
-                errors=dict(self._errors), last_error=self._last_error)
+                errors=dict(self._errors), last_error=self._last_error,
+                missed=self._counts['missed'])
 
     def add_times(self, **seconds: float) -> None:
         """Add one sample to each named stage."""

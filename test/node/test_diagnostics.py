@@ -54,6 +54,8 @@ def counts(before=NONE, **more):
 @pytest.mark.parametrize(('changes', 'message'), [
     pytest.param({}, 'waiting for images', id='no image yet'),
     pytest.param({'counts': counts(received=3, published=3)}, 'publishing', id='images'),
+    pytest.param({'counts': counts(received=9, published=9, missed=1)}, 'publishing',
+                 id='few missed images'),
     pytest.param({'counts_before': counts(received=3, published=3),
                   'counts': counts(received=3, published=3)}, 'waiting for images',
                  id='no new image'),
@@ -90,6 +92,11 @@ def test_a_healthy_camera_is_ok(changes, message):
                  id='stamp in the future'),
     pytest.param({'subscription': replace(SUBSCRIPTION, publishers=0, absence='no camera')},
                  WARN, ['no camera'], id='no publisher'),
+    pytest.param({'silence': MAX_SILENCE + 1, 'other_users': ('camera_user',)}, WARN,
+                 ['no image on /image', 'shared memory of Fast DDS belongs to camera_user'],
+                 id='no image from another user'),
+    pytest.param({'counts': counts(received=8, published=8, missed=2)}, WARN,
+                 ['2 of 10 images', 'the camera sends more than is taken'], id='missed images'),
     pytest.param({'silence': MAX_SILENCE + 1}, WARN, ['no image on /image for 3 s'],
                  id='no image for a while'),
     pytest.param({'silence': MAX_SILENCE + 1,
@@ -131,7 +138,8 @@ def test_the_values_of_the_frames_are_the_counts_and_the_subscription():
         oddities={ZERO: 4})
     assert {entry.key: entry.value for entry in status.values} == {
         'received': '12', 'published': '5', 'superseded': '3', 'expired': '1', 'failed': '2',
-        'in_flight': '1', 'last_error': 'too short', 'published since last report': '3',
+        'in_flight': '1', 'missed': '0', 'last_error': 'too short',
+        'published since last report': '3',
         'topic': '/image', 'type': 'sensor_msgs/msg/Image', 'reliability': 'reliable',
         'publishers': '1', 'failed: truncated': '2', ZERO: '4'}
 

@@ -111,7 +111,7 @@ def test_close_waits_for_a_message_that_is_being_handled(model):
     with Graph(model=model, autostart=False) as graph:
         begun, go_on, events = Event(), Event(), []
 
-        def receive(source, message):
+        def receive(source, message, missing):
             begun.set()
             go_on.wait(TIMEOUT)
             events.append('received')

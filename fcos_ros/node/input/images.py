@@ -54,12 +54,15 @@ class Source:
     :ivar type_name: such as 'sensor_msgs/msg/Image'.
     :ivar read: views a message as a frame, which keeps its memory; raises FrameError.
     :ivar header: returns the message's header, or one made of its other fields; does not raise.
+    :ivar number: returns the number that the publisher gives to each message; None if the message
+        has none.
     """
 
     transport: str
     type_name: str
     read: Callable[[Any], Frame]
     header: Callable[[Any], Header]
+    number: Callable[[Any], int | None] = lambda message: None
 
     def message_type(self) -> Any:
         """
@@ -138,6 +141,11 @@ def hbm_to_frame(message: Any) -> Frame:
 def hbm_header(message: Any) -> Header:
     """Return a header made of the time stamp, and of the index as frame_id."""
     return Header(stamp=message.time_stamp, frame_id=str(message.index))
+
+
+def hbm_number(message: Any) -> int:
+    """Return the index, which counts the images of a publisher."""
+    return int(message.index)
 
 
 def _own_header(message: Any) -> Any:
@@ -226,7 +234,8 @@ def _encoding_of(pixels: Pixels) -> str:
 SOURCES: Mapping[str, Source] = {source.type_name: source for source in (
     Source('raw', 'sensor_msgs/msg/Image', to_frame, _own_header),
     Source('compressed', 'sensor_msgs/msg/CompressedImage', compressed_to_frame, _own_header),
-    *(Source('hbmem', f'hbm_img_msgs/msg/HbmMsg{height}P', hbm_to_frame, hbm_header)
+    *(Source('hbmem', f'hbm_img_msgs/msg/HbmMsg{height}P', hbm_to_frame, hbm_header,
+             hbm_number)
       for height in (1080, 540, 480)),
 )}
 """Every type of message with images, by its name."""

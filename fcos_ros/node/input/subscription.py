@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from threading import Lock
 from time import monotonic
 from typing import Any
@@ -31,6 +30,12 @@ from fcos_ros.node.input.discovery import (
     explain_unreceived,
 )
 from fcos_ros.node.input.images import SOURCES, Source
+from fcos_ros.node.input.sequence import (
+    HAS_MESSAGE_INFO,
+    SequenceChecker,
+    number_of,
+    publisher_of,
+)
 from fcos_ros.node.problem_log import PersistentWarning
 from fcos_ros.node.qos import (
     USER_POLICIES,
@@ -51,11 +56,16 @@ MAX_SILENCE = 3.0
 MIN_IMAGES = 2
 """Images on the other topic before it is used, while the subscribed topic has none."""
 
+_TYPES = {'raw': 'sensor_msgs/msg/Image', COMPRESSED: 'sensor_msgs/msg/CompressedImage'}
+"""The types of the transports that have only one."""
+
 MAX_ABSENCE = 3.0
 """Seconds without a publisher before it is logged: a launch file starts the camera as well."""
 
-Receive = Callable[[Source, Any], None]
-"""Called with each message and the source that reads it."""
+Receive = Callable[[Source, Any, int], None]
+"""
+Called with each message, the source that reads it, and the number of messages missing before it.
+"""
 
 
 class CameraSubscription:
@@ -121,7 +131,10 @@ class CameraSubscription:
             self._publishers = self._discovery.find()
             self._judge_trial()
             chosen = choose_publishers(self._publishers, self._base, self._transport)
-            refusal = self._subscribe(self._to_spec(chosen)) if chosen else ''
+            wanted = self._to_spec(chosen) if chosen else self._expected_spec()
+            refusal = self._subscribe(wanted) if wanted else ''
+            if self._main is not None:
+                self._main.alone = len(chosen) == 1
             self._try_other_topic()
             # Without publishers, the subscription is kept: the camera may come back.
             spec = self._main.spec if self._main and chosen else None
@@ -141,6 +154,22 @@ class CameraSubscription:
         durable = all(publisher.durable for publisher in chosen)
         return SubscriptionSpec(topic, type_name, reliable, durable)
 
+    def _expected_spec(self) -> SubscriptionSpec | None:
+        """
+        Return the subscription before there is a publisher, if the user gives type and QoS.
+
+        The first images of a recording are lost otherwise, while its publisher is discovered.
+        """
+        type_name = _TYPES.get(self._transport)
+        if self._main is not None or type_name is None:
+            return None
+        is_below = self._transport == COMPRESSED and not self._base.endswith(f'/{COMPRESSED}')
+        topic = f'{self._base}/{COMPRESSED}' if is_below else self._base
+        requested = self._overrides[topic] or self._reliability
+        if requested == 'auto':
+            return None
+        return SubscriptionSpec(topic, type_name, requested == 'reliable')
+
     def _subscribe(self, spec: SubscriptionSpec) -> str:
         """Subscribe, unless already done; return the reason if it fails, else ''."""
         before = self._main.spec if self._main else None
@@ -157,13 +186,12 @@ class CameraSubscription:
         return ''
 
     def _open(self, spec: SubscriptionSpec) -> _TopicSubscription:
-        source = SOURCES[spec.type_name]
-        return _TopicSubscription(self._node, spec, source, partial(self._take, source))
+        return _TopicSubscription(self._node, spec, self._take)
 
-    def _take(self, source: Source, subscription: _TopicSubscription, message: Any) -> None:
+    def _take(self, subscription: _TopicSubscription, message: Any, missing: int) -> None:
         with self._lock:
             if self._timer is not None and subscription is self._main:
-                self._receive(source, message)
+                self._receive(subscription.source, message, missing)
 
     def _try_other_topic(self) -> None:
         """Subscribe to the camera's other topic as well, if no image arrives on the present."""
@@ -213,18 +241,27 @@ class _TopicSubscription:
     """
     A subscription to one topic, which counts its images.
 
+    :ivar source: reads its messages.
     :ivar images: number of images since the start.
+    :ivar alone: whether it has only one publisher.
+
+    :param take: called with this object, each message, and the number of messages that are missing
+        before it.
     """
 
-    def __init__(self, node: Node, spec: SubscriptionSpec, source: Source,
-                 take: Callable[[_TopicSubscription, Any], None]) -> None:
+    def __init__(self, node: Node, spec: SubscriptionSpec,
+                 take: Callable[[_TopicSubscription, Any, int], None]) -> None:
         self.spec = spec
+        self.source = SOURCES[spec.type_name]
         self.images = 0
+        self.alone = False
+        self._sequence = SequenceChecker()
         self._node = node
         self._take = take
         self._start = self._last_image = monotonic()
+        receive: Any = self._receive_with_info if HAS_MESSAGE_INFO else self._receive
         self._subscription = node.create_subscription(
-            source.message_type(), spec.topic, self._receive,
+            self.source.message_type(), spec.topic, receive,
             latest_qos(spec.reliable, spec.durable),
             event_callbacks=without_default_callbacks(),
             qos_overriding_options=QoSOverridingOptions(USER_POLICIES))
@@ -243,7 +280,18 @@ class _TopicSubscription:
         """Unsubscribe."""
         self._node.destroy_subscription(self._subscription)
 
+    def _receive_with_info(self, message: Any, info: Any) -> None:
+        self._handle(message, publisher_of(info), number_of(info))
+
     def _receive(self, message: Any) -> None:
+        self._handle(message, b'', None)
+
+    def _handle(self, message: Any, publisher: bytes, number: int | None) -> None:
         self.images += 1
         self._last_image = monotonic()
-        self._take(self, message)
+        number = self.source.number(message) if number is None else number
+        missing = 0
+        # Without their identity, the numbers of several publishers are mixed.
+        if number is not None and (publisher or self.alone):
+            missing = self._sequence.missing(publisher, number)
+        self._take(self, message, missing)

@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+from threading import Event
 import zlib
 
 from node.camera_process import CameraProcess
@@ -17,7 +18,10 @@ from onnx_models import write_fcos
 import pytest
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from sensor_msgs.msg import PointCloud2
-from waiting import wait_until
+from waiting import TIMEOUT, wait_until
+
+from fcos_ros.node.input import subscription
+from fcos_ros.node.input.sequence import HAS_MESSAGE_INFO
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
 RELIABILITIES = {RELIABLE: 'reliable', BEST_EFFORT: 'best effort'}
@@ -174,6 +178,49 @@ def test_a_slow_camera_with_both_topics_is_received_on_the_first(start, cameras)
             graph.wait_for_counts(published=number)
             wait_until(lambda: not camera.subscribers())
         detect(graph, main, raw, topic='/image')
+
+
+@pytest.mark.parametrize(('name', 'has_info'), [
+    pytest.param('raw', True, id='by the numbers of the middleware', marks=pytest.mark.skipif(
+        not HAS_MESSAGE_INFO, reason='ROS 2 Humble does not give the numbers')),
+    pytest.param('hbmem', False, id='by the index of the message, as in ROS 2 Humble'),
+])
+def test_images_that_are_overwritten_before_they_are_taken_are_counted(
+        start, cameras, monkeypatch, name, has_info):
+    monkeypatch.setattr(subscription, 'HAS_MESSAGE_INFO', has_info)
+    graph = start()
+    messages = [MESSAGES[name]() for _ in range(9)]
+    if name == 'hbmem':
+        for index, message in enumerate(messages):
+            message.index = index
+    with cameras.camera(type(messages[0])) as camera:
+        detect(graph, camera, messages[0])
+        taken = int(graph.wait_for_counts(in_flight=0)['received'])
+        go_on = Event()
+        graph.executor.create_task(lambda: go_on.wait(TIMEOUT))
+        for message in messages[1:]:
+            camera.publish(message)
+        go_on.set()
+
+        def total(status):
+            found = values(status)
+            return int(found['received']) + int(found['missed']) == taken + 8
+        found = values(graph.wait_for_status('frames', total))
+        assert int(found['missed']) >= 1
+
+
+@pytest.mark.parametrize(('transport', 'topic'), [
+    ('raw', '/image'), ('compressed', '/image/compressed')])
+def test_with_transport_and_reliability_the_node_subscribes_before_there_is_a_publisher(
+        start, cameras, transport, topic):
+    graph = start(transport=transport, reliability='reliable')
+    wait_until(lambda: graph.peer.count_subscribers(topic) == 1)
+    graph.wait_for_report('no publisher on /image')
+    message = MESSAGES[transport]()
+    with cameras.camera(type(message), topic) as camera:
+        detect(graph, camera, message, topic=topic)
+    with cameras.camera(type(message), durability=TRANSIENT_LOCAL) as camera:
+        detect(graph, camera, message, topic='/image')
 
 
 def test_a_missing_publisher_is_logged_with_the_topics_that_have_images(start, cameras, capfd):
