@@ -96,7 +96,7 @@ class Frame:
             size above the maximum.
         """
         file = _byte_view(data)
-        encoding, size = read_header(file)
+        encoding, size, _ = read_header(file)
         return cls(size, encoding, (file,))
 
     def bgr(self) -> Pixels:
