@@ -35,26 +35,22 @@ class Plane(NamedTuple):
 
     channels: int
     subsampling: int = 1
-    row_factor: int = 1
+    row_factor: float = 1
 
 
 class Interleaved(NamedTuple):
-    """
-    OpenCV's codes that convert interleaved pixels; None where no conversion is needed.
-
-    :ivar i420: codes to apply one after the other.
-    """
+    """OpenCV's codes that convert interleaved pixels; None where no conversion is needed."""
 
     bgr: int | None
     rgb: int | None
-    i420: tuple[int, ...]
 
 
 class LumaChroma(NamedTuple):
     """
     The channels that hold Y, and U and V; None where a plane holds just these, in this order.
 
-    A format with one plane shares one U and one V between two pixels, which are four samples.
+    A format with one plane shares one U and one V between two pixels, which are four samples. The
+    channels of a format with three planes are its last two planes.
     """
 
     luma: tuple[int] | None = None
@@ -63,10 +59,10 @@ class LumaChroma(NamedTuple):
 
 class Encoding(NamedTuple):
     """
-    One pixel format with 8 bits for each sample.
+    One pixel format. Its samples have 8 bits, or are converted to 8 bits before `to_bgr`.
 
     :ivar planes: in the order in which they lie in a buffer.
-    :ivar to_bgr: converts the planes to (H, W, 3) BGR.
+    :ivar to_bgr: converts the planes, YUV of limited range, to (H, W, 3) BGR.
     :ivar after_scaling: how the planes are converted once they are scaled; None for formats that
         must be converted to BGR before.
     :ivar multiple: both sides of an image are multiples of these, as pixels share chroma samples.
@@ -80,9 +76,9 @@ class Encoding(NamedTuple):
     min_side: int = 1
 
 
-def _interleaved(channels: int, bgr: int | None, rgb: int | None, *i420: int) -> Encoding:
+def _interleaved(channels: int, bgr: int | None, rgb: int | None) -> Encoding:
     to_bgr = _unchanged if bgr is None else _converter(bgr)
-    return Encoding((Plane(channels),), to_bgr, Interleaved(bgr, rgb, i420))
+    return Encoding((Plane(channels),), to_bgr, Interleaved(bgr, rgb))
 
 
 def _packed_422(bgr: int, luma: int, chroma: tuple[int, int]) -> Encoding:
@@ -93,6 +89,13 @@ def _semi_planar_420(bgr: int, chroma: tuple[int, int] | None = None) -> Encodin
     def to_bgr(luma: Pixels, chroma: Pixels) -> Pixels:
         return np.asarray(cv2.cvtColorTwoPlane(luma, chroma, bgr), np.uint8)
     planes = Plane(1), Plane(2, subsampling=2)
+    return Encoding(planes, to_bgr, LumaChroma(chroma=chroma), Size(2, 2))
+
+
+def _planar_420(bgr: int, chroma: tuple[int, int] | None = None) -> Encoding:
+    def to_bgr(luma: Pixels, *chroma: Pixels) -> Pixels:
+        return np.asarray(cv2.cvtColorTwoPlane(luma, cv2.merge(chroma), bgr), np.uint8)
+    planes = Plane(1), *2 * [Plane(1, subsampling=2, row_factor=0.5)]
     return Encoding(planes, to_bgr, LumaChroma(chroma=chroma), Size(2, 2))
 
 
@@ -121,19 +124,18 @@ def _nv24_to_bgr(luma: Pixels, chroma: Pixels) -> Pixels:
 
 
 ENCODINGS: Mapping[str, Encoding] = {
-    'bgr8': _interleaved(3, None, cv2.COLOR_BGR2RGB, cv2.COLOR_BGR2YUV_I420),
-    'rgb8': _interleaved(3, cv2.COLOR_RGB2BGR, None, cv2.COLOR_RGB2YUV_I420),
-    'bgra8': _interleaved(
-        4, cv2.COLOR_BGRA2BGR, cv2.COLOR_BGRA2RGB, cv2.COLOR_BGRA2YUV_I420),
-    'rgba8': _interleaved(
-        4, cv2.COLOR_RGBA2BGR, cv2.COLOR_RGBA2RGB, cv2.COLOR_RGBA2YUV_I420),
-    'mono8': _interleaved(
-        1, cv2.COLOR_GRAY2BGR, cv2.COLOR_GRAY2RGB, cv2.COLOR_GRAY2BGR, cv2.COLOR_BGR2YUV_I420),
+    'bgr8': _interleaved(3, None, cv2.COLOR_BGR2RGB),
+    'rgb8': _interleaved(3, cv2.COLOR_RGB2BGR, None),
+    'bgra8': _interleaved(4, cv2.COLOR_BGRA2BGR, cv2.COLOR_BGRA2RGB),
+    'rgba8': _interleaved(4, cv2.COLOR_RGBA2BGR, cv2.COLOR_RGBA2RGB),
+    'mono8': _interleaved(1, cv2.COLOR_GRAY2BGR, cv2.COLOR_GRAY2RGB),
     'uyvy': _packed_422(cv2.COLOR_YUV2BGR_UYVY, luma=1, chroma=(0, 2)),
     'yuyv': _packed_422(cv2.COLOR_YUV2BGR_YUYV, luma=0, chroma=(1, 3)),
     'yvyu': _packed_422(cv2.COLOR_YUV2BGR_YVYU, luma=0, chroma=(3, 1)),
     'nv12': _semi_planar_420(cv2.COLOR_YUV2BGR_NV12),
     'nv21': _semi_planar_420(cv2.COLOR_YUV2BGR_NV21, chroma=(1, 0)),
+    'i420': _planar_420(cv2.COLOR_YUV2BGR_NV12),
+    'yv12': _planar_420(cv2.COLOR_YUV2BGR_NV21, chroma=(1, 0)),
     'nv24': Encoding((Plane(1), Plane(2, row_factor=2)), _nv24_to_bgr, LumaChroma()),
     # OpenCV names these by the second row, from the second pixel on.
     'bayer_rggb8': _bayer(cv2.COLOR_BayerBG2BGR),
@@ -158,6 +160,8 @@ ALIASES: Mapping[str, Alias] = {
     'mono16': Alias('mono8', 2),
     'yuv422': Alias('uyvy', 1),
     'yuv422_yuy2': Alias('yuyv', 1),
+    'yuv420': Alias('i420', 1),
+    'yuv420p': Alias('i420', 1),
     **{f'{name[:-1]}16': Alias(name, 2) for name in _SIXTEEN_BITS},
     # Channels without a stated colour are read in OpenCV's order.
     **{f'{8 * size}UC{channels}': Alias(name, size) for size in (1, 2)
@@ -167,3 +171,14 @@ ALIASES: Mapping[str, Alias] = {
 
 NAMES = (*ENCODINGS, *ALIASES)
 """Every accepted name of a pixel format."""
+
+MOSAICS = tuple(name for name, encoding in ENCODINGS.items() if encoding.after_scaling is None)
+"""The encodings whose pixels have one colour each."""
+
+_BY_LOWER_CASE = {name.lower(): name for name in NAMES}
+
+
+def find_encoding(name: str) -> Alias | None:
+    """Return the encoding of a name in upper or lower case; None if it is unknown."""
+    known = _BY_LOWER_CASE.get(name.lower(), '')
+    return ALIASES.get(known) or (Alias(known, 1) if known else None)

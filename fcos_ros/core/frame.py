@@ -3,41 +3,55 @@
 """
 An image as it arrived: views of the sender's bytes.
 
-Nothing is copied or converted here: a camera message becomes numpy views of its own buffer. Only
-the high byte of 16-bit samples is viewed, as networks take 8 bits. A compressed image stays a file
-until its pixels are needed.
+Nothing is copied or converted here: a camera message becomes numpy views of its own buffer. A
+compressed image stays a file until its pixels are needed. Samples of 16 bits become 8 bits only
+when they are read, after the image was scaled.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 
-from fcos_ros.core.arrays import Bytes, Pixels
-from fcos_ros.core.encodings import ALIASES, ENCODINGS, NAMES, Alias, Encoding
+from fcos_ros.core.arrays import Array, Bytes, Pixels
+from fcos_ros.core.buffers import view_bytes
+from fcos_ros.core.encodings import ENCODINGS, NAMES, Encoding, LumaChroma, find_encoding
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.image_file import FORMATS, decode, read_header
+from fcos_ros.core.measurement import Measurement, measure, needed_bit_depth
 from fcos_ros.core.resize import Size
+from fcos_ros.core.yuv_range import CHANGE_RANGE, LIMITED
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
     """
-    One image of 8-bit samples, or a compressed image file.
+    One image, or a compressed image file.
 
     :ivar size: width and height in pixels.
     :ivar encoding: a key of `ENCODINGS`, never an alias: mono16 and 8UC1 become mono8, yuv422
         becomes uyvy, and so on. Or a format of image files, such as jpeg.
-    :ivar planes: uint8 views. bgr8 and rgb8: one plane (H, W, 3); bgra8 and rgba8: (H, W, 4);
-        mono8 and bayer_*8: (H, W); uyvy, yuyv and yvyu: (H, W, 2); nv12 and nv21: Y (H, W) and
-        interleaved chroma (H/2, W/2, 2); nv24: Y (H, W) and chroma (H, W, 2); files: (N,).
+    :ivar planes: views, uint8 or uint16. bgr8 and rgb8: one plane (H, W, 3); bgra8 and rgba8:
+        (H, W, 4); mono8 and bayer_*8: (H, W); uyvy, yuyv and yvyu: (H, W, 2); nv12 and nv21: Y
+        (H, W) and interleaved chroma (H/2, W/2, 2); i420 and yv12: Y (H, W) and two planes of
+        chroma (H/2, W/2); nv24: Y (H, W) and chroma (H, W, 2); files: (N,).
+    :ivar yuv_range: the range of YUV samples; see `yuv_range`.
+    :ivar bit_depth: number of bits that samples of 16 bits use, from the lowest on; 0 for as many
+        as the highest sample of this image needs.
+    :ivar mosaic: a Bayer encoding if a file holds such an image.
+    :ivar trailing_bytes: bytes of the buffer after the image, which are ignored.
     """
 
     size: Size
     encoding: str
-    planes: tuple[Pixels, ...]
+    planes: tuple[Array, ...]
+    yuv_range: str = LIMITED
+    bit_depth: int = 0
+    mosaic: str = ''
+    trailing_bytes: int = 0
 
     @classmethod
     def wrap(cls, data: Any, size: Size, encoding: str, step: int = 0,
@@ -45,28 +59,33 @@ class Frame:
         """
         View a buffer as an image. The buffer must not change while the frame is in use.
 
-        :param data: any contiguous buffer (bytes, array, memoryview, uint8 array), exactly as
-            long as the image. The padding of the last row may be missing.
-        :param encoding: one of `encodings.NAMES`.
+        :param data: the bytes (see `view_bytes`), exactly as long as the image. The padding of the
+            last row may be missing. A buffer of nv12 with packed rows may be longer: the decoder
+            of RDK X5 hands over its whole buffer, in which the image comes first.
+        :param encoding: one of `encodings.NAMES`, in upper or lower case.
         :param step: bytes from one row of the first plane to the next; 0 for packed rows. Chroma
-            rows of nv12 and nv21 have the same step, those of nv24 twice the step.
+            rows of nv12 and nv21 have the same step, those of nv24 twice, those of i420 and yv12
+            half the step.
         :param big_endian: whether samples of 16 bits begin with their high byte. It is ignored for
             8 bits, as publishers set it arbitrarily.
         :raises FrameError: the encoding is unknown, or size, step and data do not agree.
         """
         layout = _BufferLayout.of(encoding, size)
         step = _checked_step(step, size, encoding, layout)
-        flat = _byte_view(data)
+        flat = view_bytes(data)
         rows = layout.rows(size)
-        full = step * rows
-        minimum = full - layout.planes[-1].row_factor * (step - layout.packed_step(size))
-        if flat.size not in (full, minimum):
+        full = int(step * rows)
+        minimum = full - int(layout.planes[-1].row_factor * (step - layout.packed_step(size)))
+        longest = full
+        if layout.name in _MAY_BE_LONGER and step == layout.packed_step(size):
+            longest = _MAX_EXCESS * full
+        if flat.size != minimum and not full <= flat.size <= longest:
             unpadded = f', or {minimum} without padding in the last' if minimum < full else ''
             raise FrameError(
                 f'{encoding} image {size} with {step} bytes a row has {flat.size} bytes of data; '
-                f'accepted: {full} ({rows} rows){unpadded}', 'length')
-        first = 0 if big_endian else layout.sample_bytes - 1
-        return cls(size, layout.name, _views(flat[first:], size, step, layout))
+                f'accepted: {full} ({rows:g} rows){unpadded}', 'length')
+        views = _views(flat, size, step, layout, '>' if big_endian else '<')
+        return cls(size, layout.name, views, trailing_bytes=max(0, flat.size - full))
 
     @classmethod
     def from_bgr(cls, image: Pixels) -> Frame:
@@ -87,17 +106,54 @@ class Frame:
         return cls.wrap(np.ascontiguousarray(image), Size(width, height), encoding)
 
     @classmethod
-    def compressed(cls, data: Any) -> Frame:
+    def compressed(cls, data: Any, mosaic: str = '') -> Frame:
         """
         Wrap an image file, which is decoded when its pixels are needed.
 
-        :param data: any contiguous buffer that begins with a JPEG or PNG file.
+        :param data: bytes (see `view_bytes`) that begin with a file of `image_file.FORMATS`.
+        :param mosaic: the Bayer encoding of the pixels if the file is grey.
         :raises FrameError: the file is of another format, or its header is damaged or states a
             size above the maximum.
         """
-        file = _byte_view(data)
-        encoding, size, _ = read_header(file)
-        return cls(size, encoding, (file,))
+        file = view_bytes(data)
+        encoding, size, grey = read_header(file)
+        mosaic = mosaic if grey else ''
+        if mosaic:
+            _require_sides(mosaic, size, ENCODINGS[mosaic])
+        return cls(size, encoding, (file,), mosaic=mosaic)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the samples have 16 bits."""
+        return self.planes[0].dtype == np.uint16
+
+    def decoded(self, needed_size: Size | None = None) -> Frame:
+        """
+        Return the frame with pixels in place of an image file.
+
+        :param needed_size: the minimum size that is needed; the frame may become smaller.
+        :raises FrameError: the file is damaged.
+        """
+        if self.encoding not in FORMATS:
+            return self
+        if self.mosaic:  # scaling would mix its colours
+            needed_size = None
+        pixels = decode(self.planes[0], self.encoding, self.size, needed_size,
+                        grey=bool(self.mosaic))
+        return replace(self, size=Size(*pixels.shape[1::-1]), encoding=self.mosaic or 'bgr8',
+                       planes=(pixels,), mosaic='')
+
+    def measured(self) -> Measurement:
+        """Measure the samples of a frame that is no file."""
+        return measure(self.planes, ENCODINGS[self.encoding].after_scaling)
+
+    def narrowed(self) -> Frame:
+        """Return the frame with samples of 8 bits; itself if it has them."""
+        if not self.is_wide:
+            return self
+        depth = self.bit_depth or needed_bit_depth(self.measured().highest)
+        planes = (cv2.convertScaleAbs(plane, alpha=255 / (2**depth - 1)) for plane in self.planes)
+        return replace(self, planes=tuple(np.asarray(plane, np.uint8) for plane in planes))
 
     def bgr(self) -> Pixels:
         """
@@ -105,13 +161,23 @@ class Frame:
 
         :raises FrameError: an image file is damaged.
         """
-        if self.encoding in FORMATS:
-            return decode(self.planes[0], self.encoding, self.size)
-        return ENCODINGS[self.encoding].to_bgr(*self.planes)
+        frame = self.decoded().narrowed()
+        encoding = ENCODINGS[frame.encoding]
+        planes = frame.planes
+        if isinstance(encoding.after_scaling, LumaChroma) and self.yuv_range != LIMITED:
+            planes = _to_limited(planes, encoding.after_scaling, self.yuv_range)
+        return encoding.to_bgr(*planes)
+
+
+_MAY_BE_LONGER = frozenset(['nv12'])
+"""Encodings whose buffers may be longer than the image."""
+
+_MAX_EXCESS = 2
+"""Maximum length of such a buffer, in lengths of the image; the size is wrong if it is longer."""
 
 
 class _BufferLayout(NamedTuple):
-    """The planes of a buffer. Each sample has `sample_bytes`, of which one is viewed."""
+    """The planes of a buffer. Each sample has `sample_bytes`."""
 
     name: str
     encoding: Encoding
@@ -119,18 +185,12 @@ class _BufferLayout(NamedTuple):
 
     @classmethod
     def of(cls, name: str, size: Size) -> _BufferLayout:
-        alias = ALIASES.get(name, Alias(name, 1))
-        encoding = ENCODINGS.get(alias.encoding)
-        if encoding is None:
+        alias = find_encoding(name)
+        if alias is None:
             raise FrameError(
                 f'unknown encoding {name!r}; accepted: {", ".join(NAMES)}', 'encoding')
-        if min(size) < encoding.min_side:
-            raise FrameError(f'{name} image is {size}; accepted: both sides at least '
-                             f'{encoding.min_side} pixel{"s" if encoding.min_side > 1 else ""}',
-                             'size')
-        if any(side % multiple for side, multiple in zip(size, encoding.multiple)):
-            raise FrameError(
-                f'{name} image is {size}; accepted: {_EVEN[encoding.multiple]}', 'size')
+        encoding = ENCODINGS[alias.encoding]
+        _require_sides(name, size, encoding)
         return cls(alias.encoding, encoding, alias.sample_bytes)
 
     @property
@@ -141,9 +201,10 @@ class _BufferLayout(NamedTuple):
         """Return the bytes of a row of the first plane without padding."""
         return int(size.width * self.planes[0].channels * self.sample_bytes)
 
-    def rows(self, size: Size) -> int:
+    def rows(self, size: Size) -> float:
         """Return the rows of all planes, in rows of the first plane."""
-        return sum(size.height // plane.subsampling * plane.row_factor for plane in self.planes)
+        return float(sum(size.height // plane.subsampling * plane.row_factor
+                         for plane in self.planes))
 
 
 _EVEN = {
@@ -152,31 +213,58 @@ _EVEN = {
 }
 
 
+def _require_sides(name: str, size: Size, encoding: Encoding) -> None:
+    if min(size) < encoding.min_side:
+        raise FrameError(f'{name} image is {size}; accepted: both sides at least '
+                         f'{encoding.min_side} pixel{"s" if encoding.min_side > 1 else ""}',
+                         'size')
+    if any(side % multiple for side, multiple in zip(size, encoding.multiple)):
+        raise FrameError(
+            f'{name} image is {size}; accepted: {_EVEN[encoding.multiple]}', 'size')
+
+
 def _checked_step(step: int, size: Size, encoding: str, layout: _BufferLayout) -> int:
     packed = layout.packed_step(size)
     if step and step < packed:
         raise FrameError(f'{encoding} image {size} has a step of {step} bytes; '
                          f'accepted: at least {packed}, or 0 for packed rows', 'step')
+    if any(step * plane.row_factor % 1 for plane in layout.planes):
+        raise FrameError(f'{encoding} image {size} has a step of {step} bytes; accepted: even '
+                         'steps, as rows of chroma are half as long', 'step')
     return step or packed
 
 
-def _byte_view(data: Any) -> Bytes:
-    try:
-        return np.frombuffer(data, np.uint8)
-    except (TypeError, ValueError, BufferError) as error:
-        raise FrameError(f'image data ({type(data).__name__}) cannot be read: {error}; '
-                         'accepted: a contiguous buffer of bytes', 'data') from error
+def _views(
+    flat: Bytes, size: Size, step: int, layout: _BufferLayout, order: str,
+) -> tuple[Array, ...]:
+    """
+    Divide the buffer into planes, which lie one after the other.
 
-
-def _views(flat: Bytes, size: Size, step: int, layout: _BufferLayout) -> tuple[Pixels, ...]:
-    """Divide the buffer into planes, which lie one after the other."""
-    views: list[Pixels] = []
+    :param order: `<` or `>`, the byte order of samples of 16 bits.
+    """
+    dtype = np.dtype(f'{order}u{layout.sample_bytes}')
+    views: list[Array] = []
     top = 0
     for plane in layout.planes:
-        rows, row = size.height // plane.subsampling, plane.row_factor * step
+        rows, row = size.height // plane.subsampling, int(plane.row_factor * step)
         axes = 3 if plane.channels > 1 else 2
         shape = (rows, size.width // plane.subsampling, plane.channels)[:axes]
-        strides = (row, plane.channels * layout.sample_bytes, layout.sample_bytes)[:axes]
-        views.append(np.ndarray(shape, np.uint8, flat, top, strides))
+        strides = (row, plane.channels * dtype.itemsize, dtype.itemsize)[:axes]
+        view = np.ndarray(shape, dtype, flat, top, strides)
+        # OpenCV needs aligned samples in the byte order of this machine. Few cameras send others.
+        views.append(np.require(view, dtype.newbyteorder('='), 'A'))
         top += rows * row
     return tuple(views)
+
+
+def _to_limited(
+    planes: tuple[Pixels, ...], channels: LumaChroma, before: str,
+) -> tuple[Pixels, ...]:
+    """Convert YUV planes to the limited range, as OpenCV takes them."""
+    luma, chroma = CHANGE_RANGE[before, LIMITED]
+    tables = [luma, *[chroma] * (len(planes) - 1)]
+    if len(planes) == 1:  # luma and chroma side by side
+        pair = (luma, chroma) if channels.luma == (0,) else (chroma, luma)
+        tables = [np.stack(pair, -1)[None]]
+    return tuple(np.asarray(cv2.LUT(plane, table), np.uint8)
+                 for plane, table in zip(planes, tables))

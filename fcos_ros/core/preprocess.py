@@ -4,16 +4,15 @@
 Convert a frame to the network's input tensor.
 
 Planes are scaled first and converted afterwards, when there are fewer pixels. Networks that take
-NV12 get luma and chroma as the camera sent them. For other networks, chroma is halved to NV12 and
-then converted. Bayer mosaics cannot be scaled and are converted to BGR first. Image files are
-decoded to BGR first, JPEG files at a reduced size where that is enough. The rest of the canvas has
-the padding colour of the network, or else is black: zeros in RGB; Y = 16 and U = V = 128 in NV12,
-which is black in BT.601 as OpenCV uses it.
+NV12 get luma and chroma as the camera sent them, converted to their range if it differs. For other
+networks, chroma is halved to NV12 and then converted. Bayer mosaics cannot be scaled and are
+converted to BGR first. Image files are decoded to BGR first, JPEG files at a reduced size where
+that is enough. The rest of the canvas has the padding colour of the network, or else is black.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import cv2
@@ -22,15 +21,13 @@ import numpy as np
 from fcos_ros.core.arrays import Array, Pixels
 from fcos_ros.core.encodings import ENCODINGS, Interleaved, LumaChroma
 from fcos_ros.core.frame import Frame
-from fcos_ros.core.image_file import FORMATS, decode
+from fcos_ros.core.measurement import Measurement, needed_bit_depth
 from fcos_ros.core.resize import Resize, Size
+from fcos_ros.core.yuv_range import BLACK, CHANGE_RANGE, FULL, LIMITED, RANGES
 
 FITS = {'letterbox': Resize.letterbox, 'stretch': Resize.stretch}
 PIXELS = ('nv12', 'rgb', 'bgr')
 LAYOUTS = ('NHWC', 'NCHW')
-NV12_RANGES = ('full', 'limited')
-
-_BLACK = {'nv12': (16, 128, 128), 'rgb': (0, 0, 0), 'bgr': (0, 0, 0)}
 
 _UINT8: np.dtype[Any] = np.dtype(np.uint8)
 
@@ -47,8 +44,7 @@ class InputSpec:
     :ivar mean: for each channel in the order of `pixels`, on the scale 0 to 255; likewise `std`.
     :ivar padding: colour of the canvas around the image, 0 to 255, before normalisation: (Y, U,
         V) for nv12, else in the order of `pixels`. None is black.
-    :ivar nv12_range: 'full' if the network reads Y, U and V as 0 to 255, as JPEG files have them;
-        'limited' for Y from 16 to 235. Only for nv12.
+    :ivar nv12_range: the range of nv12 that the network was made for; see `yuv_range`.
     """
 
     name: str
@@ -59,15 +55,15 @@ class InputSpec:
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     padding: tuple[int, ...] | None = None
-    nv12_range: str = 'full'
+    nv12_range: str = FULL
 
     def __post_init__(self) -> None:
         object.__setattr__(self, 'dtype', np.dtype(self.dtype))
         _require('pixels', self.pixels, PIXELS)
         _require('layout', self.layout, LAYOUTS)
+        _require('nv12_range', self.nv12_range, RANGES)
         _require('dtype', self.dtype.name, ('uint8',) if self.pixels == 'nv12' else (
             'uint8', 'float32', 'float16'))
-        _require('nv12_range', self.nv12_range, NV12_RANGES)
         if min(self.size) < 2 or any(side % 2 for side in self.size):
             raise ValueError(f'size is {self.size}; accepted: even sides of at least 2 pixels')
         if len(self.mean) != 3 or len(self.std) != 3 or not min(self.std) > 0:
@@ -90,7 +86,8 @@ class InputSpec:
     @property
     def background(self) -> tuple[int, ...]:
         """The colour of the canvas around the image."""
-        return self.padding or _BLACK[self.pixels]
+        black = (BLACK[self.nv12_range], 128, 128) if self.pixels == 'nv12' else (0, 0, 0)
+        return self.padding or black
 
 
 class Preprocessor:
@@ -99,6 +96,7 @@ class Preprocessor:
 
     It owns its canvas: give each thread a preprocessor of its own.
 
+    :ivar measured: facts about the samples of the last frame.
     :param tensor: memory for the input, C-contiguous and of the spec's shape and dtype, for
         engines that only read memory of their own. None allocates it.
     """
@@ -114,6 +112,7 @@ class Preprocessor:
         canvas = _Nv12Canvas if spec.pixels == 'nv12' else _RgbCanvas
         self._canvas: _Canvas = canvas(spec, tensor)
         self._resize: Resize | None = None
+        self.measured = Measurement()
 
     def prepare(self, frame: Frame) -> tuple[Array, Resize]:
         """
@@ -129,6 +128,10 @@ class Preprocessor:
             if self._resize is None or self._resize.content != resize.content:
                 self._canvas.clear()
             self._resize = resize
+        frame = frame.decoded(resize.content)
+        self.measured = frame.measured()
+        if frame.is_wide and not frame.bit_depth:
+            frame = replace(frame, bit_depth=needed_bit_depth(self.measured.highest))
         self._canvas.draw(_scalable(frame, resize.content), resize.content)
         return self._canvas.tensor, resize
 
@@ -148,6 +151,7 @@ class _Nv12Canvas:
 
     def __init__(self, spec: InputSpec, tensor: Array) -> None:
         self.tensor = tensor
+        self._range = spec.nv12_range
         self._background = spec.background
         self._luma, self._chroma = _nv12_planes(self.tensor, spec.size)
 
@@ -162,15 +166,45 @@ class _Nv12Canvas:
         conversion = ENCODINGS[frame.encoding].after_scaling
         if isinstance(conversion, LumaChroma):
             _resize_luma_chroma(frame, conversion, luma, chroma)
+            _change_range(luma, chroma, frame.yuv_range, self._range)
             return
         assert conversion is not None  # else `_scalable` has converted the frame
-        pixels = _resized(frame.planes[0], content)
-        for code in conversion.i420:
-            pixels = np.asarray(cv2.cvtColor(pixels, code), np.uint8)
-        np.copyto(luma, pixels[:height])
-        # The I420 image ends with the U plane, then the V plane, each of a quarter of its pixels.
-        # OpenCV interleaves them faster than a strided copy of numpy.
-        cv2.merge(list(pixels[height:].reshape(2, height // 2, width // 2)), dst=chroma)
+        bgr = _resized(frame.planes[0], content)
+        if conversion.bgr is not None:
+            bgr = np.asarray(cv2.cvtColor(bgr, conversion.bgr), np.uint8)
+        _FROM_BGR[self._range](bgr, luma, chroma)
+
+
+def _change_range(luma: Pixels, chroma: Pixels, before: str, after: str) -> None:
+    """Convert planes from one range of YUV to another, in place."""
+    if before != after:
+        for plane, table in zip((luma, chroma), CHANGE_RANGE[before, after]):
+            cv2.LUT(plane, table, dst=plane)
+
+
+def _bgr_to_full(bgr: Pixels, luma: Pixels, chroma: Pixels) -> None:
+    """
+    Convert BGR to NV12 of full range.
+
+    OpenCV has no such conversion. But its grey is the luma, and its YCrCb has the chroma, which
+    is calculated from the mean colours of 2x2 pixels.
+    """
+    cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY, dst=luma)
+    half = cv2.resize(bgr, chroma.shape[1::-1], interpolation=cv2.INTER_AREA)
+    cv2.mixChannels([cv2.cvtColor(half, cv2.COLOR_BGR2YCrCb)], [chroma], [2, 0, 1, 1])
+
+
+def _bgr_to_limited(bgr: Pixels, luma: Pixels, chroma: Pixels) -> None:
+    """Convert BGR to NV12 of limited range."""
+    height, width = luma.shape
+    i420 = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV_I420), np.uint8)
+    np.copyto(luma, i420[:height])
+    # The image ends with the U plane, then the V plane, each of a quarter of its pixels. OpenCV
+    # interleaves them faster than a strided copy of numpy.
+    cv2.merge(list(i420[height:].reshape(2, height // 2, width // 2)), dst=chroma)
+
+
+_FROM_BGR = {FULL: _bgr_to_full, LIMITED: _bgr_to_limited}
 
 
 class _RgbCanvas:
@@ -198,6 +232,7 @@ class _RgbCanvas:
             luma = np.empty((content.height, content.width), np.uint8)
             chroma = np.empty((content.height // 2, content.width // 2, 2), np.uint8)
             _resize_luma_chroma(frame, conversion, luma, chroma)
+            _change_range(luma, chroma, frame.yuv_range, LIMITED)  # as OpenCV takes them
             cv2.cvtColorTwoPlane(luma, chroma, self._nv12_code, dst=target)
         else:
             assert conversion is not None  # else `_scalable` has converted the frame
@@ -234,14 +269,18 @@ _FROM_NV12 = {'bgr': cv2.COLOR_YUV2BGR_NV12, 'rgb': cv2.COLOR_YUV2RGB_NV12}
 
 
 def _scalable(frame: Frame, content: Size) -> Frame:
-    """Convert a frame to BGR when it cannot be scaled as it is."""
-    if frame.encoding in FORMATS:
-        bgr = decode(frame.planes[0], frame.encoding, frame.size, content)
-    elif ENCODINGS[frame.encoding].after_scaling is None:
+    """
+    Return a frame of 8 bits that can be scaled; one of 16 bits is scaled here.
+
+    :param frame: no image file, and with its `bit_depth` if it has 16 bits.
+    """
+    if ENCODINGS[frame.encoding].after_scaling is None:
         bgr = frame.bgr()
-    else:
-        return frame
-    return Frame(Size(*bgr.shape[1::-1]), 'bgr8', (bgr,))
+        return Frame(Size(*bgr.shape[1::-1]), 'bgr8', (bgr,))
+    if frame.is_wide:  # OpenCV scales samples of 16 bits as fast as those of 8 bits
+        scaled = tuple(_resized(plane, content) for plane in frame.planes)
+        return replace(frame, size=content, planes=scaled).narrowed()
+    return frame
 
 
 def _resize_luma_chroma(
@@ -249,8 +288,10 @@ def _resize_luma_chroma(
 ) -> None:
     """Scale an image of luma and chroma into the planes of NV12."""
     first, last = frame.planes[0], frame.planes[-1]
-    if first is last:
+    if len(frame.planes) == 1:
         last = first.reshape(len(first), -1, 4)
+    elif len(frame.planes) == 3:
+        last = np.asarray(cv2.merge(frame.planes[1:]), np.uint8)
     _resize_channels(luma, first, channels.luma)
     _resize_channels(chroma, last, channels.chroma)
 
@@ -308,6 +349,6 @@ def _is_one_sample(plane: Pixels) -> bool:
 def _resized(source: Pixels, size: Size) -> Pixels:
     if source.shape[1::-1] == size:
         return source
-    target = np.empty((size.height, size.width, *source.shape[2:]), np.uint8)
+    target = np.empty((size.height, size.width, *source.shape[2:]), source.dtype)
     _resize_into(target, source)
     return target

@@ -3,9 +3,9 @@
 """
 Every encoding of cameras in plain numpy, by its definition: an encoder and a decoder.
 
-Images are (H, W, 3) in BGR order; YUV is BT.601 of limited range. An encoded image is a list of
-blocks, one for each plane: uint8 arrays of shape (rows, bytes). The tests run for every entry of
-`FORMATS`, so one entry is enough to test an encoding everywhere.
+Images are (H, W, 3) in BGR order; YUV is BT.601, by default of limited range. An encoded image is
+a list of blocks, one for each plane: uint8 arrays of shape (rows, bytes). The tests run for every
+entry of `FORMATS`, so one entry is enough to test an encoding everywhere.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Block(NamedTuple):
 
     samples: str
     pixels: Size = Size(1, 1)
-    row_factor: int = 1
+    row_factor: float = 1
 
 
 class CameraFormat(NamedTuple):
@@ -37,7 +37,7 @@ class CameraFormat(NamedTuple):
     The samples of one encoding.
 
     :ivar mosaic: the colours of a Bayer image: the first two of each of the first two rows.
-    :ivar sample_bytes: 2 for samples of 16 bits, of which only the high byte counts.
+    :ivar sample_bytes: 2 for samples of 16 bits.
     """
 
     blocks: tuple[Block, ...]
@@ -72,6 +72,10 @@ def _luma_chroma(samples: str, pixels: Size, row_factor: int = 1) -> CameraForma
     return CameraFormat((Block('y'), Block(samples, pixels, row_factor)))
 
 
+def _planar(letters: str) -> CameraFormat:
+    return CameraFormat((Block('y'), *(Block(letter, Size(2, 2), 0.5) for letter in letters)))
+
+
 def _bayer(mosaic: str) -> CameraFormat:
     return CameraFormat((Block('s'),), mosaic)
 
@@ -82,6 +86,7 @@ def _wide(narrow: CameraFormat) -> CameraFormat:
 
 _BGR, _RGB, _BGRA, _RGBA, _GREY = map(_interleaved, ('bgr', 'rgb', 'bgrx', 'rgbx', 'k'))
 _UYVY, _YUYV, _YVYU = (_interleaved(name, Size(2, 1)) for name in ('uyvy', 'yuyv', 'yvyu'))
+_I420, _YV12 = _planar('uv'), _planar('vu')
 _BAYER_ORDERS = ('rggb', 'bggr', 'gbrg', 'grbg')
 
 FORMATS = {
@@ -92,6 +97,7 @@ FORMATS = {
     '16UC1': _wide(_GREY), '16UC3': _wide(_BGR), '16UC4': _wide(_BGRA),
     'uyvy': _UYVY, 'yuv422': _UYVY, 'yuyv': _YUYV, 'yuv422_yuy2': _YUYV, 'yvyu': _YVYU,
     'nv12': _luma_chroma('uv', Size(2, 2)), 'nv21': _luma_chroma('vu', Size(2, 2)),
+    'i420': _I420, 'yuv420': _I420, 'yuv420p': _I420, 'yv12': _YV12,
     'nv24': _luma_chroma('uv', Size(1, 1), row_factor=2),
     **{f'bayer_{order}8': _bayer(order) for order in _BAYER_ORDERS},
     **{f'bayer_{order}16': _wide(_bayer(order)) for order in _BAYER_ORDERS},
@@ -115,10 +121,10 @@ def packed_step(encoding, size):
     return entry.shape(entry.blocks[0], size)[1]
 
 
-def random_blocks(encoding, size, seed=0):
+def random_blocks(encoding, size, seed=0, yuv_range='limited'):
     """Return random blocks without padding; YUV values are those of valid colours."""
     rng = np.random.default_rng(seed)
-    lowest, end = (16, 236) if encoding in YUV else (0, 256)
+    lowest, end = (16, 236) if encoding in YUV and yuv_range == 'limited' else (0, 256)
     entry = FORMATS[encoding]
     return [rng.integers(lowest, end, entry.shape(block, size), np.uint8)
             for block in entry.blocks]
@@ -130,40 +136,43 @@ def join(encoding, blocks, step=0):
     rng = np.random.default_rng(1)
     parts = []
     for pixels, block in zip(blocks, FORMATS[encoding].blocks):
-        rows = rng.integers(0, 256, (len(pixels), step * block.row_factor), np.uint8)
+        rows = rng.integers(0, 256, (len(pixels), int(step * block.row_factor)), np.uint8)
         rows[:, :pixels.shape[1]] = pixels
         parts.append(rows.reshape(-1))
     return np.concatenate(parts).tobytes()
 
 
-def encode(bgr, encoding, big_endian=False):
+def encode(bgr, encoding, big_endian=False, *, bit_depth=16, yuv_range='limited'):
     """Encode an image as blocks; bytes without a meaning are noise."""
     entry = FORMATS[encoding]
-    samples = _to_samples(bgr, entry)
+    samples = _to_samples(bgr, entry, yuv_range)
     blocks = [_interleave(samples, block.samples) for block in entry.blocks]
-    return [_widened(block, big_endian) for block in blocks] if encoding in WIDE else blocks
+    if encoding not in WIDE:
+        return blocks
+    return [_widened(block, big_endian, bit_depth) for block in blocks]
 
 
-def decode(blocks, encoding, size, big_endian=False):
+def decode(blocks, encoding, size, big_endian=False, *, bit_depth=16, yuv_range='limited'):
     """Decode blocks to float64. The outermost pixels of a Bayer image are not exact."""
     if encoding in WIDE:
-        blocks = high_bytes(blocks, big_endian)
+        blocks = [np.minimum(block * (255 / (2.0**bit_depth - 1)), 255)
+                  for block in wide_samples(blocks, big_endian)]
     samples = samples_of(blocks, encoding)
     if encoding in YUV:
-        return _from_yuv(samples, FORMATS[encoding].shared)
+        return _from_yuv(samples, FORMATS[encoding].shared, yuv_range)
     if encoding in BAYER:
         return _demosaic(samples['s'], FORMATS[encoding].mosaic)
     colours = 'kkk' if encoding in GREY else 'bgr'
     return np.stack([samples[letter] for letter in colours], -1).astype(np.float64)
 
 
-def high_bytes(blocks, big_endian=False):
-    """Return the high byte of each sample of 16 bits."""
-    return [block[:, 0 if big_endian else 1::2] for block in blocks]
+def wide_samples(blocks, big_endian=False):
+    """Return the samples of 16 bits in blocks of bytes."""
+    return [block.view('>u2' if big_endian else '<u2').astype(np.uint16) for block in blocks]
 
 
 def samples_of(blocks, encoding):
-    """Return an array (rows, columns) for each letter of an encoding of 8 bits."""
+    """Return an array (rows, columns) for each letter of an encoding, from blocks of samples."""
     samples = {}
     for pixels, (letters, *_) in zip(blocks, FORMATS[encoding].blocks):
         groups = pixels.reshape(len(pixels), -1, len(letters))
@@ -183,17 +192,16 @@ def _interleave(samples, letters):
     return np.stack(columns, -1).reshape(len(columns[0]), -1)
 
 
-def _widened(block, big_endian):
-    """Add a random low byte to each sample."""
-    low = np.random.default_rng(3).integers(0, 256, block.shape, np.uint8)
-    pair = (block, low) if big_endian else (low, block)
-    return np.stack(pair, -1).reshape(len(block), -1)
+def _widened(block, big_endian, bit_depth):
+    """Return the bytes of samples of 16 bits, which use the given bits, from the lowest on."""
+    samples = np.round(block * ((2.0**bit_depth - 1) / 255))
+    return samples.astype('>u2' if big_endian else '<u2').view(np.uint8)
 
 
-def _to_samples(bgr, entry):
+def _to_samples(bgr, entry, yuv_range):
     """Return an array (rows, columns) for each letter of an encoding."""
     if 'y' in entry.letters:
-        return _to_yuv(bgr, entry.shared)
+        return _to_yuv(bgr, entry.shared, yuv_range)
     if entry.mosaic:
         sites = _sites(entry.mosaic, *bgr.shape[:2])
         return {'s': np.take_along_axis(bgr, sites[..., None], 2)[..., 0]}
@@ -206,20 +214,26 @@ def _bytes(values):
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
 
 
-def _to_yuv(bgr, shared):
+RANGES = {'limited': (16, 219, 112), 'full': (0, 255, 127.5)}
+"""Luma of black, levels from black to white, and levels of chroma on each side of 128."""
+
+
+def _to_yuv(bgr, shared, yuv_range):
+    black, white, half = RANGES[yuv_range]
     blue, green, red = np.moveaxis(bgr.astype(np.float64) / 255, -1, 0)
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
-    u, v = 128 + 112 * (blue - luma) / 0.886, 128 + 112 * (red - luma) / 0.701
+    u, v = 128 + half * (blue - luma) / 0.886, 128 + half * (red - luma) / 0.701
     height, width = len(luma) // shared.height, len(luma[0]) // shared.width
     u, v = (_bytes(plane.reshape(height, shared.height, width, shared.width).mean((1, 3)))
             for plane in (u, v))
-    return {'y': _bytes(16 + 219 * luma), 'u': u, 'v': v}
+    return {'y': _bytes(black + white * luma), 'u': u, 'v': v}
 
 
-def _from_yuv(samples, shared):
+def _from_yuv(samples, shared, yuv_range):
+    black, white, half = RANGES[yuv_range]
     u, v = (samples[letter].astype(np.float64).repeat(shared.height, 0).repeat(shared.width, 1)
             for letter in 'uv')
-    y, u, v = (samples['y'].astype(np.float64) - 16) / 219, (u - 128) / 112, (v - 128) / 112
+    y, u, v = (samples['y'].astype(np.float64) - black) / white, (u - 128) / half, (v - 128) / half
     blue, red = y + 0.886 * u, y + 0.701 * v
     green = (y - 0.299 * red - 0.114 * blue) / 0.587
     return np.clip(255 * np.stack([blue, green, red], -1), 0, 255)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+import re
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,14 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from fcos_ros.core.arrays import Array, Pixels
-from fcos_ros.core.encodings import NAMES
+from fcos_ros.core.buffers import view_bytes
+from fcos_ros.core.encodings import MOSAICS, NAMES, find_encoding
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
 from fcos_ros.core.text import MAX_QUOTE, shorten
 
-FILE_ENCODINGS = ('jpeg', 'mjpeg')
+FILE_ENCODINGS = ('jpeg', 'mjpeg', 'jpg')
 """Encodings of Image messages that hold an image file; older camera drivers send them."""
 
 HBM_ENCODINGS = (*NAMES, *FILE_ENCODINGS)
@@ -98,9 +100,9 @@ def to_frame(message: Image) -> Frame:
 
     :raises FrameError: size, step, encoding and data do not agree.
     """
-    if message.encoding in FILE_ENCODINGS:
+    if message.encoding.lower() in FILE_ENCODINGS:
         return Frame.compressed(message.data)
-    if message.encoding not in NAMES:
+    if find_encoding(message.encoding) is None:
         return _bridged(message)
     return Frame.wrap(message.data, Size(message.width, message.height), message.encoding,
                       message.step, bool(message.is_bigendian))
@@ -110,13 +112,13 @@ def compressed_to_frame(message: CompressedImage) -> Frame:
     """
     View a compressed image message as a frame. The file's bytes decide its format.
 
-    :raises FrameError: it is not a JPEG or PNG file, or it holds depths.
+    :raises FrameError: it is not a file of `image_file.FORMATS`, or it holds depths.
     """
     stated = f'format {shorten(message.format, MAX_QUOTE)!r}'
     if 'compressedDepth' in message.format:
-        raise FrameError(f'{stated} holds depths; accepted: images, jpeg or png', 'format')
+        raise FrameError(f'{stated} holds depths; accepted: images', 'format')
     try:
-        return Frame.compressed(message.data)
+        return Frame.compressed(message.data, _mosaic(message.format))
     except FrameError as error:
         raise FrameError(f'{error} (the message has the {stated})', error.kind) from error
 
@@ -128,11 +130,12 @@ def hbm_to_frame(message: Any) -> Frame:
     :raises FrameError: encoding, size and `data_size` do not agree.
     """
     encoding = _hbm_encoding(bytes(message.encoding))
-    length, room = int(message.data_size), len(message.data)
+    buffer = view_bytes(message.data)
+    length, room = int(message.data_size), buffer.size
     if not 0 < length <= room:
         raise FrameError(
             f'{encoding} image has a data_size of {length}; accepted: 1 to {room}', 'length')
-    data = message.data[:length]
+    data = buffer[:length]
     if encoding in FILE_ENCODINGS:
         return Frame.compressed(data)
     return Frame.wrap(data, Size(message.width, message.height), encoding)
@@ -152,9 +155,23 @@ def _own_header(message: Any) -> Any:
     return message.header
 
 
+def _mosaic(image_format: str) -> str:
+    """
+    Return the Bayer encoding of the pixels in a file; '' if they are no mosaic.
+
+    Formats are such as `bayer_rggb8; jpeg compressed bayer_rggb8`. If the publisher has converted
+    the pixels, the last encoding is another one.
+    """
+    found = [encoding.encoding for word in re.split(r'[;\s]+', image_format[:MAX_QUOTE])
+             if (encoding := find_encoding(word)) is not None]
+    return found[-1] if found and found[-1] in MOSAICS else ''
+
+
 def _hbm_encoding(name: bytes) -> str:
     """Return the encoding that a name begins with; any bytes may follow it."""
-    found = [encoding for encoding in HBM_ENCODINGS if name.startswith(encoding.encode())]
+    name_lower = name.lower()
+    found = [encoding for encoding in HBM_ENCODINGS
+             if name_lower.startswith(encoding.lower().encode())]
     if found:
         return max(found, key=len)  # yuv422_yuy2 begins with yuv422
     stated = name.partition(b'\0')[0].decode('ascii', 'backslashreplace')

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from mmap import ACCESS_READ, mmap
 import socket
 
@@ -15,7 +16,6 @@ from fcos_ros.backends import EngineError, ModelInfo
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.frame import Frame
-from fcos_ros.core.resize import Size
 from fcos_ros.runtime.channel import Channel, Failure
 from fcos_ros.runtime.detector import Detector, DetectorConfig, InferenceTimes, Result
 
@@ -25,13 +25,13 @@ class Task:
     """
     A frame to process; its planes are in shared memory, one after the other.
 
-    :ivar shapes: shapes of the planes, in order.
+    :ivar frame: the frame without its planes.
+    :ivar planes: shape and dtype of each plane, in order.
     :ivar time_inferences: 0 to detect; else the number of inferences to time.
     """
 
-    size: Size
-    encoding: str
-    shapes: tuple[tuple[int, ...], ...]
+    frame: Frame
+    planes: tuple[tuple[tuple[int, ...], str], ...]
     criteria: Criteria | None = None
     time_inferences: int = 0
 
@@ -82,12 +82,10 @@ class _Server:
             return Failure(f'{type(error).__name__}: {error}', isinstance(error, EngineError))
 
     def _frame(self, task: Task) -> Frame:
-        counts = [int(np.prod(shape)) for shape in task.shapes]
-        if sum(counts) > len(self._pixels):  # the parent has enlarged the memory
+        lengths = [int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in task.planes]
+        if sum(lengths) > len(self._pixels):  # the parent has enlarged the memory
             self._pixels = mmap(self._memory, 0, access=ACCESS_READ)
-        planes, offset = [], 0
-        for shape, count in zip(task.shapes, counts):
-            plane = np.frombuffer(self._pixels, np.uint8, count, offset)
-            planes.append(plane.reshape(shape))
-            offset += count
-        return Frame(task.size, task.encoding, tuple(planes))
+        offsets = [0, *accumulate(lengths)]
+        return replace(task.frame, planes=tuple(
+            np.ndarray(shape, dtype, self._pixels, offset)
+            for (shape, dtype), offset in zip(task.planes, offsets)))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from mmap import mmap
 import os
 from threading import Lock
@@ -203,9 +204,9 @@ class _Child:
 
     def send(self, frame: Frame, **details: Any) -> None:
         self._memory.write(frame)
-        shapes = tuple(plane.shape for plane in frame.planes)
+        planes = tuple((plane.shape, plane.dtype.str) for plane in frame.planes)
         with suppress(OSError):  # the child has died; `receive` reports it
-            self._channel.send(Task(frame.size, frame.encoding, shapes, **details))
+            self._channel.send(Task(replace(frame, planes=()), planes, **details))
 
     def wait(self, timeout: float) -> bool:
         return self._channel.wait(timeout)
@@ -234,14 +235,14 @@ class _FrameMemory:
         return self._file.fileno()
 
     def write(self, frame: Frame) -> None:
-        total = sum(plane.size for plane in frame.planes)
+        total = sum(plane.nbytes for plane in frame.planes)
         if self._map is None or len(self._map) < total:
             self._file.truncate(total)
             self._map = mmap(self.descriptor, total)
-        flat, offset = np.frombuffer(self._map, np.uint8), 0
+        offset = 0
         for plane in frame.planes:
-            flat[offset:offset + plane.size].reshape(plane.shape)[...] = plane
-            offset += plane.size
+            np.ndarray(plane.shape, plane.dtype, self._map, offset)[...] = plane
+            offset += plane.nbytes
 
     def close(self) -> None:
         self._map = None

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import sys
 
 from core.camera_formats import GREY, WIDE, encode, join, packed_step
@@ -29,12 +30,17 @@ SIZE = Size(8, 6)
 BLUE = (200, 60, 30)
 JPEG = cv2.imencode('.jpg', np.full((6, 8, 3), BLUE, np.uint8))[1].tobytes()
 PNG = cv2.imencode('.png', np.full((6, 8, 3), BLUE, np.uint8))[1].tobytes()
-ACCEPTED = 'accepted: bgr8, rgb8, .*, nv12, .*, jpeg, mjpeg'
+ACCEPTED = 'accepted: bgr8, rgb8, .*, nv12, .*, jpeg, mjpeg, jpg'
 
 
 def flat(encoding):
     colour = (BLUE[1],) * 3 if encoding in GREY else BLUE
     return np.full((6, 8, 3), colour, np.uint8)
+
+
+def of_16_bits(frame):
+    """Return a frame whose samples of 16 bits use all of them."""
+    return replace(frame, bit_depth=16)
 
 
 def image(encoding, data, step=0, big_endian=0, size=SIZE):
@@ -64,7 +70,7 @@ def hbm(data, encoding=b'nv12', size=SIZE, data_size=None, step=77, name='HbmMsg
 # sensor_msgs/Image
 
 @pytest.mark.parametrize('encoding', NAMES)
-@pytest.mark.parametrize('padding', [None, 0, 5], ids=['no step', 'packed', 'padded'])
+@pytest.mark.parametrize('padding', [None, 0, 4], ids=['no step', 'packed', 'padded'])
 @pytest.mark.parametrize('big_endian', [0, 1], ids=['little', 'big'])
 def test_a_frame_has_the_colours_of_the_image_in_every_encoding(encoding, padding, big_endian):
     step = 0 if padding is None else packed_step(encoding, SIZE) + padding
@@ -72,7 +78,16 @@ def test_a_frame_has_the_colours_of_the_image_in_every_encoding(encoding, paddin
     blocks = encode(flat(encoding), encoding, bool(big_endian) and encoding in WIDE)
     frame = to_frame(image(encoding, join(encoding, blocks, step), step, big_endian))
     assert frame.size == SIZE
-    np.testing.assert_allclose(frame.bgr(), flat(encoding), atol=3)
+    np.testing.assert_allclose(of_16_bits(frame).bgr(), flat(encoding), atol=3)
+
+
+@pytest.mark.parametrize(
+    'encoding', ['BGR8', 'NV12', 'Mono8', 'YUV422_YUY2', 'Bayer_RGGB8', '8uc3'])
+def test_the_name_of_an_encoding_may_be_in_upper_case(encoding):
+    lower = next(name for name in NAMES if name.lower() == encoding.lower())
+    data = join(lower, encode(flat(lower), lower))
+    for frame in (to_frame(image(encoding, data)), hbm_to_frame(hbm(data, encoding.encode()))):
+        np.testing.assert_allclose(frame.bgr(), flat(lower), atol=3)
 
 
 @pytest.mark.parametrize('encoding', ['bgr8', 'nv12', 'yuv422', 'mono16'])
@@ -82,7 +97,7 @@ def test_an_image_is_not_copied(encoding):
     assert all(np.shares_memory(plane, held) for plane in to_frame(message).planes)
 
 
-@pytest.mark.parametrize('encoding', ['jpeg', 'mjpeg'])
+@pytest.mark.parametrize('encoding', ['jpeg', 'mjpeg', 'jpg', 'JPEG', 'MJPEG'])
 def test_an_image_message_may_contain_an_image_file(encoding):
     frame = to_frame(image(encoding, JPEG, step=1, size=Size(1, 1)))
     assert frame.size == SIZE
@@ -97,8 +112,10 @@ def test_an_image_message_may_contain_an_image_file(encoding):
     pytest.param(image('bgr8', bytes(48), step=8), 'a step of 8 bytes',
                  id='step of one channel'),
     pytest.param(image('nv12', bytes(77), size=Size(7, 7)), 'nv12 image is 7x7', id='odd nv12'),
-    pytest.param(image('nv12', bytes(96), step=8), 'has 96 bytes .* accepted: 72',
-                 id='rows of the hardware after those of the image'),
+    pytest.param(image('nv12', bytes(145)), 'has 145 bytes .* accepted: 72',
+                 id='more than twice the length'),
+    pytest.param(image('nv12', bytes(130), step=12), 'has 130 bytes .* accepted: 108',
+                 id='longer and with padded rows'),
     pytest.param(image('', b''), "unknown encoding ''", id='empty message'),
     pytest.param(image('jpeg', bytes(60)), 'begins with 00 00', id='no image file'),
     pytest.param(image('jpeg', b''), 'of 0 bytes begins with nothing', id='empty file'),
@@ -124,8 +141,9 @@ def test_the_content_of_a_file_decides_its_format(data, image_format):
 @pytest.mark.parametrize(('message', 'complaint'), [
     pytest.param(compressed(bytes(12) + PNG, '16UC1; compressedDepth png'),
                  "'16UC1; compressedDepth png' holds depths", id='depths'),
-    pytest.param(compressed(b'RIFF1234WEBP', 'webp'), "begins with 52 49 .* format 'webp'",
-                 id='WebP'),
+    pytest.param(compressed(b'GIF89a', 'gif'), "begins with 47 49 .* format 'gif'", id='GIF'),
+    pytest.param(compressed(b'RIFF1234WEBP', 'webp'), "webp file .* no header .* format 'webp'",
+                 id='damaged WebP'),
     pytest.param(compressed(b'', 'jpeg'), "begins with nothing.* format 'jpeg'", id='empty'),
     pytest.param(compressed(JPEG[:30]), 'damaged: no header .* format', id='no header'),
     pytest.param(compressed(PNG[:16] + b'\0\0\xea\x60\0\0\xea\x60' + PNG[24:]),
@@ -136,11 +154,43 @@ def test_a_wrong_image_file_is_refused_before_it_is_decoded(message, complaint):
         compressed_to_frame(message)
 
 
-@pytest.mark.parametrize('data', [JPEG, PNG], ids=['JPEG', 'PNG'])
-def test_a_truncated_image_file_is_refused_when_it_is_decoded(data):
-    frame = compressed_to_frame(compressed(data[:-9]))
-    with pytest.raises(FrameError, match=r'8x6 of \d+ bytes is truncated'):
+@pytest.mark.parametrize(('data', 'complaint'), [
+    pytest.param(JPEG[:-9], 'jpeg file .* data are missing', id='JPEG'),
+    pytest.param(JPEG[:-9] + JPEG[-2:], 'jpeg file .* data are missing', id='JPEG with its end'),
+    pytest.param(PNG[:-9], 'png file .* is truncated', id='PNG'),
+])
+def test_a_truncated_image_file_is_refused_when_it_is_decoded(data, complaint):
+    frame = compressed_to_frame(compressed(data))
+    with pytest.raises(FrameError, match=complaint):
         frame.bgr()
+
+
+@pytest.mark.parametrize('name', ['tiff', 'webp'])
+def test_a_file_of_another_format_is_read(name):
+    file = cv2.imencode(f'.{name}', flat('bgr8'), [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
+    frame = compressed_to_frame(compressed(file, f'bgr8; {name} compressed bgr8'))
+    np.testing.assert_allclose(frame.bgr(), flat('bgr8'), atol=3)
+
+
+@pytest.mark.parametrize('image_format', [
+    'bayer_grbg8; jpeg compressed bayer_grbg8', 'bayer_grbg8; png compressed ', 'bayer_grbg8',
+    'BAYER_GRBG8; jpeg compressed', 'bayer_grbg16; png compressed bayer_grbg16'])
+def test_a_grey_file_is_a_mosaic_if_its_format_says_so(image_format):
+    samples, = encode(flat('bgr8'), 'bayer_grbg8')
+    file = cv2.imencode('.png', samples)[1].tobytes()
+    frame = compressed_to_frame(compressed(file, image_format))
+    np.testing.assert_allclose(frame.bgr(), flat('bgr8'), atol=3)
+
+
+@pytest.mark.parametrize(('image_format', 'file'), [
+    ('bayer_grbg8; jpeg compressed mono8', cv2.imencode('.png', flat('mono8')[..., 0])[1]),
+    ('bayer_grbg8; jpeg compressed bgr8', cv2.imencode('.png', flat('mono8'))[1]),
+    ('bayer_grbg8; jpeg compressed bayer_grbg8', cv2.imencode('.png', flat('mono8'))[1]),
+], ids=['converted to grey', 'converted to colour', 'file in colour'])
+def test_a_file_that_was_converted_is_no_mosaic(image_format, file):
+    frame = compressed_to_frame(compressed(file.tobytes(), image_format))
+    assert frame.mosaic == ''
+    np.testing.assert_allclose(frame.bgr(), flat('mono8'), atol=3)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +211,16 @@ def test_bytes_after_the_data_and_the_encoding_of_shared_memory_are_ignored(enco
     frame = hbm_to_frame(message)
     assert frame.size == SIZE
     assert all(np.shares_memory(plane, message.data) for plane in frame.planes)
-    np.testing.assert_allclose(frame.bgr(), flat(encoding), atol=3)
+    np.testing.assert_allclose(of_16_bits(frame).bgr(), flat(encoding), atol=3)
+
+
+def test_nv12_may_be_followed_by_the_rest_of_the_buffer_of_its_decoder():
+    data = join('nv12', encode(flat('nv12'), 'nv12'))
+    longer = data + bytes(30)
+    for frame in (to_frame(image('nv12', longer, step=8)), hbm_to_frame(hbm(longer))):
+        assert frame.trailing_bytes == 30
+        np.testing.assert_allclose(frame.bgr(), flat('nv12'), atol=3)
+    assert to_frame(image('nv12', data)).trailing_bytes == 0
 
 
 @pytest.mark.parametrize('name', ['HbmMsg480P', 'HbmMsg540P', 'HbmMsg1080P'])
@@ -177,8 +236,8 @@ def test_shared_memory_of_each_size_may_contain_an_image_file(name, encoding):
     pytest.param({'data_size': 921601}, 'data_size of 921601', id='longer than the array'),
     pytest.param({'data_size': 2**32 - 1}, 'data_size of 4294967295', id='maximum data_size'),
     pytest.param({'data_size': 71}, 'has 71 bytes of data; accepted: 72', id='truncated'),
-    pytest.param({'data_size': 96}, 'has 96 bytes of data; accepted: 72',
-                 id='rows of the hardware'),
+    pytest.param({'data_size': 145}, 'has 145 bytes of data; accepted: 72',
+                 id='more than twice the length'),
     pytest.param({'size': Size(0, 0)}, 'is 0x0', id='no size'),
     pytest.param({'size': Size(2**32 - 2, 2**32 - 2)}, 'image 4294967294x', id='huge'),
     pytest.param({'encoding': b'h264'}, "unknown encoding 'h264'; accepted: bgr8, rgb8",
