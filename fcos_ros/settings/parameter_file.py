@@ -130,6 +130,7 @@ def _check(values: Mapping[str, Value]) -> None:
 
 def _option(name: str) -> Option | None:
     """Return the option of a parameter, also of one camera; None for others."""
-    camera, _, last = name.rpartition('.')
-    option = Settings.options().get(last)
-    return option if option and (not camera or option.camera) else None
+    options = Settings.options()
+    # qos_overrides./image.subscription.reliability has more dots.
+    of_camera = options.get(name.partition('.')[2])
+    return options.get(name) or (of_camera if of_camera and of_camera.camera else None)

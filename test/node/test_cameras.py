@@ -13,6 +13,7 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 from waiting import wait_until
 
 from fcos_ros.node.camera import ActiveCriteria
+from fcos_ros.settings.parameter_file import parameters_for
 
 SIZE = 128
 SCENE = white_square(SIZE, 5, 3)
@@ -169,6 +170,7 @@ def test_a_node_accepts_the_dumped_parameters_of_a_running_one(cameras, tmp_path
     file = tmp_path / 'dumped.yaml'
     file.write_text(graph.call(dump_text, graph.node), encoding='utf-8')
     assert 'null' in file.read_text(encoding='utf-8')
+    assert parameters_for('/fcos', file.read_text(encoding='utf-8'), file).matches
     with Graph(cli=('--ros-args', '--params-file', str(file))) as again:
         first, second = (one.call(dump, one.node) for one in (graph, again))
         # The overrides of a subscription are declared when it is created.

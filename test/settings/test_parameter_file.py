@@ -203,6 +203,12 @@ def test_values_are_read_as_ros_reads_them(ros, line, value):
     assert ros(f'{HEAD}    {line}') == {line.partition(':')[0]: value}
 
 
+def test_parameters_of_ros_itself_are_not_checked():
+    # A file of `ros2 param dump` has this one.
+    lines = ('qos_overrides:', '  /image:', '    subscription:', "      reliability: ''")
+    assert values_of(*lines) == {'qos_overrides./image.subscription.reliability': ''}
+
+
 def test_entries_that_are_maps_are_left_out_as_ros_gives_them_other_names(ros):
     line = 'class_thresholds: [person: 0.3]'
     assert values_of(line) == {'class_thresholds': ()}
