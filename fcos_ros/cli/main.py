@@ -4,7 +4,7 @@
 The command `fcos`.
 
 Its exit code is 0 for success, 1 if a model is not an FCOS network or failed, 2 if the command or
-a file cannot be used, and 130 if the user interrupted it.
+a file cannot be used, 130 if the user interrupted it, and 141 if the reader of its output ended.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 import os
+import signal
 import sys
 
 from fcos_ros.backends import ModelError
 from fcos_ros.cli import bench, info
+from fcos_ros.cli.output import discard_stdout, open_closed_streams
 from fcos_ros.core.errors import FrameError
 
 VERBS = {'info': info, 'bench': bench}
@@ -23,10 +25,30 @@ VERBS = {'info': info, 'bench': bench}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    open_closed_streams()
+    if not sys.stdout:
+        print('fcos: stdout is closed; to discard the output, add > /dev/null', file=sys.stderr)
+        return 2
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except OSError as error:
+        discard_stdout()
+        if isinstance(error, BrokenPipeError):  # such as `fcos ... | head`
+            return 128 + signal.SIGPIPE
+        print(f'fcos: {error}', file=sys.stderr)
+        return 2
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     # The prefix into which pip installs the share folder; a sourced ROS 2 has priority.
     os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
     parser = _parser()
-    options = parser.parse_args(arguments)
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as end:  # it printed its help or an error
+        return int(end.code or 0)
     try:
         code: int = VERBS[options.verb].run(options)
     except (FrameError, ModelError) as error:

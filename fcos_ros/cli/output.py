@@ -18,6 +18,9 @@ from fcos_ros.backends import ModelError
 
 Row = Sequence[str]
 
+STDOUT, STDERR = 1, 2
+"""The numbers of the standard streams."""
+
 BAR_WIDTH = 30
 """Characters of a full progress bar."""
 
@@ -58,6 +61,22 @@ def stdout_to_stderr() -> Iterator[None]:
         ctypes.CDLL(None).fflush(None)  # the C library buffers its output
         os.dup2(original, 1)
         os.close(original)
+
+
+def open_closed_streams() -> None:
+    """Open standard streams that are closed; a file that is opened would get their number."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(number)
+    if not sys.stderr:
+        sys.stderr = os.fdopen(STDERR, 'w')
+
+
+def discard_stdout() -> None:
+    """Discard text that was printed and cannot be written; Python tries it again when it ends."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, STDOUT)
+    os.close(null)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command `fcos` has help for each verb, and reports errors in one line with an exit code."""
 
+import os
+import subprocess
 import sys
 
 from onnx_models import write_fcos
@@ -59,3 +61,42 @@ def test_a_path_is_found_without_ros(fcos, tmp_path, monkeypatch):
     result = fcos('info', 'nowhere.onnx')
     assert (result.code, result.err.count('\n')) == (2, 1)
     assert 'tried: ' in result.err
+
+
+@pytest.mark.parametrize('model', ['~nobody_here/x.onnx', 'x' * 300, f'{"x/" * 3000}y.onnx'])
+@pytest.mark.parametrize('verb', VERBS)
+def test_a_path_that_cannot_exist_exits_with_2_and_one_line(fcos, verb, model):
+    result = fcos(verb, model)
+    assert (result.code, result.out, result.err.count('\n')) == (2, '', 1)
+    assert result.err.startswith(f'fcos {verb}: model {model!r}'[:80])
+
+
+def run_in_shell(command, tmp_path):
+    """Return exit code and stderr of a shell command; `$fcos` runs the command."""
+    model = write_fcos(tmp_path / 'model.onnx')
+    # argparse ignores that its help cannot be written, but not if stdout has a buffer.
+    environment = {**os.environ, 'PYTHONUNBUFFERED': '', 'model': str(model),
+                   'fcos': f'{sys.executable} -m fcos_ros.cli.main'}
+    done = subprocess.run(['bash', '-c', f'set -o pipefail; {command}'], stderr=subprocess.PIPE,
+                          text=True, check=False, env=environment)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize('arguments', ['--help', 'info $model', 'info $model --json'])
+def test_a_reader_that_ends_early_ends_the_command_without_a_word(tmp_path, arguments):
+    assert run_in_shell(f'$fcos {arguments} | true', tmp_path) == (141, '')
+
+
+@pytest.mark.parametrize('arguments', ['--help', 'info $model', 'info $model --json'])
+@pytest.mark.parametrize(('stdout', 'complaint'), [
+    ('>&-', 'fcos: stdout is closed; to discard the output, add > /dev/null\n'),
+    ('> /dev/full', 'fcos: [Errno 28] No space left on device\n'),
+])
+def test_an_output_that_cannot_be_written_exits_with_2_and_one_line(
+        tmp_path, arguments, stdout, complaint):
+    assert run_in_shell(f'$fcos {arguments} {stdout}', tmp_path) == (2, complaint)
+
+
+def test_errors_are_not_printed_elsewhere_if_stderr_is_closed(tmp_path):
+    assert run_in_shell('[ -z "$($fcos info nowhere.onnx 2>&-)" ]', tmp_path) == (0, '')
+    assert run_in_shell('[ -n "$($fcos info $model --json <&- 2>&-)" ]', tmp_path) == (0, '')
