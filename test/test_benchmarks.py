@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 GOOD = {name: {'received': 90.0, 'rate': rate, 'age': '9.0', 'ordered': True, 'accounted': True}
@@ -24,6 +25,13 @@ def load_benchmark(monkeypatch):
         monkeypatch.setattr('sys.argv', [f'{name}.py'])
         return module
     return load
+
+
+@pytest.fixture
+def decode(monkeypatch):
+    """Import the benchmark `decode.py`."""
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parent.parent / 'benchmarks')
+    return import_module('decode')
 
 
 @pytest.fixture
@@ -85,3 +93,26 @@ def test_an_outage_that_loses_the_order_or_frames_is_a_failure(
         load_benchmark, capsys, change, words):
     assert load_benchmark('outages', **{**OUTAGE, **change}).main() == 1
     assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(('name', 'share'), [('few', 0.02), ('half', 0.5), ('nearly all', 0.98)])
+@pytest.mark.parametrize('dtype', ['int32', 'float32'])
+def test_the_scenes_for_decoding_have_the_named_share_of_cells_past_the_gate(
+        decode, name, share, dtype):
+    specs, outputs = decode.synthetic_outputs(
+        512, 1, dtype, np.random.default_rng(0), decode.NOISE[name])
+    centerness = np.concatenate([
+        (output * (1 if spec.scale is None else spec.scale)).reshape(-1)
+        for spec, output in zip(specs[10:], outputs[10:])])
+    probabilities = 1 / (1 + np.exp(-centerness))
+    assert (probabilities > 0.25).mean() == pytest.approx(share, abs=0.02)
+
+
+def test_decoders_that_find_different_objects_are_no_success(decode, monkeypatch):
+    monkeypatch.setattr(decode, 'SCENES_BYTES', 4_000_000)
+    times = decode.measured(256, 8, 'int32', decode.NOISE['half'])
+    assert min(times) > 0
+    complete = decode.Baseline.decode
+    monkeypatch.setattr(decode.Baseline, 'decode', lambda *arguments: complete(*arguments)[1:])
+    with pytest.raises(AssertionError):
+        decode.measured(256, 8, 'int32', decode.NOISE['half'])
