@@ -1,16 +1,18 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command line of the node: its help, and the folders of its parameter files."""
+"""The command line of the node: its help, and its parameter files."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 import sys
 import textwrap
 
+from fcos_ros.settings.parameter_file import parameters_for, read_text
 from fcos_ros.settings.schema import Settings
 
 ROS_ARGUMENTS = '--ros-args'
@@ -41,12 +43,21 @@ def answer_help(arguments: Sequence[str]) -> None:
               f'fcos_node {ROS_ARGUMENTS} -p NAME:=VALUE', file=sys.stderr)
 
 
-def parameter_folders(arguments: Sequence[str]) -> tuple[Path, ...]:
-    """Return the folders of the parameter files of users, without those of `ros2 launch`."""
+def parameter_files(arguments: Sequence[str]) -> tuple[Path, ...]:
+    """Return the parameter files of users, without the copies of `ros2 launch`."""
     words = [word for word, is_ros in _words(arguments) if is_ros]
     files = [Path(file) for option, file in pairwise(words) if option == PARAMETER_FILE]
-    return tuple(dict.fromkeys(
-        file.absolute().parent for file in files if not file.name.startswith(TEMPORARY)))
+    return tuple(file.absolute() for file in files if not file.name.startswith(TEMPORARY))
+
+
+def notices(node: str, files: Iterable[Path]) -> Iterator[str]:
+    """Yield a notice for each parameter file without effect on a node; see `FileParameters`."""
+    for file in files:
+        # A mistake in a file is reported by ROS 2, or by the node when it uses the value.
+        with suppress(ValueError):
+            notice = parameters_for(node, read_text(file), file).notice(node, file)
+            if notice:
+                yield notice
 
 
 def _words(arguments: Sequence[str]) -> Iterator[tuple[str, bool]]:

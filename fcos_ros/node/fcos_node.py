@@ -27,7 +27,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from fcos_ros.backends import ModelInfo
 from fcos_ros.core.text import shorten
 from fcos_ros.node.camera import Camera
-from fcos_ros.node.command_line import answer_help, parameter_folders
+from fcos_ros.node.command_line import answer_help, notices, parameter_files
 from fcos_ros.node.diagnostics import camera_problems, to_diagnostics
 from fcos_ros.node.health import NodeHealth
 from fcos_ros.node.memory import keep_memory
@@ -87,7 +87,10 @@ class FcosNode(LifecycleNode):
         self._cameras: dict[str, Camera] = {}
         self._state = 'unconfigured'
         self._fault = ''
-        self._folders = parameter_folders(node_arguments.get('cli_args') or sys.argv)
+        files = parameter_files(node_arguments.get('cli_args') or sys.argv)
+        for notice in notices(self.get_fully_qualified_name(), files):
+            self.get_logger().warning(notice)
+        self._folders = tuple(dict.fromkeys(file.parent for file in files))
         self._node_parameters = Parameters(self, self._check, self._apply)
         self._cameras = {name: Camera(self, name, settings)
                          for name, settings in self._node_parameters.cameras.items()}

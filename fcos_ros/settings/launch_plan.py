@@ -109,8 +109,7 @@ class LaunchPlan:
 def _warnings(node: str, file: Path, found: FileParameters, cameras: tuple[str, ...], image: str,
               ) -> Iterator[str]:
     if not found.matches:
-        keys = ', '.join(dict.fromkeys(found.keys)) or 'missing'
-        yield f'nothing in {file} is for {node}: its keys are {keys}; accepted: /** or {node}'
+        yield found.notice(node, file)
     if cameras != ('',) and image != IMAGE:
         topics = ', '.join(f'{camera}/{IMAGE}' for camera in cameras)
         yield (f'the launch argument {IMAGE}:={image} has no effect with several cameras; remap '

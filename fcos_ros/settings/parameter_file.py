@@ -33,6 +33,13 @@ class FileParameters:
     matches: bool
     values: Mapping[str, Any]
 
+    def notice(self, node: str, path: Path) -> str:
+        """Return a notice if the file has no effect on the node; else ''."""
+        if self.matches:
+            return ''
+        keys = ', '.join(dict.fromkeys(self.keys)) or 'missing'
+        return f'nothing in {path} is for {node}: its keys are {keys}; accepted: /** or {node}'
+
 
 def find_parameter_file(given: str, config: Path) -> Path:
     """

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node's own command line: help, arguments without effect, folders of parameter files."""
+"""The node's own command line: help, arguments and parameter files without effect."""
 
 from pathlib import Path
 import subprocess
@@ -11,7 +11,7 @@ from programs import read_output, start_node
 import pytest
 from waiting import TIMEOUT, wait_until
 
-from fcos_ros.node.command_line import answer_help, parameter_folders
+from fcos_ros.node.command_line import answer_help, parameter_files
 from fcos_ros.runtime.boards import this_board
 from fcos_ros.settings.schema import Settings
 
@@ -49,19 +49,31 @@ def test_arguments_of_ros_are_left_to_ros(capsys, arguments):
     assert capsys.readouterr() == ('', '')
 
 
-@pytest.mark.parametrize(('arguments', 'folders'), [
+@pytest.mark.parametrize(('arguments', 'files'), [
     ([], []),
-    (['--ros-args', '--params-file', '/a/b.yaml'], ['/a']),
-    (['--ros-args', '--params-file', 'b.yaml', '-p', 'x:=1', '--params-file', '/a/b.yaml',
-      '--params-file', '/a/c.yaml'], ['.', '/a']),
-    # The copies of `ros2 launch`; it looks beside the file itself.
+    (['--ros-args', '--params-file', '/a/b.yaml'], ['/a/b.yaml']),
+    (['--ros-args', '--params-file', 'b.yaml', '-p', 'x:=1', '--params-file', '/a/c.yaml'],
+     ['b.yaml', '/a/c.yaml']),
+    # The copies of `ros2 launch`; it checks the file itself, and looks beside it.
     (['--ros-args', '--params-file', '/tmp/launch_params_x1'], []),
     (['--params-file', '/a/b.yaml'], []),
     (['--ros-args', '--params-file'], []),
 ])
-def test_the_folders_of_parameter_files_are_found(arguments, folders):
-    assert parameter_folders(['fcos_node', *arguments]) == tuple(
-        Path(folder).absolute() for folder in folders)
+def test_the_parameter_files_of_users_are_found(arguments, files):
+    assert parameter_files(['fcos_node', *arguments]) == tuple(
+        Path(file).absolute() for file in files)
+
+
+def test_a_parameter_file_for_another_node_is_reported(tmp_path):
+    file = tmp_path / 'node.yaml'
+    file.write_text('fcso:\n  ros__parameters:\n    workers: 2\n', encoding='utf-8')
+    process = start_node(*NODE, '--ros-args', '--params-file', str(file), '-r', '__ns:=/r1', '--',
+                         parameters=('model:=none.onnx',))
+    expected = f'nothing in {file} is for /r1/fcos: its keys are fcso; accepted: /** or /r1/fcos'
+    lines = []
+    wait_until(lambda: lines.append(process.stdout.readline()) or expected in lines[-1])
+    process.terminate()
+    read_output(process)
 
 
 def test_a_relative_model_is_found_beside_the_parameter_file(tmp_path):
