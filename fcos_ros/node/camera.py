@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -28,11 +28,15 @@ from fcos_ros.node.input.subscription import CameraSubscription
 from fcos_ros.node.output.outputs import CameraOutputs
 from fcos_ros.node.output.publisher import FrameDetections
 from fcos_ros.node.output.vision_info import VersionCounter
+from fcos_ros.node.problem_log import RepeatedWarning
 from fcos_ros.runtime.pool import Pool
 from fcos_ros.runtime.statistics import FrameStatistics
 from fcos_ros.runtime.streams import Outcome, Stream
 from fcos_ros.settings.criteria import to_criteria, to_tracker_settings
 from fcos_ros.settings.schema import Settings
+
+FLAWED = 'image file has flaws'
+"""The key of the number of images about which their decoder has warned."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ class Camera:
         self._reported_counts = self._statistics.counts()
         self._stamps = StampChecker(node.get_clock())
         self._mixture = MixtureChecker()
+        self._flawed = 0
+        self._warnings = RepeatedWarning(node)
         self._reported_oddities = self._oddities()
         self._last_image = monotonic()
         self._active = ActiveCriteria()
@@ -150,7 +156,8 @@ class Camera:
             mixed={kind: self._mixture.values(kind) for kind in self._mixture.mixtures})
 
     def _oddities(self) -> Mapping[str, int]:
-        return {**self._stamps.odd_stamps, **self._mixture.mixtures}
+        flaws = {FLAWED: self._flawed} if self._flawed else {}
+        return {**self._stamps.odd_stamps, **self._mixture.mixtures, **flaws}
 
     def _receive(self, source: Source, message: Any, missing: int) -> None:
         self._last_image = monotonic()
@@ -189,6 +196,8 @@ class Camera:
         # A hung worker may finish a frame after the node was deactivated and activated again.
         if pool is not self._pool or self._outputs is None:
             raise TimeoutError('finished only after the node was deactivated')
+        if result.warnings:
+            self._report_warnings(result.warnings)
         found = self._select(result.detections, outcome)
         self._outputs.publish(FrameDetections.of(outcome, result.times, found))
         age = self._stamps.plausible_age(header.stamp)
@@ -205,6 +214,13 @@ class Camera:
         # Images without a usable stamp are tracked by their time of arrival.
         stamp = to_seconds(job.context.stamp) if self._stamps.in_order else 0.0
         return self._tracker.update(found, stamp or job.arrived, active.wanted)
+
+    def _report_warnings(self, warnings: Sequence[str]) -> None:
+        """Report what the decoder of image files has printed."""
+        self._flawed += 1
+        topic = self._node.resolve_topic_name(self._topic)
+        self._warnings.warn(
+            FLAWED, f'image files of {topic} have flaws and are used: {"; ".join(warnings)}')
 
     def _log_failure(self, error: Exception | None) -> None:
         camera = f' of {self._name}' if self._name else ''

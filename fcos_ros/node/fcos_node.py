@@ -112,7 +112,8 @@ class FcosNode(LifecycleNode):
         notice = demo_notice(settings.model)
         if notice:
             self.get_logger().warning(notice)
-        config = DetectorConfig(model, settings.backend, settings.threads, settings.fit)
+        config = DetectorConfig(model, settings.backend, settings.threads, settings.fit,
+                                collects_warnings=True)
         count = settings.workers or default_workers(config)
         self._workers = open_workers(config, count, settings.inference_timeout)
         for camera in self._cameras.values():

@@ -17,6 +17,7 @@ from threading import Lock
 from typing import Any
 
 from fcos_ros.runtime.channel import Channel
+from fcos_ros.runtime.image_warnings import STDERR_LOCK
 from fcos_ros.runtime.model_path import PACKAGE_ROOT
 
 KILL_TIMEOUT = 1.0
@@ -95,11 +96,12 @@ class ChildProcess:
 
 def _start(connection: int, life: int, shared: Sequence[int]) -> subprocess.Popen[bytes]:
     import_paths = [*filter(None, map(str, sys.path)), str(PACKAGE_ROOT)]
-    return subprocess.Popen(
-        [sys.executable, '-c', BOOT, str(connection), str(life), *import_paths],
-        stdin=subprocess.DEVNULL, pass_fds=(connection, life, *shared),
-        # In a session of its own, the child does not get Ctrl-C; the parent ends it in order.
-        start_new_session=True)
+    with STDERR_LOCK:
+        return subprocess.Popen(
+            [sys.executable, '-c', BOOT, str(connection), str(life), *import_paths],
+            stdin=subprocess.DEVNULL, pass_fds=(connection, life, *shared),
+            # In a session of its own, the child does not get Ctrl-C; the parent ends it in order.
+            start_new_session=True)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.preprocess import Preprocessor
 from fcos_ros.core.selection import admitted, select
+from fcos_ros.runtime.image_warnings import image_warnings
 from fcos_ros.runtime.model_file import unchanged_file
 from fcos_ros.runtime.model_path import find_model
 
@@ -31,6 +33,8 @@ class DetectorConfig:
     :ivar threads: CPU threads of one inference, where the engine offers the choice.
     :ivar fit: how a frame is laid on the model's canvas: `letterbox` or `stretch`.
     :ivar digest: the only accepted content of the file, see `file_digest`; empty for any.
+    :ivar collects_warnings: whether warnings about image files become part of the result, instead
+        of lines on standard error; see `image_warnings`.
     """
 
     path: Path
@@ -38,6 +42,7 @@ class DetectorConfig:
     threads: int = 1
     fit: str = 'letterbox'
     digest: str = ''
+    collects_warnings: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,15 @@ class StageTimes:
 
 @dataclass(frozen=True)
 class Result:
-    """The detections in one frame, in its pixels, and the time that each stage took."""
+    """
+    The detections in one frame, in its pixels, and the time that each stage took.
+
+    :ivar warnings: of the decoder of image files, if they are collected.
+    """
 
     detections: Detections
     times: StageTimes
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,10 +90,13 @@ class Detector:
 
     :param backend: the loaded model.
     :param fit: how a frame is laid on the model's canvas: `letterbox` or `stretch`.
+    :param collects_warnings: see `DetectorConfig`.
     """
 
-    def __init__(self, backend: Backend, fit: str = 'letterbox') -> None:
+    def __init__(self, backend: Backend, fit: str = 'letterbox',
+                 collects_warnings: bool = False) -> None:
         self._backend = backend
+        self._collects_warnings = collects_warnings
         self._preprocessor = Preprocessor(backend.info.input, fit, backend.new_input())
         self._decoder = make_decoder(backend.info.head)
 
@@ -111,7 +124,7 @@ class Detector:
         """
         with unchanged_file(config.path, config.digest):
             backend = load(config.path, config.backend, config.threads)
-        return cls(backend, config.fit)
+        return cls(backend, config.fit, config.collects_warnings)
 
     @property
     def info(self) -> ModelInfo:
@@ -133,7 +146,8 @@ class Detector:
         :raises InferenceError: the engine failed on this frame.
         """
         start = perf_counter()
-        tensor, resize = self._preprocessor.prepare(frame)
+        with image_warnings(frame) if self._collects_warnings else nullcontext(()) as warnings:
+            tensor, resize = self._preprocessor.prepare(frame)
         prepared = perf_counter()
         outputs = self._backend.infer(tensor)
         inferred = perf_counter()
@@ -145,7 +159,7 @@ class Detector:
         detections = select(found, criteria, frame.size)
         decoded = perf_counter()
         times = StageTimes(prepared - start, inferred - prepared, decoded - inferred)
-        return Result(detections, times)
+        return Result(detections, times, tuple(warnings))
 
     def time_inference(self, frame: Frame, count: int) -> InferenceTimes:
         """

@@ -77,6 +77,9 @@ _FLAGS = {
 DIVISORS = tuple(_FLAGS)
 """Both sides of an image can be decoded at 1/1, 1/2, 1/4 and 1/8 of their length."""
 
+CHECK_WARNING = 'Corrupt JPEG data: premature end of data segment'
+"""The warning of libjpeg about our own MCUs in a complete file."""
+
 _MAX_SIDE = 65500
 """Maximum side of an image that libjpeg decodes, in pixels."""
 
@@ -169,6 +172,11 @@ def decode(file: Bytes, size: Size, divisor: int = 1, *, grey: bool = False) -> 
     if pixels is None:
         raise _incomplete(file, jpeg, 'data are missing, or do not belong to it')
     return pixels
+
+
+def is_checked_with_mcus(file: Bytes) -> bool:
+    """Return whether MCUs are added to a file that `decode` accepts."""
+    return file[:2].tobytes() == _START and read_frame_header(file).marker in SEQUENTIAL
 
 
 def _incomplete(file: Bytes, jpeg: Jpeg, reason: str) -> FrameError:

@@ -23,6 +23,7 @@ from fcos_ros.core.zones import EVERYWHERE, Zones
 from fcos_ros.node.output.messages import to_compressed_image, to_image
 from fcos_ros.node.output.publisher import FrameDetections, log_unpublished, open_publisher
 from fcos_ros.node.qos import latest_qos
+from fcos_ros.runtime.image_warnings import image_warnings
 from fcos_ros.runtime.latest_only import LatestOnlyWorker
 from fcos_ros.settings.schema import Settings
 
@@ -81,8 +82,9 @@ class AnnotatedImageOutput:
 
     def _draw_and_publish(self, found: FrameDetections) -> None:
         settings = self._settings
-        image = draw(found.frame, found.detections, self._labels, settings.annotated_width,
-                     self._zones)
+        with image_warnings(found.frame):  # the camera has logged them
+            image = draw(found.frame, found.detections, self._labels, settings.annotated_width,
+                         self._zones)
         if self._raw.get_subscription_count():
             self._raw.publish(to_image(image, found.header))
         if self._compressed.get_subscription_count():

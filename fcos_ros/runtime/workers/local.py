@@ -67,6 +67,10 @@ def _load(config: DetectorConfig, inference_timeout: float) -> Backend:
     return backend
 
 
+def _detector(backend: Backend, config: DetectorConfig) -> Detector:
+    return Detector(backend, config.fit, config.collects_warnings)
+
+
 class LocalWorker:
     """
     A detector in this process; it is replaced when its engine fails or times out.
@@ -83,7 +87,7 @@ class LocalWorker:
         self._inference_timeout = inference_timeout
         self._back_off = BackOff()
         self._backend: Backend | None = backend
-        self._detector: Detector | None = Detector(backend, config.fit)
+        self._detector: Detector | None = _detector(backend, config)
 
     def prepare(self, timeout: float) -> bool:
         """
@@ -136,7 +140,7 @@ class LocalWorker:
             if self._backend is None:
                 self._backend = self._load_again()
             if self._detector is None:
-                self._detector = Detector(self._backend, self._config.fit)
+                self._detector = _detector(self._backend, self._config)
         except (InferenceError, ModelError) as error:
             self._back_off.fail(error)
             raise

@@ -17,7 +17,7 @@ from node.scene_messages import JPEG, MESSAGES, SCENE, compressed_message, hbm_m
 from onnx_models import write_fcos
 import pytest
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import Image, PointCloud2
 from waiting import TIMEOUT, wait_until
 
 from fcos_ros.node.input import subscription
@@ -387,6 +387,22 @@ def test_a_wrong_image_is_counted_with_the_reason_and_the_next_image_is_processe
         assert words in counts['last_error']
         assert counts['published'] == '0', 'a failed frame must not look like an empty scene'
         assert len(camera.detect(graph, right).detections) == 1
+
+
+def test_flaws_of_image_files_are_logged_with_the_topic_and_their_lines_are_not_printed(
+        start, cameras, capfd):
+    # A revision that libjpeg does not know, in an intact file.
+    flawed = compressed_message(JPEG.replace(b'JFIF\0\x01\x01', b'JFIF\0\x09\x01'))
+    graph, annotated = start(), []
+    graph.listen(Image, 'fcos/annotated_image', annotated)
+    with cameras.camera(type(flawed)) as camera:
+        camera.publish_until(lambda: len(graph.arrays) >= 2 and annotated, flawed)
+        counts = graph.wait_for_counts(in_flight=0)
+        assert counts['image file has flaws'] == counts['published']
+    log = capfd.readouterr().err
+    line = 'image files of /image have flaws and are used: Warning: unknown JFIF revision'
+    assert log.count(line) == 1
+    assert log.count('unknown JFIF revision') == 1
 
 
 def failure(graph):

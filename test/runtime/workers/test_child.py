@@ -3,6 +3,7 @@
 """A child process finds the same objects in frames of every encoding; files go there as files."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 import os
 import socket
@@ -68,6 +69,19 @@ def test_a_child_finds_the_same_objects_in_a_frame_of_any_encoding(child, local,
     assert len(found) == 1
     np.testing.assert_array_equal(found.boxes, expected.boxes)
     np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+@pytest.mark.parametrize('kind', [LocalWorker, ProcessWorker])
+def test_a_result_has_the_warnings_of_the_decoder_of_its_file_if_they_are_collected(
+        config, kind, capfd):
+    collecting = replace(config, collects_warnings=True)
+    worker = (ProcessWorker(collecting, TIMEOUT) if kind is ProcessWorker
+              else open_workers(collecting, 1, TIMEOUT)[0])
+    flawed = Frame.compressed(JPEG.replace(b'JFIF\0\x01\x01', b'JFIF\0\x09\x01'))
+    with closing(worker):
+        assert worker.detect(flawed).warnings == ('Warning: unknown JFIF revision number 9.01',)
+        assert worker.detect(Frame.compressed(JPEG)).warnings == ()
+    assert 'JFIF' not in capfd.readouterr().err
 
 
 def test_a_truncated_image_file_fails_its_frame_and_keeps_the_child(child, new_children):
