@@ -21,9 +21,9 @@ from fcos_ros.core.buffers import view_bytes
 from fcos_ros.core.encodings import ENCODINGS, NAMES, Encoding, LumaChroma, find_encoding
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.image_file import FORMATS, decode, read_header
-from fcos_ros.core.measurement import Measurement, measure, needed_bit_depth
+from fcos_ros.core.measurement import BIT_DEPTHS, UNMEASURED, Measurement, measure
 from fcos_ros.core.resize import Size
-from fcos_ros.core.yuv_range import CHANGE_RANGE, LIMITED
+from fcos_ros.core.yuv_range import AUTO, CHANGE_RANGE, LIMITED
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +38,9 @@ class Frame:
         (H, W, 4); mono8 and bayer_*8: (H, W); uyvy, yuyv and yvyu: (H, W, 2); nv12 and nv21: Y
         (H, W) and interleaved chroma (H/2, W/2, 2); i420 and yv12: Y (H, W) and two planes of
         chroma (H/2, W/2); nv24: Y (H, W) and chroma (H, W, 2); files: (N,).
-    :ivar yuv_range: the range of YUV samples; see `yuv_range`.
+    :ivar yuv_range: the range of YUV samples; see `yuv_range`. AUTO measures it in this image.
     :ivar bit_depth: number of bits that samples of 16 bits use, from the lowest on; 0 for as many
-        as the highest sample of this image needs.
+        as the highest sample of this image needs, and at least `min_bit_depth`.
     :ivar mosaic: a Bayer encoding if a file holds such an image.
     :ivar trailing_bytes: bytes of the buffer after the image, which are ignored.
     """
@@ -50,6 +50,7 @@ class Frame:
     planes: tuple[Array, ...]
     yuv_range: str = LIMITED
     bit_depth: int = 0
+    min_bit_depth: int = 0
     mosaic: str = ''
     trailing_bytes: int = 0
 
@@ -143,17 +144,24 @@ class Frame:
         return replace(self, size=Size(*pixels.shape[1::-1]), encoding=self.mosaic or 'bgr8',
                        planes=(pixels,), mosaic='')
 
-    def measured(self) -> Measurement:
-        """Measure the samples of a frame that is no file."""
-        return measure(self.planes, ENCODINGS[self.encoding].after_scaling)
+    def measure(self) -> tuple[Frame, Measurement]:
+        """Return the decoded frame with all properties of its samples, and what was measured."""
+        stated = self.bit_depth if self.is_wide else self.yuv_range != AUTO
+        if stated:
+            return self, UNMEASURED
+        found = measure(self.planes, ENCODINGS[self.encoding].after_scaling)
+        depth = max(self.min_bit_depth, found.bit_depth, BIT_DEPTHS[0])
+        yuv_range = found.yuv_range if self.yuv_range == AUTO else self.yuv_range
+        return replace(self, bit_depth=depth, yuv_range=yuv_range), found
 
     def narrowed(self) -> Frame:
         """Return the frame with samples of 8 bits; itself if it has them."""
         if not self.is_wide:
             return self
-        depth = self.bit_depth or needed_bit_depth(self.measured().highest)
-        planes = (cv2.convertScaleAbs(plane, alpha=255 / (2**depth - 1)) for plane in self.planes)
-        return replace(self, planes=tuple(np.asarray(plane, np.uint8) for plane in planes))
+        frame, _ = self.measure()
+        planes = (cv2.convertScaleAbs(plane, alpha=255 / (2**frame.bit_depth - 1))
+                  for plane in frame.planes)
+        return replace(frame, planes=tuple(np.asarray(plane, np.uint8) for plane in planes))
 
     def bgr(self) -> Pixels:
         """
@@ -161,11 +169,10 @@ class Frame:
 
         :raises FrameError: an image file is damaged.
         """
-        frame = self.decoded().narrowed()
-        encoding = ENCODINGS[frame.encoding]
-        planes = frame.planes
-        if isinstance(encoding.after_scaling, LumaChroma) and self.yuv_range != LIMITED:
-            planes = _to_limited(planes, encoding.after_scaling, self.yuv_range)
+        frame, _ = self.decoded().measure()
+        encoding, planes = ENCODINGS[frame.encoding], frame.narrowed().planes
+        if isinstance(encoding.after_scaling, LumaChroma) and frame.yuv_range != LIMITED:
+            planes = _to_limited(planes, encoding.after_scaling, frame.yuv_range)
         return encoding.to_bgr(*planes)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from fcos_ros.core.arrays import Array
 from fcos_ros.core.encodings import LumaChroma
+from fcos_ros.core.yuv_range import FULL, LIMITED
 
 BIT_DEPTHS = (10, 12, 14, 16)
 """The bit depths of cameras that send samples of 16 bits."""
@@ -28,16 +29,42 @@ camera has sharpened. Of 307 photos in limited range, with noise and sharpened, 
 """
 
 
+_MAX_BEYOND = 0.0005
+"""Maximum share of such samples in limited range."""
+
+
 class Measurement(NamedTuple):
     """
-    Facts about the samples of one image.
+    Facts about the samples of one image, or of several.
 
     :ivar highest: the highest sample of 16 bits; 0 for samples of 8 bits.
+    :ivar luma: whether there are samples of luma.
     :ivar beyond_limited: share of the luma samples that limited range does not reach, 0 to 1.
     """
 
     highest: int = 0
+    luma: bool = False
     beyond_limited: float = 0.0
+
+    @property
+    def bit_depth(self) -> int:
+        """The smallest of `BIT_DEPTHS` that holds the samples of 16 bits; 0 if there are none."""
+        return next(depth for depth in (0, *BIT_DEPTHS) if self.highest < 2**depth)
+
+    @property
+    def yuv_range(self) -> str:
+        """The range of the luma samples."""
+        return FULL if self.beyond_limited > _MAX_BEYOND else LIMITED
+
+    def describe(self) -> dict[str, str]:
+        """Return the properties that were measured, by name."""
+        facts = {'measured bit_depth': f'{self.bit_depth}' if self.highest else '',
+                 'measured nv12_range': self.yuv_range if self.luma else ''}
+        return {name: value for name, value in facts.items() if value}
+
+
+UNMEASURED = Measurement()
+"""The measurement of an image that needs none."""
 
 
 def measure(planes: tuple[Array, ...], conversion: object) -> Measurement:
@@ -53,10 +80,5 @@ def measure(planes: tuple[Array, ...], conversion: object) -> Measurement:
         luma = rows if conversion.luma is None else rows[..., conversion.luma[0]]
         luma = luma[:, ::_COLUMNS]
         beyond = np.count_nonzero((luma <= _DARK) | (luma >= _BRIGHT))
-        return Measurement(beyond_limited=beyond / luma.size)
-    return Measurement()
-
-
-def needed_bit_depth(highest: int) -> int:
-    """Return the smallest of `BIT_DEPTHS` that a sample of 16 bits needs."""
-    return next(depth for depth in BIT_DEPTHS if highest < 2**depth)
+        return Measurement(luma=True, beyond_limited=beyond / luma.size)
+    return UNMEASURED

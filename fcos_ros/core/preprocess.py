@@ -21,7 +21,7 @@ import numpy as np
 from fcos_ros.core.arrays import Array, Pixels
 from fcos_ros.core.encodings import ENCODINGS, Interleaved, LumaChroma
 from fcos_ros.core.frame import Frame
-from fcos_ros.core.measurement import Measurement, needed_bit_depth
+from fcos_ros.core.measurement import UNMEASURED
 from fcos_ros.core.resize import Resize, Size
 from fcos_ros.core.yuv_range import BLACK, CHANGE_RANGE, FULL, LIMITED, RANGES
 
@@ -96,7 +96,7 @@ class Preprocessor:
 
     It owns its canvas: give each thread a preprocessor of its own.
 
-    :ivar measured: facts about the samples of the last frame.
+    :ivar measured: facts about the samples of the last frame that were not stated.
     :param tensor: memory for the input, C-contiguous and of the spec's shape and dtype, for
         engines that only read memory of their own. None allocates it.
     """
@@ -112,7 +112,7 @@ class Preprocessor:
         canvas = _Nv12Canvas if spec.pixels == 'nv12' else _RgbCanvas
         self._canvas: _Canvas = canvas(spec, tensor)
         self._resize: Resize | None = None
-        self.measured = Measurement()
+        self.measured = UNMEASURED
 
     def prepare(self, frame: Frame) -> tuple[Array, Resize]:
         """
@@ -128,10 +128,7 @@ class Preprocessor:
             if self._resize is None or self._resize.content != resize.content:
                 self._canvas.clear()
             self._resize = resize
-        frame = frame.decoded(resize.content)
-        self.measured = frame.measured()
-        if frame.is_wide and not frame.bit_depth:
-            frame = replace(frame, bit_depth=needed_bit_depth(self.measured.highest))
+        frame, self.measured = frame.decoded(resize.content).measure()
         self._canvas.draw(_scalable(frame, resize.content), resize.content)
         return self._canvas.tensor, resize
 

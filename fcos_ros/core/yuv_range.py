@@ -23,6 +23,9 @@ FULL, LIMITED = 'full', 'limited'
 
 RANGES = (FULL, LIMITED)
 
+AUTO = 'auto'
+"""The range of an image that is measured."""
+
 BLACK = {FULL: 0, LIMITED: 16}
 """Luma of black by range. Chroma of black is 128."""
 

@@ -22,6 +22,7 @@ from fcos_ros.core.tracking import Tracker
 from fcos_ros.node.health import CameraHealth
 from fcos_ros.node.input.images import Source, check_frame_id
 from fcos_ros.node.input.mixture import FRAME_IDS, SIZES, MixtureChecker
+from fcos_ros.node.input.samples import SampleProperties
 from fcos_ros.node.input.shared_memory import other_users
 from fcos_ros.node.input.stamps import StampChecker, to_seconds
 from fcos_ros.node.input.subscription import CameraSubscription
@@ -79,6 +80,7 @@ class Camera:
         self._flawed = 0
         self._warnings = RepeatedWarning(node)
         self._reported_oddities = self._oddities()
+        self._samples = SampleProperties()
         self._last_image = monotonic()
         self._active = ActiveCriteria()
         self._tracker = Tracker()
@@ -151,7 +153,7 @@ class Camera:
             silence=monotonic() - self._last_image, max_age=self._settings.max_age,
             counts_before=counts_before, counts=counts,
             oddities_before=oddities_before, oddities=self._reported_oddities,
-            latencies=self._statistics.percentiles(),
+            latencies=self._statistics.percentiles(), samples=self._samples.describe(),
             other_users=other_users() if loses else (),
             mixed={kind: self._mixture.values(kind) for kind in self._mixture.mixtures})
 
@@ -170,11 +172,16 @@ class Camera:
             return
         try:
             check_frame_id(header.frame_id)
-            frame = source.read(message)
+            frame = self._samples.complete(source.read(message), self._settings)
         except FrameError as error:
             self._log_failure(error)
             self._statistics.count_failed(error)
             return
+        if frame.trailing_bytes:
+            self._node.get_logger().warning(
+                f'images on {self._topic} are followed by {frame.trailing_bytes} bytes, which are '
+                'ignored; if colours are wrong, let the camera send rows without padding',
+                once=True)
         self._mixture.check(FRAME_IDS, header.frame_id)
         self._mixture.check(SIZES, frame.size)
         assert self._pool is not None
@@ -198,6 +205,8 @@ class Camera:
             raise TimeoutError('finished only after the node was deactivated')
         if result.warnings:
             self._report_warnings(result.warnings)
+        if self._samples.learn(result.measured):
+            self._log_samples()
         found = self._select(result.detections, outcome)
         self._outputs.publish(FrameDetections.of(outcome, result.times, found))
         age = self._stamps.plausible_age(header.stamp)
@@ -221,6 +230,11 @@ class Camera:
         topic = self._node.resolve_topic_name(self._topic)
         self._warnings.warn(
             FLAWED, f'image files of {topic} have flaws and are used: {"; ".join(warnings)}')
+
+    def _log_samples(self) -> None:
+        camera = f' of {self._name}' if self._name else ''
+        facts = ', '.join(f'{name}: {value}' for name, value in self._samples.describe().items())
+        self._node.get_logger().info(f'images{camera}: {facts}')
 
     def _log_failure(self, error: Exception | None) -> None:
         camera = f' of {self._name}' if self._name else ''

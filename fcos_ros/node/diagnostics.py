@@ -72,7 +72,7 @@ def _frames(health: NodeHealth, camera: CameraHealth) -> DiagnosticStatus:
         'reliability': subscription.reliability if subscription else '',
         'publishers': subscription.publishers if subscription else 0,
         **{f'failed: {kind}': count for kind, count in counts.errors.items()},
-        **camera.oddities}
+        **camera.samples, **camera.oddities}
     return _status(problem.level, problem.message, values)
 
 

@@ -52,6 +52,7 @@ class CameraHealth:
     :ivar oddities: number of images for each kind of wrong stamp and each sign of several cameras;
         see `input.stamps` and `input.mixture`.
     :ivar other_users: if images are lost: the other users with shared memory of Fast DDS.
+    :ivar samples: properties of the samples by name, as far as they were measured.
     :ivar mixed: for each such sign, the values that change.
     :ivar latencies: percentiles of each stage, in seconds.
     """
@@ -66,6 +67,7 @@ class CameraHealth:
     oddities_before: Mapping[str, int]
     oddities: Mapping[str, int]
     latencies: Mapping[str, Percentiles]
+    samples: Mapping[str, str] = field(default_factory=dict)
     other_users: Sequence[str] = ()
     mixed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 

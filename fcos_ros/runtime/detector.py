@@ -16,6 +16,7 @@ from fcos_ros.core.decode import make_decoder
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import Labels
+from fcos_ros.core.measurement import UNMEASURED, Measurement
 from fcos_ros.core.preprocess import Preprocessor
 from fcos_ros.core.selection import admitted, select
 from fcos_ros.runtime.image_warnings import image_warnings
@@ -60,11 +61,13 @@ class Result:
     The detections in one frame, in its pixels, and the time that each stage took.
 
     :ivar warnings: of the decoder of image files, if they are collected.
+    :ivar measured: facts about the samples of the frame that were not stated.
     """
 
     detections: Detections
     times: StageTimes
     warnings: tuple[str, ...] = ()
+    measured: Measurement = UNMEASURED
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,7 @@ class Detector:
         detections = select(found, criteria, frame.size)
         decoded = perf_counter()
         times = StageTimes(prepared - start, inferred - prepared, decoded - inferred)
-        return Result(detections, times, tuple(warnings))
+        return Result(detections, times, tuple(warnings), self._preprocessor.measured)
 
     def time_inference(self, frame: Frame, count: int) -> InferenceTimes:
         """

@@ -20,6 +20,7 @@ from fcos_ros.backends import BACKENDS
 from fcos_ros.core.criteria import MAX_DETECTIONS
 from fcos_ros.core.preprocess import FITS
 from fcos_ros.core.text import MAX_QUOTE, shorten
+from fcos_ros.core.yuv_range import AUTO, RANGES
 from fcos_ros.core.zones import ANCHORS
 
 NULLS = ('null', 'Null', 'NULL', '~', 'None')
@@ -187,6 +188,14 @@ class Settings:
     max_age: float = _live(
         0.0, 'Maximum age of an image by its stamp, in seconds. Older images are dropped. 0 '
         'accepts any age.', limits=(0.0, 3600.0))
+    bit_depth: int = _live(
+        0, 'Number of bits that samples of 16 bits use, from the lowest on, in images such as '
+        'mono16 or bayer_rggb16 and in PNG and TIFF files. 0 measures it: 10, 12, 14 or 16.',
+        limits=(0, 16))
+    nv12_range: str = _live(
+        'auto', 'Range of the samples of NV12 and other YUV images. In limited range, Y is 16 for '
+        'black and 235 for white; in full range, 0 and 255. auto measures it.',
+        choices=(AUTO, *RANGES))
     score_threshold: float = _live(
         0.0, 'Minimum score of a detection. 0 uses the threshold of the model.',
         limits=(0.0, 1.0))

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A recorded network detects the same objects on the simulated board as in ONNX."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,4 +57,4 @@ def nv12(image, canvas=CANVAS):
     """Convert an image of the size of the canvas to an NV12 frame."""
     tensor, _ = Preprocessor(InputSpec('0', canvas, 'nv12')).prepare(
         Frame.wrap(image.tobytes(), canvas, 'bgr8'))
-    return Frame.wrap(tensor.copy(), canvas, 'nv12')
+    return replace(Frame.wrap(tensor.copy(), canvas, 'nv12'), yuv_range='full')

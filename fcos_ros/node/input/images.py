@@ -22,7 +22,7 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from fcos_ros.core.arrays import Array, Pixels
+from fcos_ros.core.arrays import Array
 from fcos_ros.core.buffers import view_bytes
 from fcos_ros.core.encodings import MOSAICS, NAMES, find_encoding
 from fcos_ros.core.errors import FrameError
@@ -39,8 +39,8 @@ HBM_ENCODINGS = (*NAMES, *FILE_ENCODINGS)
 MAX_FRAME_ID = 256
 """Maximum characters of a frame_id, which each detection repeats: names of ROS have up to 255."""
 
-_BRIDGED = {1: 'mono8', 3: 'bgr8', 4: 'bgra8'}
-"""Encoding of an array by its number of channels, in OpenCV's order."""
+_BRIDGED = {1: 'mono', 3: 'bgr', 4: 'bgra'}
+"""Encoding of an array by its number of channels, in OpenCV's order; the bits follow."""
 
 
 class MessageTypeError(ValueError):
@@ -191,7 +191,7 @@ def _bridged(message: Image) -> Frame:
                          f'{error}', 'encoding') from error
     size = Size(message.width, message.height)
     try:
-        pixels = _eight_bits(_samples(bridge, message))
+        pixels = _integers(_samples(bridge, message))
         return Frame.wrap(pixels, size, _encoding_of(pixels))
     except Exception as error:  # cv_bridge may raise anything; only this frame fails
         raise FrameError(f'{complaint}; cv_bridge cannot convert it ({size}): '
@@ -217,35 +217,35 @@ def _samples(bridge: Any, message: Image) -> Array:
     return samples
 
 
-def _eight_bits(samples: Array) -> Pixels:
+def _integers(samples: Array) -> Array:
     """
-    Convert samples to 8 bits: 16 bits to their high byte, floats from 0 (black) to 1 (white).
+    Return samples as integers of 8 or 16 bits; floats are from 0 (black) to 1 (white).
 
     :raises ValueError: there is no convention for black and white of this type.
     """
     kind = samples.dtype.name
-    if kind not in _EIGHT_BITS:
-        raise ValueError(f'its samples are {kind}; accepted: {", ".join(_EIGHT_BITS)}')
-    return np.ascontiguousarray(_EIGHT_BITS[kind](samples), np.uint8)
+    if kind not in _CONVERSIONS:
+        raise ValueError(f'its samples are {kind}; accepted: {", ".join(_CONVERSIONS)}')
+    return np.ascontiguousarray(_CONVERSIONS[kind](samples))
 
 
 def _from_floats(samples: Array) -> Array:
-    return np.asarray(np.round(255 * np.clip(np.nan_to_num(samples), 0, 1)))
+    return np.asarray(np.round(255 * np.clip(np.nan_to_num(samples), 0, 1)), np.uint8)
 
 
-_EIGHT_BITS: Mapping[str, Callable[[Array], Array]] = {
+_CONVERSIONS: Mapping[str, Callable[[Array], Array]] = {
     'uint8': lambda samples: samples,
-    'uint16': lambda samples: samples >> 8,
+    'uint16': lambda samples: samples,
     'float32': _from_floats,
     'float64': _from_floats,
 }
 
 
-def _encoding_of(pixels: Pixels) -> str:
+def _encoding_of(pixels: Array) -> str:
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     if channels not in _BRIDGED:
         raise ValueError(f'its pixels have {channels} channels; accepted: 1, 3 and 4')
-    return _BRIDGED[channels]
+    return f'{_BRIDGED[channels]}{8 * pixels.itemsize}'
 
 
 SOURCES: Mapping[str, Source] = {source.type_name: source for source in (

@@ -1,0 +1,55 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The samples of a camera: their bits, their range, and bytes after them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+
+from fcos_ros.core.frame import Frame
+from fcos_ros.core.measurement import UNMEASURED, Measurement
+from fcos_ros.core.yuv_range import AUTO, FULL
+from fcos_ros.settings.schema import Settings
+
+MAX_MEASUREMENTS = 300
+"""Images whose measurements count: 10 s at 30 Hz. A dark moment then changes nothing."""
+
+
+class SampleProperties:
+    """
+    Properties of the samples of a camera, stated by the user or measured in its images.
+
+    `complete` and `learn` may run on different threads.
+    """
+
+    def __init__(self) -> None:
+        self._recent: deque[Measurement] = deque(maxlen=MAX_MEASUREMENTS)
+        self._known = UNMEASURED
+        self._measured: Mapping[str, str] = {}
+        self._trailing = 0
+
+    def complete(self, frame: Frame, settings: Settings) -> Frame:
+        """Return the frame with the properties that are stated or known from earlier images."""
+        self._trailing += frame.trailing_bytes > 0
+        yuv_range = settings.nv12_range
+        if yuv_range == AUTO and self._known.yuv_range == FULL:
+            yuv_range = FULL
+        return replace(frame, bit_depth=settings.bit_depth,
+                       min_bit_depth=self._known.bit_depth, yuv_range=yuv_range)
+
+    def learn(self, measured: Measurement) -> bool:
+        """Learn from an image; return whether it changes a property."""
+        self._recent.append(measured)
+        self._known = Measurement(
+            highest=max(image.highest for image in self._recent),
+            luma=any(image.luma for image in self._recent),
+            beyond_limited=max(image.beyond_limited for image in self._recent))
+        before, self._measured = self._measured, self._known.describe()
+        return before != self._measured
+
+    def describe(self) -> dict[str, str]:
+        """Return the measured properties by name, and the number of images with more bytes."""
+        trailing = {'images with bytes after them': f'{self._trailing}'} if self._trailing else {}
+        return {**self._measured, **trailing}
