@@ -15,7 +15,7 @@ from threading import Lock
 
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.image_file import FORMATS
-from fcos_ros.core.image_file.jpeg import CHECK_WARNING, is_checked_with_mcus
+from fcos_ros.core.image_file.jpeg import check_warnings
 
 STDERR = 2
 """The file descriptor of standard error."""
@@ -43,6 +43,8 @@ def image_warnings(frame: Frame) -> Iterator[list[str]]:
     They are in the list after the block, except those that our own check of the data causes.
     Everything else that any thread prints meanwhile is printed after the block. Only one thread
     at a time is in such a block; frames that are no files pass at once.
+
+    :raises FrameError: at the end of the block: the warnings show that data are missing.
     """
     found: list[str] = []
     if frame.encoding not in FORMATS:
@@ -50,8 +52,8 @@ def image_warnings(frame: Frame) -> Iterator[list[str]]:
         return
     with STDERR_LOCK, _redirected(found):
         yield found
-    if CHECK_WARNING in found and is_checked_with_mcus(frame.planes[0]):
-        found.remove(CHECK_WARNING)
+    if found and frame.encoding == 'jpeg':
+        found[:] = check_warnings(frame.planes[0], found)
 
 
 @contextmanager

@@ -30,8 +30,9 @@ a file of the best quality may end in another way. Such a file is decoded once m
 data for the additional MCUs. libjpeg then decodes one of them from zeros, and leaves the others
 grey. It prints a line, once for each such file. Usual cameras send none.
 
-Limit: files with several scans, such as progressive ones, are checked by their markers only. Each
-coefficient must have arrived with all its bits. Most holes in them remain unnoticed.
+Files with several scans, such as progressive ones, are checked by their markers only. Each
+coefficient must have arrived with all its bits. Most holes in them are noticed only by a program
+that collects the warnings of libjpeg, as the node does; see `check_warnings`.
 """
 
 from __future__ import annotations
@@ -79,6 +80,9 @@ DIVISORS = tuple(_FLAGS)
 
 CHECK_WARNING = 'Corrupt JPEG data: premature end of data segment'
 """The warning of libjpeg about our own MCUs in a complete file."""
+
+_CORRUPT = 'Corrupt JPEG data'
+"""The warnings of libjpeg about missing data begin with it."""
 
 _MAX_SIDE = 65500
 """Maximum side of an image that libjpeg decodes, in pixels."""
@@ -157,9 +161,7 @@ def decode(file: Bytes, size: Size, divisor: int = 1, *, grey: bool = False) -> 
     jpeg = read_structure(file)
     if jpeg.frame.size != size:
         raise damaged(file, f'it is {jpeg.frame.size}; expected: {size}')
-    # libjpeg reads no further scan if the first one has the whole image.
-    single = jpeg.frame.marker in SEQUENTIAL and len(jpeg.scans[0].names) == len(
-        jpeg.frame.components)
+    single = _has_one_scan(jpeg)
     scans = jpeg.scans[:1] if single else jpeg.scans
     # Any number of FF may stand before a marker.
     data = file[scans[0].start:scans[-1].stop].tobytes().rstrip(b'\xff')
@@ -174,9 +176,22 @@ def decode(file: Bytes, size: Size, divisor: int = 1, *, grey: bool = False) -> 
     return pixels
 
 
-def is_checked_with_mcus(file: Bytes) -> bool:
-    """Return whether MCUs are added to a file that `decode` accepts."""
-    return file[:2].tobytes() == _START and read_frame_header(file).marker in SEQUENTIAL
+def check_warnings(file: Bytes, warnings: Sequence[str]) -> list[str]:
+    """
+    Return the warnings of libjpeg about a file that `decode` accepts, without those that we cause.
+
+    :raises FrameError: they show that data are missing, in a file with several scans.
+    """
+    corrupt = [warning for warning in warnings if warning.startswith(_CORRUPT)]
+    if corrupt and not _has_one_scan(read_structure(file)):
+        raise damaged(file, corrupt[0])
+    return [warning for warning in warnings if warning != CHECK_WARNING]
+
+
+def _has_one_scan(jpeg: Jpeg) -> bool:
+    """Return whether the first scan has the whole image; libjpeg then reads no further one."""
+    return jpeg.frame.marker in SEQUENTIAL and len(jpeg.scans[0].names) == len(
+        jpeg.frame.components)
 
 
 def _incomplete(file: Bytes, jpeg: Jpeg, reason: str) -> FrameError:
