@@ -72,3 +72,17 @@ def test_mapping_zero_boxes_returns_zero_boxes():
 def test_invalid_sizes_are_refused_with_the_accepted_ones(image, canvas, complaint):
     with pytest.raises(ValueError, match=complaint):
         Resize.letterbox(image, canvas)
+
+
+@pytest.mark.parametrize(('text', 'size'), [
+    ('640x480', (640, 480)), (' 2X99999 ', (2, 99999))])
+def test_a_size_is_read_from_a_text_as_it_is_written(text, size):
+    assert Size.parse(text) == size
+    assert Size.parse(str(Size(*size))) == size
+
+
+@pytest.mark.parametrize('text', ['', '640', '640x', 'x480', '0x480', '-1x480', '1.5x2', '640 480',
+                                  '100000x1', '640x480x3', '٣x٣'])
+def test_a_text_that_is_no_size_is_refused(text):
+    with pytest.raises(ValueError, match='is no size; accepted: WIDTHxHEIGHT'):
+        Size.parse(text)
