@@ -14,7 +14,7 @@ PUBLIC = ['Criteria', 'Detections', 'Detector', 'Frame', 'FrameError', 'Inferenc
           'Labels', 'ModelError', 'Result', 'Size', 'StageTimes']
 
 ROS_AND_ENGINES = ['ament_index_python', 'cv_bridge', 'hbm_runtime', 'hobot_dnn', 'launch',
-                   'onnxruntime', 'rclpy', 'sensor_msgs', 'vision_msgs', 'yaml']
+                   'onnxruntime', 'rclpy', 'sensor_msgs', 'vision_msgs']
 
 PRINT_MODULES = """
 import sys

@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from fcos_ros.backends.errors import EngineError, InferenceError, LateError, ModelError
 from fcos_ros.core.arrays import Array
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.head import AnyHead, OutputSpec
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.preprocess import InputSpec
-
-
-class ModelError(ValueError):
-    """A file cannot be used as a model. The message says what is wrong and what to do."""
 
 
 @dataclass(frozen=True)
@@ -56,26 +53,6 @@ class UnfitModelError(ModelError):
         super().__init__(reason)
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
-
-
-class InferenceError(RuntimeError):
-    """The engine failed on one input; the next input may succeed."""
-
-
-class EngineError(InferenceError):
-    """
-    The engine failed and may keep failing.
-
-    The model must be loaded again, in a new process when the engine holds the GIL.
-    """
-
-
-class LateError(InferenceError):
-    """
-    The inference timed out, and the engine may still use the memory of this input.
-
-    Do not use that memory again: `Backend.new_input` returns other memory while there is any.
-    """
 
 
 @dataclass(frozen=True)

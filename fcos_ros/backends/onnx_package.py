@@ -8,25 +8,29 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from fcos_ros.backends.base import ModelError
+from fcos_ros.backends.errors import ModelError
 
 INSTALL_COMMAND = ('python3 -m pip install --no-deps onnx protobuf ml_dtypes typing_extensions '
                    '(on Ubuntu 24.04 with --break-system-packages)')
 """Without dependencies: Humble needs numpy 1, and pip would install a numpy 2 that hides it."""
 
 
+class OnnxMissingError(ModelError):
+    """The package cannot be imported."""
+
+
 def require_onnx() -> ModuleType:
     """
     Return the package.
 
-    :raises ModelError: it cannot be imported.
+    :raises OnnxMissingError: it cannot be imported.
     """
     try:
         import onnx
         import onnx.shape_inference
     except ImportError as error:
-        raise ModelError(f'the package onnx cannot be imported ({error}); '
-                         f'install it: {INSTALL_COMMAND}') from error
+        raise OnnxMissingError(f'the package onnx cannot be imported ({error}); '
+                               f'install it: {INSTALL_COMMAND}') from error
     module: ModuleType = onnx
     return module
 

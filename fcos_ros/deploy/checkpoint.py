@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fcos_ros.backends.base import ModelError
+from fcos_ros.backends.errors import ModelError
 from fcos_ros.core.resize import Size
 from fcos_ros.deploy.network import MULTIPLE, STRIDES, Fcos, NetworkSettings, Tensor, torch
 

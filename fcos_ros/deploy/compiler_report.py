@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 from typing import Any
 
-from fcos_ros.backends.base import ModelError
+from fcos_ros.backends.errors import ModelError
 from fcos_ros.core.resize import Size
 from fcos_ros.deploy.network_layers import Estimate, Layer, LayerTime, NetworkLayers
 

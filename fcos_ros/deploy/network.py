@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import math
 from typing import NamedTuple
 
-from fcos_ros.backends.base import ModelError
+from fcos_ros.backends.errors import ModelError
 
 try:
     import torch

@@ -9,7 +9,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fcos_ros.backends.base import ModelError
+from fcos_ros.backends.errors import ModelError
 from fcos_ros.backends.onnx_package import load_graph, require_onnx
 from fcos_ros.core.resize import Size
 from fcos_ros.deploy.network_layers import Layer, NetworkLayers
