@@ -52,7 +52,7 @@ The key python3-onnxruntime-pip is not used: it brings a numpy 2 that hides the 
 and Ubuntu 24.04 refuses it.
 """
 
-OPTIONAL = {'foxglove_msgs'}
+OPTIONAL = {'foxglove_msgs', 'onnx'}
 """Modules that are used if they are installed."""
 
 NOT_INSTALLED = {'benchmarks', 'test', 'tools', 'training'}

@@ -10,21 +10,29 @@ from pathlib import Path
 
 from fcos_ros.backends.base import (
     Backend,
-    EngineError,
-    InferenceError,
-    LateError,
-    ModelError,
+    LoadOptions,
     ModelInfo,
     TensorInfo,
     UnfitModelError,
 )
+from fcos_ros.backends.errors import (
+    EngineError,
+    EngineMissingError,
+    InferenceError,
+    LateError,
+    ModelError,
+)
 from fcos_ros.backends.hbm_runtime import HbmRuntimeBackend
 from fcos_ros.backends.hobot_dnn import HobotDnnBackend
 from fcos_ros.backends.libdnn import LibdnnBackend
+from fcos_ros.backends.metadata import Metadata
+from fcos_ros.backends.model_file import require_model_file
 from fcos_ros.backends.onnx import OnnxBackend
+from fcos_ros.core.resize import Size
 
-__all__ = ['BACKENDS', 'Backend', 'EngineError', 'InferenceError', 'LateError', 'ModelError',
-           'ModelInfo', 'TensorInfo', 'UnfitModelError', 'choose', 'load']
+__all__ = ['BACKENDS', 'Backend', 'EngineError', 'EngineMissingError', 'InferenceError',
+           'LateError', 'ModelError', 'ModelInfo', 'TensorInfo', 'UnfitModelError', 'choose',
+           'crash_advice', 'load']
 
 _ENGINES: tuple[type[Backend], ...] = (
     OnnxBackend, HobotDnnBackend, HbmRuntimeBackend, LibdnnBackend)
@@ -53,13 +61,27 @@ def choose(path: Path, backend: str = 'auto') -> type[Backend]:
     return next(filter(_is_installed, engines), engines[0])
 
 
-def load(path: Path, backend: str = 'auto', threads: int = 1) -> Backend:
+def crash_advice(path: Path, backend: str = 'auto') -> str:
     """
-    Load a model; see `choose` and `Backend`.
+    Return what to do if the process dies while the engine loads a model; empty for nothing.
 
-    :raises ModelError: no engine reads such a file, or the engine refuses it.
+    :raises ModelError: see `choose`.
     """
-    return choose(path, backend)(path, threads)
+    return choose(path, backend).crash_advice
+
+
+def load(
+    path: Path, backend: str = 'auto', threads: int = 1, input_size: Size | None = None,
+    metadata: Metadata | None = None,
+) -> Backend:
+    """
+    Load a model; see `choose`, `Backend` and `LoadOptions`.
+
+    :raises ModelError: no engine reads such a file, or it is no model, or the engine refuses it.
+    """
+    engine = choose(path, backend)
+    require_model_file(path)
+    return engine(path, LoadOptions(threads, input_size, metadata))
 
 
 def _is_installed(engine: type[Backend]) -> bool:

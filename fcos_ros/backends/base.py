@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The protocol of an inference engine, its errors, and the description of a model."""
+"""The protocol of an inference engine, and the description of a model."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from fcos_ros.backends.errors import EngineError, InferenceError, LateError, ModelError
+from fcos_ros.backends.errors import ModelError
+from fcos_ros.backends.metadata import Metadata
 from fcos_ros.core.arrays import Array
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.head import AnyHead, OutputSpec
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.preprocess import InputSpec
+from fcos_ros.core.resize import Size
+
+NOTHING_STATED = Metadata()
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,9 @@ class ModelInfo:
     :ivar head: the meaning of each output.
     :ivar labels: the names of its classes.
     :ivar criteria: the thresholds that its author recommends.
+    :ivar metadata: what its author states.
+    :ivar notes: what is assumed because nothing is stated.
+    :ivar warnings: what is likely wrong.
     """
 
     name: str
@@ -78,6 +85,27 @@ class ModelInfo:
     head: AnyHead
     labels: Labels
     criteria: Criteria
+    metadata: Metadata = NOTHING_STATED
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """
+    Choices of the user for loading a model.
+
+    :ivar threads: CPU threads of one inference, where the engine offers the choice.
+    :ivar input_size: size of the input of a model that leaves it open; None for its own.
+    :ivar metadata: what is stated about the model; None reads it from its files.
+    """
+
+    threads: int = 1
+    input_size: Size | None = None
+    metadata: Metadata | None = None
+
+
+DEFAULT_OPTIONS = LoadOptions()
 
 
 class Backend(Protocol):
@@ -87,6 +115,8 @@ class Backend(Protocol):
     :ivar name: the name of the engine, for parameters and messages.
     :ivar suffixes: suffixes of the files for which `auto` chooses this engine.
     :ivar modules: Python modules one of which the engine needs; empty if it needs none.
+    :ivar crash_advice: what to do if the process dies while this engine loads a model; empty for
+        nothing in particular.
     :ivar uses_bpu: whether it runs on the BPU of a board.
     :ivar concurrent: whether several threads may call `infer` at the same time.
     :ivar holds_gil: whether `infer` holds the GIL; such an engine runs in a process of its own.
@@ -96,16 +126,16 @@ class Backend(Protocol):
     name: str
     suffixes: tuple[str, ...]
     modules: tuple[str, ...]
+    crash_advice: str
     uses_bpu: bool
     concurrent: bool
     holds_gil: bool
     info: ModelInfo
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
+    def __init__(self, path: Path, options: LoadOptions = DEFAULT_OPTIONS) -> None:
         """
         Load a model.
 
-        :param threads: CPU threads of one inference, where the engine offers the choice.
         :raises ModelError: the engine or the file cannot be used.
         """
         ...

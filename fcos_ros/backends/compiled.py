@@ -1,51 +1,71 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Helpers for the engines that run compiled models: NV12 input, FCOS outputs, no metadata.
+Helpers for the engines that run compiled models, which take NV12.
 
 The vendor's runtimes check little of their input, and some write past their memory when it is too
-long. The input is therefore checked here first.
+long. The input is therefore checked here first. They also name few causes when they refuse a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from fcos_ros.backends.base import (
-    InferenceError,
-    ModelError,
-    ModelInfo,
-    TensorInfo,
-    UnfitModelError,
-)
+from fcos_ros.backends.base import NOTHING_STATED
+from fcos_ros.backends.description import make_input
+from fcos_ros.backends.errors import InferenceError, ModelError
+from fcos_ros.backends.metadata import Metadata
+from fcos_ros.backends.model_file import BOARDS_BY_MARCH, read_compiled_facts
 from fcos_ros.core.arrays import Array
-from fcos_ros.core.criteria import Criteria
-from fcos_ros.core.head import HeadError, OutputSpec
-from fcos_ros.core.labels import default_labels
 from fcos_ros.core.preprocess import InputSpec
-from fcos_ros.core.recognition import recognise
 from fcos_ros.core.resize import Size
 
 NV12_TYPES = ('NV12', 'NV12_SEPARATE')
 """The vendor's names for the type of an NV12 input; both take the two planes in one buffer."""
 
-WRONG_BOARD = ('a model is compiled for one kind of board and does not load on another; use the '
-               'file for this board')
-"""The likely cause and the remedy when a runtime refuses a file."""
+NO_MEMORY = ('the memory of the BPU is used up; end other programs that use the BPU, use fewer '
+             'workers or a smaller model, or restart the board')
 
 
-def nv12_input(path: Path, name: str, kind: str, shape: Sequence[int]) -> InputSpec:
+def explain_refusal(path: Path) -> str:
+    """Return the likely cause and the remedy when a runtime refuses a file."""
+    facts = read_compiled_facts(path)
+    if facts.truncated:
+        return (f'the file is truncated, {facts.truncated}; copy or download it again, and check '
+                'that the disk is not full')
+    if facts.march:
+        board = BOARDS_BY_MARCH.get(facts.march, 'another board')
+        return (f'the file is compiled for the BPU {facts.march} ({board}) and loads only there; '
+                'on another board, use the file for that board')
+    return ('the file is damaged, or compiled for another kind of board; copy it again, or use '
+            'the file for this board')
+
+
+def require_same_size(path: Path, size: Size, wanted: Size | None) -> None:
+    """
+    Check that a size that the user chooses is that of the model.
+
+    :raises ModelError: it is another one.
+    """
+    if wanted not in (None, size):
+        raise ModelError(f'input_size is {wanted}, and the input of {path} is always {size}; '
+                         'remove input_size, or compile the network for that size')
+
+
+def nv12_input(
+    path: Path, name: str, kind: str, shape: Sequence[int], metadata: Metadata = NOTHING_STATED,
+) -> InputSpec:
     """
     Return the description of an NV12 input.
 
     :param kind: the runtime's name for the type of the tensor.
     :param shape: (1, 3, height, width) or (1, height, width, 3), as the runtime reports it. With
         either shape, the tensor's bytes are a Y plane and then a UV plane.
-    :raises ModelError: the input is of another type or shape, or has an odd side.
+    :raises ModelError: the input is of another type or shape, has an odd side, or contradicts the
+        metadata.
     """
     found = f'{path} takes {name} {kind}{list(shape)}'
     refusal = ModelError(f'{found}; accepted: one input of type NV12, of shape (1, 3, H, W) or '
@@ -59,47 +79,9 @@ def nv12_input(path: Path, name: str, kind: str, shape: Sequence[int]) -> InputS
     else:
         raise refusal
     try:
-        return InputSpec(name, Size(width=int(width), height=int(height)), 'nv12')
+        return make_input(name, Size(width=int(width), height=int(height)), metadata, nv12=True)
     except ValueError as error:
         raise ModelError(f'{found}; {error}') from error
-
-
-def describe(
-    path: Path, backend: str, name: str, spec: InputSpec, outputs: Sequence[OutputSpec],
-) -> ModelInfo:
-    """
-    Return the description of a model that has no metadata.
-
-    Boxes are in strides if the outputs are integers, else in pixels. A model with 80 classes gets
-    the labels of COCO.
-
-    :param name: the model's own name; if empty, the file's name without its suffix is used.
-    :raises UnfitModelError: the outputs are not those of an FCOS network.
-    """
-    try:
-        head = recognise(outputs, spec.size)
-    except HeadError as error:
-        raise UnfitModelError(f'{path} is not an FCOS network: {error}', [TensorInfo.of(spec)],
-                              list(map(TensorInfo.of, outputs))) from error
-    return ModelInfo(name or path.stem, path, backend, spec, tuple(outputs), head,
-                     default_labels(head.num_classes), Criteria())
-
-
-@contextmanager
-def reporting_tensors(
-    inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo],
-) -> Iterator[None]:
-    """
-    Add the tensors of the model to every `ModelError` that is raised inside the block.
-
-    :raises UnfitModelError: instead of any other `ModelError`.
-    """
-    try:
-        yield
-    except UnfitModelError:
-        raise
-    except ModelError as error:
-        raise UnfitModelError(str(error), inputs, outputs) from error.__cause__
 
 
 def require_tensor(tensor: Array, spec: InputSpec) -> None:

@@ -7,6 +7,8 @@ The binding has three generations with the same names and different behaviour. T
 only the part that they have in common, and makes up for their faults:
 
 - The binding does not compare an input with the model. Size, dtype and strides are checked here.
+- It copies the names of tensors into too little memory, and the process dies when it is asked for
+  its tensors. A file that shows its names is checked before.
 - Output tensors are views of the model's memory, which the next inference overwrites. Each output
   is copied once, right after the inference, under a lock.
 - Two generations leave the padding in the outputs, and it cannot be removed afterwards. A model
@@ -21,21 +23,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+import os
 from pathlib import Path
+import re
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from fcos_ros.backends.base import EngineError, InferenceError, ModelError, TensorInfo
+from fcos_ros.backends.base import DEFAULT_OPTIONS, LoadOptions, TensorInfo
 from fcos_ros.backends.compiled import (
-    WRONG_BOARD,
-    describe,
+    NO_MEMORY,
+    explain_refusal,
     nv12_input,
-    reporting_tensors,
+    require_same_size,
     require_tensor,
 )
+from fcos_ros.backends.description import describe, reporting_tensors
+from fcos_ros.backends.errors import EngineError, EngineMissingError, InferenceError, ModelError
 from fcos_ros.backends.libdnn_abi import TensorShape
+from fcos_ros.backends.metadata import Metadata
+from fcos_ros.backends.metadata_files import read_metadata
+from fcos_ros.backends.model_file import read_compiled_facts
+from fcos_ros.backends.probe import examine, probe_tensor
 from fcos_ros.core.arrays import Array
 from fcos_ros.core.head import OutputSpec
 from fcos_ros.core.preprocess import InputSpec
@@ -45,7 +55,15 @@ BUFFER_DTYPES = {'float32': np.float32, 'int32': np.int32, 'int16': np.int16, 'i
 """The dtype of the attribute `buffer` for each supported dtype of an output."""
 
 MAX_NAME_BYTES = 63
-"""Maximum length of a tensor's name; the binding writes past its memory for longer names."""
+"""
+Maximum length of a tensor's name. The binding writes past its memory for longer names, and with 73
+bytes or more the process dies.
+"""
+
+RENAME = 'use the backend libdnn, or rename the tensor and compile the model again'
+
+OUT_OF_MEMORY = 'prepare_model_tensor failed'
+"""The message of the binding if the memory of the BPU is used up."""
 
 UNPADDED_ROW_BYTES = (0, 16, 32, 64, 128)
 """
@@ -60,7 +78,6 @@ class HobotDnnBackend:
     A compiled model in `pyeasy_dnn`.
 
     :param path: a `.bin` file. The first of several packed models is used.
-    :param threads: ignored, as the model runs on the BPU.
     :raises ModelError: the binding cannot be imported or would return wrong outputs, the file is
         for another board, or the model is not an FCOS network.
     """
@@ -68,22 +85,30 @@ class HobotDnnBackend:
     name = 'hobot_dnn'
     suffixes: tuple[str, ...] = ('.bin',)
     modules: tuple[str, ...] = ('hobot_dnn', 'hobot_dnn_rdkx5')
+    crash_advice = (f'hobot_dnn crashes if the name of a tensor has more than {MAX_NAME_BYTES} '
+                    'bytes: try the backend libdnn')
     uses_bpu = True
     concurrent = False
     holds_gil = True
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
+    def __init__(self, path: Path, options: LoadOptions = DEFAULT_OPTIONS) -> None:
+        _require_names(path, read_compiled_facts(path).names)
         self._loaded = _load(path)
         model = self._loaded.model
-        inputs, outputs = tuple(model.inputs), tuple(model.outputs)
-        with reporting_tensors(list(map(_tensor_info, inputs)), list(map(_tensor_info, outputs))):
-            _require_short_names(path, [*inputs, *outputs])
-            spec = _input_spec(path, inputs)
+        # A name that is not UTF-8 raises an error when it is read.
+        inputs, outputs = (_read_tensors(path, tensors) for tensors in (
+            model.inputs, model.outputs))
+        with reporting_tensors(path, list(map(_tensor_info, inputs)),
+                               list(map(_tensor_info, outputs))):
+            _require_names(path, [os.fsencode(tensor.name) for tensor in (*inputs, *outputs)])
+            metadata = options.metadata or read_metadata(path)
+            spec = _input_spec(path, inputs, metadata)
+            require_same_size(path, spec.size, options.input_size)
             # The oldest generation removes padding; it is the only one with tuples.
             removes_padding = isinstance(model.outputs, tuple)
             specs = [_output_spec(path, output, removes_padding) for output in outputs]
-            self.info = describe(path, self.name, model.name, spec, specs)
-            self._probe()
+            self.info = describe(path, self.name, model.name, spec, specs, metadata)
+            self.info = examine(self.info, self._run_probe())
 
     def new_input(self) -> Array:
         """Allocate an array for inputs; the binding copies it."""
@@ -106,10 +131,10 @@ class HobotDnnBackend:
     def close(self) -> None:
         """Do nothing: the binding keeps a model until the process ends."""
 
-    def _probe(self) -> None:
-        """Run the model on an input of zeros, to compare the outputs with their description."""
+    def _run_probe(self) -> Sequence[Array]:
+        """Run the model on a picture; this also compares the outputs with their description."""
         try:
-            self.infer(np.zeros(self.info.input.shape, np.uint8))
+            return self.infer(probe_tensor(self.info.input))
         except InferenceError as error:
             raise ModelError(f'{self.info.path} does not run: {error}') from error
 
@@ -127,8 +152,6 @@ _LOAD_LOCK = Lock()
 
 def _load(path: Path) -> _LoadedModel:
     binding = _import_binding(path)
-    if not path.is_file():
-        raise ModelError(f'{path} is not a file; give the path of a .bin file')
     status = path.stat()
     with _LOAD_LOCK:
         return _load_once(binding, path.resolve(), status.st_mtime_ns, status.st_size)
@@ -140,8 +163,9 @@ def _load_once(binding: Any, path: Path, modified: int, size: int) -> _LoadedMod
     try:
         models = binding.load(str(path))
     except Exception as error:
-        raise ModelError(f'hobot_dnn cannot load {path} ({_reason(error)}): {WRONG_BOARD}'
-                         ) from error
+        reason = _reason(error)
+        cause = NO_MEMORY if OUT_OF_MEMORY in reason else explain_refusal(path)
+        raise ModelError(f'hobot_dnn cannot load {path} ({reason}): {cause}') from error
     if not models:
         raise ModelError(f'{path} holds no model; give the path of another file')
     return _LoadedModel(models[0])
@@ -155,7 +179,7 @@ def _import_binding(path: Path) -> Any:
         try:
             from hobot_dnn_rdkx5 import pyeasy_dnn
         except ImportError as index:
-            raise ModelError(_import_advice(path, image, index)) from image
+            raise EngineMissingError(_import_advice(path, image, index)) from image
     return pyeasy_dnn
 
 
@@ -164,6 +188,10 @@ def _import_advice(path: Path, *errors: ImportError) -> str:
     problem = (f'{path} needs hobot_dnn, the Python binding of RDK X3 and X5, which cannot be '
                f'imported ({reasons}); ')
     installed = any(not isinstance(error, ModuleNotFoundError) for error in errors)
+    library = re.search(r'lib\w+\.so[.\d]*', reasons)
+    if installed and library:
+        return problem + (f"the board's library {library[0]} is missing: this is no board, or its "
+                          'package is damaged: sudo apt install --reinstall hobot-spdev hobot-dnn')
     if installed and int(np.__version__.split('.')[0]) >= 2:
         return problem + (f'numpy here is {np.__version__} and the binding needs one below 2, '
                           "pip install 'numpy<2'")
@@ -172,12 +200,37 @@ def _import_advice(path: Path, *errors: ImportError) -> str:
                       'image only if made with --system-site-packages')
 
 
-def _require_short_names(path: Path, tensors: Sequence[Any]) -> None:
-    for tensor in tensors:
-        if len(tensor.name) > MAX_NAME_BYTES:
+def _require_names(path: Path, names: Sequence[bytes]) -> None:
+    """
+    Check the names of tensors.
+
+    :raises ModelError: a name is too long or not UTF-8.
+    """
+    for name in names:
+        shown = name.decode(errors='backslashreplace')
+        if len(name) > MAX_NAME_BYTES:
             raise ModelError(
-                f'{path} has a tensor {tensor.name!r}, and hobot_dnn writes past its memory when '
-                f'a name is longer than {MAX_NAME_BYTES} characters; rename it and compile again')
+                f'{path} has a tensor {shown!r} of {len(name)} bytes, and hobot_dnn writes past '
+                f'its memory when a name is longer than {MAX_NAME_BYTES} bytes; {RENAME}')
+        try:
+            name.decode()
+        except UnicodeDecodeError:
+            raise ModelError(f'{path} has a tensor {shown!r}, whose name is not in UTF-8, which '
+                             f'hobot_dnn cannot return; {RENAME}') from None
+
+
+def _read_tensors(path: Path, tensors: Sequence[Any]) -> tuple[Any, ...]:
+    """
+    Return the tensors after reading all names.
+
+    :raises ModelError: a name is not UTF-8.
+    """
+    try:
+        for tensor in tensors:
+            _ = tensor.name
+    except UnicodeDecodeError as error:
+        _require_names(path, [error.object])
+    return tuple(tensors)
 
 
 def _tensor_info(tensor: Any) -> TensorInfo:
@@ -186,11 +239,11 @@ def _tensor_info(tensor: Any) -> TensorInfo:
                       tuple(map(float, properties.scale_data)))
 
 
-def _input_spec(path: Path, inputs: Sequence[Any]) -> InputSpec:
+def _input_spec(path: Path, inputs: Sequence[Any], metadata: Metadata) -> InputSpec:
     if len(inputs) != 1:
         raise ModelError(f'{path} takes {len(inputs)} inputs; accepted: one')
     properties = inputs[0].properties
-    return nv12_input(path, inputs[0].name, properties.tensor_type, properties.shape)
+    return nv12_input(path, inputs[0].name, properties.tensor_type, properties.shape, metadata)
 
 
 def _output_spec(path: Path, tensor: Any, removes_padding: bool) -> OutputSpec:

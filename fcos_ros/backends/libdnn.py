@@ -25,19 +25,19 @@ import weakref
 import numpy as np
 
 from fcos_ros.backends import libdnn_abi as abi
-from fcos_ros.backends.base import (
-    InferenceError,
-    LateError,
-    ModelError,
-    TensorInfo,
-)
+from fcos_ros.backends.base import DEFAULT_OPTIONS, LoadOptions, TensorInfo
 from fcos_ros.backends.compiled import (
-    WRONG_BOARD,
-    describe,
+    NO_MEMORY,
+    explain_refusal,
     nv12_input,
-    reporting_tensors,
+    require_same_size,
     require_tensor,
 )
+from fcos_ros.backends.description import describe, reporting_tensors
+from fcos_ros.backends.errors import InferenceError, LateError, ModelError
+from fcos_ros.backends.metadata import Metadata
+from fcos_ros.backends.metadata_files import read_metadata
+from fcos_ros.backends.probe import examine, probe_tensor
 from fcos_ros.core.arrays import Array
 from fcos_ros.core.head import OutputSpec
 from fcos_ros.core.preprocess import InputSpec
@@ -72,7 +72,6 @@ class LibdnnBackend:
     :ivar inference_timeout: seconds for one inference, including the wait for a BPU core.
 
     :param path: a `.bin` file. The first of several packed models is used.
-    :param threads: ignored, as the model runs on the BPU.
     :raises ModelError: libdnn is missing, has another version or refuses the file, or the model is
         not an FCOS network with an NV12 input.
     """
@@ -80,12 +79,14 @@ class LibdnnBackend:
     name = 'libdnn'
     suffixes: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    crash_advice = ''
     uses_bpu = True
     concurrent = True
     holds_gil = False
 
     def __init__(
-        self, path: Path, threads: int = 1, inference_timeout: float = INFERENCE_TIMEOUT,
+        self, path: Path, options: LoadOptions = DEFAULT_OPTIONS,
+        inference_timeout: float = INFERENCE_TIMEOUT,
     ) -> None:
         self.inference_timeout = inference_timeout
         self._lock = Lock()
@@ -94,15 +95,16 @@ class LibdnnBackend:
         self._library = abi.load_library()
         self._packed: c_void_p | None = _load(self._library, path)
         try:
-            self._model = _Model.read_first(path, self._library, self._packed)
-            self.info = describe(path, self.name, self._model.name, self._model.input.spec,
-                                 [output.spec for output in self._model.outputs])
+            metadata = options.metadata or read_metadata(path)
+            self._model = _Model.read_first(path, self._library, self._packed, metadata)
+            require_same_size(path, self._model.input.spec.size, options.input_size)
+            self._describe(path, metadata)
         except ModelError:
             self.close()
             raise
         except InferenceError as error:
             self.close()
-            raise ModelError(f'{path} cannot be read: {error}') from error
+            raise ModelError(f'{path} does not run: {error}') from error
 
     def new_input(self) -> Array:
         """Allocate an array in memory that the BPU reads; see `Backend.new_input`."""
@@ -136,6 +138,18 @@ class LibdnnBackend:
                     *(slot.close(MIN_TIMEOUT_MS) for slot in late)]
         if packed and all(finished):
             self._library.hbDNNRelease(packed)
+
+    def _describe(self, path: Path, metadata: Metadata) -> None:
+        """Describe the model, and compare its outputs for a picture with the description."""
+        model = self._model
+        specs = [output.spec for output in model.outputs]
+        with reporting_tensors(path, [TensorInfo.of(model.input.spec)],
+                               list(map(TensorInfo.of, specs))):
+            self.info = describe(path, self.name, model.name, model.input.spec, specs, metadata)
+            self.info = examine(self.info, self.infer(probe_tensor(self.info.input)))
+        with self._lock:
+            slot = self._slots.pop(('thread', get_ident()))
+        slot.close(self._timeout_ms)
 
     @property
     def _timeout_ms(self) -> int:
@@ -331,9 +345,10 @@ class _InputTensor:
     memory: _TensorMemory
 
     @classmethod
-    def read(cls, path: Path, name: str, properties: abi.TensorProperties) -> _InputTensor:
+    def read(cls, path: Path, name: str, properties: abi.TensorProperties,
+             metadata: Metadata) -> _InputTensor:
         shape = tuple(properties.validShape)
-        spec = nv12_input(path, name, abi.type_name(properties.tensorType), shape)
+        spec = nv12_input(path, name, abi.type_name(properties.tensorType), shape, metadata)
         size, = spec.shape
         packed = abi.TensorProperties.from_buffer_copy(properties)
         # The library takes one block without padding when these two are set so.
@@ -394,7 +409,8 @@ class _Model:
     outputs: tuple[_OutputTensor, ...]
 
     @classmethod
-    def read_first(cls, path: Path, library: ctypes.CDLL, packed: c_void_p) -> _Model:
+    def read_first(cls, path: Path, library: ctypes.CDLL, packed: c_void_p,
+                   metadata: Metadata) -> _Model:
         """Read the description of the first model of a file."""
         names, count, handle = POINTER(c_char_p)(), c_int32(), c_void_p()
         library.hbDNNGetModelNameList(byref(names), byref(count), packed)
@@ -402,23 +418,23 @@ class _Model:
             raise ModelError(f'{path} holds no model; give the path of another file')
         library.hbDNNGetModelHandle(byref(handle), packed, names[0])
         inputs, outputs = (list(_tensors(library, handle, side)) for side in ('Input', 'Output'))
-        with reporting_tensors([_tensor_info(*tensor) for tensor in inputs],
+        with reporting_tensors(path, [_tensor_info(*tensor) for tensor in inputs],
                                [_tensor_info(*tensor) for tensor in outputs]):
             if len(inputs) != 1:
                 raise ModelError(f'{path} takes {len(inputs)} inputs; accepted: one')
-            return cls(handle, abi.to_text(names[0]), _InputTensor.read(path, *inputs[0]),
+            return cls(handle, abi.to_text(names[0]),
+                       _InputTensor.read(path, *inputs[0], metadata),
                        tuple(_OutputTensor.read(path, *tensor) for tensor in outputs))
 
 
 def _load(library: ctypes.CDLL, path: Path) -> c_void_p:
     """Return the handle of a loaded file."""
-    if not path.is_file():
-        raise ModelError(f'{path} is not a file; give the path of a .bin file')
     packed = c_void_p()
     try:
         library.hbDNNInitializeFromFiles(byref(packed), (c_char_p * 1)(os.fsencode(path)), 1)
     except abi.LibdnnError as error:
-        raise ModelError(f'libdnn cannot load {path} ({error}): {WRONG_BOARD}') from error
+        cause = NO_MEMORY if error.code in abi.OUT_OF_MEMORY_CODES else explain_refusal(path)
+        raise ModelError(f'libdnn cannot load {path} ({error}): {cause}') from error
     return packed
 
 

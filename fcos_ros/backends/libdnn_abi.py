@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from fcos_ros.backends.base import InferenceError, ModelError
+from fcos_ros.backends.errors import EngineMissingError, InferenceError, ModelError
 
 LIBRARY_VARIABLE = 'FCOS_LIBDNN'
 """The environment variable with the path of the library."""
@@ -136,6 +136,7 @@ INVALIDATE, CLEAN = 1, 2
 """Flags of a cache flush: before the CPU reads memory, and after it has written memory."""
 
 TIMEOUT_CODE = -6000008
+OUT_OF_MEMORY_CODES = -6000007, -6000130
 
 ERROR_TEXTS: Mapping[int, str] = {
     -6000001: 'invalid argument',
@@ -206,8 +207,8 @@ def type_name(number: int) -> str:
 
 
 def to_text(name: bytes | None) -> str:
-    """Convert a C string to text; NULL is empty."""
-    return (name or b'').decode(errors='replace')
+    """Convert a C string to text; NULL is empty. Bytes that are not UTF-8 are escaped."""
+    return (name or b'').decode(errors='backslashreplace')
 
 
 def load_library() -> ctypes.CDLL:
@@ -226,7 +227,7 @@ def load_library() -> ctypes.CDLL:
         else:
             _declare_functions(library, path)
             return library
-    raise ModelError(
+    raise EngineMissingError(
         'libdnn, the C runtime of RDK X3 and X5, cannot be loaded; tried:\n  '
         + '\n  '.join(reasons)
         + f'\nSet {LIBRARY_VARIABLE} to the path of libdnn.so, or choose another backend')

@@ -3,52 +3,31 @@
 """
 Run ONNX models on the CPU by onnxruntime.
 
-A model needs one image input and the outputs of an FCOS head, both in NHWC or NCHW. The file's
-metadata may hold facts that the shapes do not show. Each key is optional:
-
-=================  =============================================================  =============
-key                value                                                          default
-=================  =============================================================  =============
-`labels`           JSON array of class names                                      COCO, if 80
-`pixels`           `rgb` or `bgr`                                                 `rgb`
-`mean`, `std`      JSON arrays of 3 numbers, on the scale 0 to 255                0, 1
-`strides`          JSON array of numbers                                          by the shapes
-`box_unit`         `stride` or `pixel`                                            `pixel`
-`point_offset`     `0.5` or `0.0`, in cells                                       `0.5`
-`score_threshold`  number from 0 to 1                                             0.5
-`nms_threshold`    number from 0 to 1                                             0.6
-=================  =============================================================  =============
+A model needs one image input in NHWC or NCHW, and outputs that `core.recognition` knows. Metadata
+may hold facts that the shapes do not show; see `metadata.KEYS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-import json
+from collections.abc import Sequence
 import os
 from pathlib import Path
-from typing import Any
+import shlex
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fcos_ros.backends.base import (
-    InferenceError,
-    ModelError,
-    ModelInfo,
-    TensorInfo,
-    UnfitModelError,
-)
+from fcos_ros.backends.base import DEFAULT_OPTIONS, LoadOptions, TensorInfo
+from fcos_ros.backends.description import describe, make_input, reporting_tensors
+from fcos_ros.backends.errors import EngineMissingError, InferenceError, ModelError
+from fcos_ros.backends.metadata import Metadata
+from fcos_ros.backends.metadata_files import read_metadata
+from fcos_ros.backends.onnx_errors import INSTALL_COMMAND, explain
+from fcos_ros.backends.probe import examine, probe_tensor
 from fcos_ros.core.arrays import Array
-from fcos_ros.core.criteria import Criteria
-from fcos_ros.core.head import HeadError, HeadSpec, OutputSpec
-from fcos_ros.core.labels import Labels, default_labels
+from fcos_ros.core.head import OutputSpec
 from fcos_ros.core.preprocess import InputSpec
-from fcos_ros.core.recognition import recognise
 from fcos_ros.core.resize import Size
-
-INSTALL_COMMAND = ('python3 -m pip install --no-deps onnxruntime (on Ubuntu 24.04 with '
-                   '--break-system-packages)')
-"""Without dependencies: Humble needs numpy 1, and pip would install a numpy 2 that hides it."""
 
 TELEMETRY_SWITCH = 'ORT_DISABLE_TELEMETRY'
 """
@@ -57,8 +36,12 @@ The environment variable that turns telemetry off. onnxruntime reads it during i
 Version 1.32 otherwise writes a device id below the home folder and sends events to its vendor.
 """
 
-INPUT_DTYPES = {'tensor(uint8)': np.uint8, 'tensor(float)': np.float32}
+INPUT_DTYPES = {'tensor(uint8)': np.uint8, 'tensor(float)': np.float32,
+                'tensor(float16)': np.float16}
 """The accepted types of an input, by onnxruntime's name."""
+
+DEFAULT_SIZE = Size(640, 640)
+"""The size of an input that the file leaves open: a multiple of the strides up to 128."""
 
 
 class OnnxBackend:
@@ -66,7 +49,6 @@ class OnnxBackend:
     A model in `onnxruntime`; `infer` releases the GIL, and several threads may call it.
 
     :param path: a `.onnx` file.
-    :param threads: CPU threads of one inference; they sleep between inferences.
     :raises UnfitModelError: the model is not an FCOS network.
     :raises ModelError: onnxruntime cannot be imported, or the file cannot be read.
     """
@@ -74,24 +56,26 @@ class OnnxBackend:
     name = 'onnx'
     suffixes: tuple[str, ...] = ('.onnx',)
     modules: tuple[str, ...] = ('onnxruntime',)
+    crash_advice = ''
     uses_bpu = False
     concurrent = True
     holds_gil = False
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
-        self._session = _open(path, threads)
+    def __init__(self, path: Path, options: LoadOptions = DEFAULT_OPTIONS) -> None:
+        self._session = _open(path, options.threads)
         inputs = self._session.get_inputs()
-        outputs = list(map(_tensor_info, self._session.get_outputs()))
-        try:
-            metadata = _read_metadata(self._session.get_modelmeta().custom_metadata_map)
-            spec = _input_spec(inputs, metadata)
+        outputs = self._session.get_outputs()
+        shown = list(map(_tensor_info, outputs))
+        with reporting_tensors(path, list(map(_tensor_info, inputs)), shown):
+            metadata = options.metadata or read_metadata(path)
+            self._batched, spec = _input_spec(path, inputs, metadata, options.input_size)
             self._input_name = spec.name
-            probed = self._probe(spec)
-            outputs = list(map(TensorInfo.of, probed))
-            self.info = _model_info(path, spec, probed, metadata)
-        except (HeadError, InferenceError, ModelError) as error:
-            raise UnfitModelError(f'{path} is not an FCOS network that can be used: {error}',
-                                  list(map(_tensor_info, inputs)), outputs) from error
+            arrays = self._run_probe(path, spec)
+            specs = [OutputSpec(output.name, array.shape, array.dtype)
+                     for output, array in zip(outputs, arrays)]
+            shown[:] = map(TensorInfo.of, specs)
+            self.info = examine(
+                describe(path, self.name, '', spec, specs, metadata), arrays)
 
     def new_input(self) -> Array:
         """Allocate an array for inputs."""
@@ -100,7 +84,8 @@ class OnnxBackend:
     def infer(self, tensor: Array) -> Sequence[Array]:
         """Run the model on one input; see `Backend.infer`."""
         try:
-            outputs: Sequence[Array] = self._session.run(None, {self._input_name: tensor})
+            outputs: Sequence[Array] = self._session.run(
+                None, {self._input_name: tensor if self._batched else tensor[0]})
         except Exception as error:
             raise InferenceError(f'onnxruntime failed: {error}') from error
         return outputs
@@ -109,27 +94,14 @@ class OnnxBackend:
         """Release the model."""
         self._session = None
 
-    def _probe(self, spec: InputSpec) -> tuple[OutputSpec, ...]:
-        """Run the model on zeros to find the shapes of outputs, which the file may leave open."""
-        names = [output.name for output in self._session.get_outputs()]
-        arrays = self.infer(np.zeros(spec.shape, spec.dtype))
-        return tuple(OutputSpec(name=name, shape=array.shape, dtype=array.dtype, scale=None)
-                     for name, array in zip(names, arrays))
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """The metadata of a file; the defaults stand for missing keys."""
-
-    labels: tuple[str, ...] = ()
-    pixels: str = 'rgb'
-    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    std: tuple[float, ...] = (1.0, 1.0, 1.0)
-    strides: tuple[int, ...] | None = None
-    box_unit: str | None = None
-    point_offset: float | None = None
-    score_threshold: float = 0.5
-    nms_threshold: float = 0.6
+    def _run_probe(self, path: Path, spec: InputSpec) -> Sequence[Array]:
+        """Run the model on a picture; the shapes of outputs may be open in the file."""
+        try:
+            return self.infer(probe_tensor(spec))
+        except InferenceError as error:
+            raise ModelError(
+                f'{path} does not run on an input of {spec.size} pixels: {error}; if it leaves '
+                'the size open, choose another input_size') from error
 
 
 def _open(path: Path, threads: int) -> Any:
@@ -137,12 +109,10 @@ def _open(path: Path, threads: int) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise ModelError(
+        raise EngineMissingError(
             f'{path} needs onnxruntime, which cannot be imported ({error}); '
             f'install it: {INSTALL_COMMAND}'
         ) from error
-    if not path.is_file():
-        raise ModelError(f'{path} is not a file; give the path of an .onnx file')
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -153,7 +123,7 @@ def _open(path: Path, threads: int) -> Any:
         return onnxruntime.InferenceSession(
             str(path), options, providers=['CPUExecutionProvider'])
     except Exception as error:
-        raise ModelError(f'{path} cannot be read as ONNX: {error}') from error
+        raise ModelError(explain(path, str(error), onnxruntime.__version__)) from error
 
 
 def _tensor_info(node: Any) -> TensorInfo:
@@ -164,97 +134,70 @@ def _tensor_info(node: Any) -> TensorInfo:
                       shape)
 
 
-def _model_info(path: Path, spec: InputSpec, outputs: tuple[OutputSpec, ...],
-                metadata: Metadata) -> ModelInfo:
-    head = recognise(outputs, spec.size, HeadSpec(
-        strides=metadata.strides, box_unit=metadata.box_unit, point_offset=metadata.point_offset,
-        num_classes=len(metadata.labels) if metadata.labels else None))
-    labels = Labels(metadata.labels) if metadata.labels else default_labels(head.num_classes)
-    return ModelInfo(
-        name=path.stem, path=path, backend=OnnxBackend.name, input=spec, outputs=outputs,
-        head=head, labels=labels,
-        criteria=Criteria(score_threshold=metadata.score_threshold,
-                          nms_threshold=metadata.nms_threshold))
+class _Layout(NamedTuple):
+    """An image input: its layout, and height and width, which are not numbers if open."""
+
+    batched: bool
+    name: str
+    height: int | str | None
+    width: int | str | None
 
 
-_Parser = tuple[str, Callable[[str], Any]]
-"""The accepted form of a value, in words, and the function that reads it."""
+def _input_spec(
+    path: Path, inputs: Sequence[Any], metadata: Metadata, wanted: Size | None,
+) -> tuple[bool, InputSpec]:
+    """
+    Return whether the only input has a batch size, and its description.
 
-
-def _one_of(*accepted: str) -> _Parser:
-    def parse(text: str) -> str:
-        if text not in accepted:
-            raise ValueError
-        return text
-    return ', '.join(accepted), parse
-
-
-def _array_of(kind: Callable[[Any], Any], entries: str, count: int | None = None) -> _Parser:
-    def parse(text: str) -> tuple[Any, ...]:
-        values = json.loads(text)
-        if not isinstance(values, list) or (count is not None and len(values) != count):
-            raise ValueError
-        return tuple(map(kind, values))
-    return f'a JSON array of {f"{count} " if count else ""}{entries}', parse
-
-
-def _parse_fraction(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise ValueError
-    return value
-
-
-_FRACTION: _Parser = 'a number from 0 to 1', _parse_fraction
-
-_PARSERS: Mapping[str, _Parser] = {
-    'labels': _array_of(str, 'class names'),
-    'pixels': _one_of('rgb', 'bgr'),
-    'mean': _array_of(float, 'numbers', 3),
-    'std': _array_of(float, 'numbers', 3),
-    'strides': _array_of(int, 'numbers'),
-    'box_unit': _one_of('stride', 'pixel'),
-    'point_offset': ('0.5, 0.0', float),
-    'score_threshold': _FRACTION,
-    'nms_threshold': _FRACTION,
-}
-
-
-def _read_metadata(entries: Mapping[str, str]) -> Metadata:
-    values = {}
-    for key, (accepted, parse) in _PARSERS.items():
-        if key in entries:
-            try:
-                values[key] = parse(entries[key])
-            except (TypeError, ValueError) as error:
-                raise ModelError(f'the metadata {key!r} is {entries[key]!r}; '
-                                 f'accepted: {accepted}') from error
-    return Metadata(**values)
-
-
-def _input_spec(inputs: Sequence[Any], metadata: Metadata) -> InputSpec:
-    """Return the description of the only input; its batch size may be symbolic."""
+    :param wanted: the size that the user chooses, if the file leaves it open.
+    """
     found = ', '.join(f'{node.name} {node.type} {node.shape}' for node in inputs)
-    refusal = ModelError(f'the model takes [{found}]; accepted: one input, uint8 or float32, of '
-                         'fixed shape (1, 3, H, W) or (1, H, W, 3)')
-    if len(inputs) != 1 or inputs[0].type not in INPUT_DTYPES:
-        raise refusal
-    batch, *sides = inputs[0].shape
-    if len(sides) != 3 or (batch not in (1, None) and not isinstance(batch, str)):
-        raise refusal
-    if not all(isinstance(side, int) for side in sides):
-        raise refusal
-    if sides[0] == 3:
-        layout, size = 'NCHW', Size(width=sides[2], height=sides[1])
-    elif sides[2] == 3:
-        layout, size = 'NHWC', Size(width=sides[1], height=sides[0])
-    else:
-        raise refusal
+    layout = _layout(inputs[0].shape or ()) if len(inputs) == 1 else None
+    if layout is None or inputs[0].type not in INPUT_DTYPES:
+        raise ModelError(f'{path} takes [{found}]; accepted: one input of type uint8, float or '
+                         'float16, of shape (1, 3, H, W) or (1, H, W, 3); H and W may be open')
+    if layout.batched:
+        _require_one_image(path, inputs[0].shape[0])
     try:
-        return InputSpec(name=inputs[0].name, size=size, pixels=metadata.pixels, layout=layout,
-                         dtype=np.dtype(INPUT_DTYPES[inputs[0].type]), mean=metadata.mean,
-                         std=metadata.std)
+        size = _size(layout, wanted, metadata.input_size)
+        return layout.batched, make_input(
+            inputs[0].name, size, metadata, layout.name, np.dtype(INPUT_DTYPES[inputs[0].type]))
     except ValueError as error:
-        raise ModelError(f'the model takes [{found}]; {error}') from error
+        raise ModelError(f'{path} takes [{found}]: {error}') from error
 
 
+def _layout(shape: Sequence[int | str | None]) -> _Layout | None:
+    """Return the meaning of the sides of an input; None if it is no image."""
+    batched = len(shape) == 4
+    sides = shape[1:] if batched else shape
+    if len(sides) != 3:
+        return None
+    if sides[0] == 3:
+        return _Layout(batched, 'NCHW', sides[1], sides[2])
+    return _Layout(batched, 'NHWC', sides[0], sides[1]) if sides[2] == 3 else None
+
+
+def _require_one_image(path: Path, batch: int | str | None) -> None:
+    if isinstance(batch, int) and batch != 1:
+        new = path.with_name(f'{path.stem}_1.onnx')
+        raise ModelError(f'{path} takes {batch} images at a time; accepted: 1; export it with a '
+                         f'batch size of 1, or try: {_one_image_command(path, new)}')
+
+
+def _one_image_command(path: Path, new: Path) -> str:
+    """Return the command that changes the batch size of a file to 1."""
+    return 'python3 -c ' + shlex.quote(
+        f'import onnx; m = onnx.load({str(path)!r}); del m.graph.value_info[:]; '
+        "[setattr(side, 'dim_value', 1) for t in (*m.graph.input, *m.graph.output) "
+        f'for side in t.type.tensor_type.shape.dim[:1]]; onnx.save(m, {str(new)!r})')
+
+
+def _size(layout: _Layout, wanted: Size | None, stated: Size | None) -> Size:
+    """Return the size of an input: that of the file, else that which the user or author chose."""
+    default = wanted or stated or DEFAULT_SIZE
+    size = Size(*(side if isinstance(side, int) else chosen
+                  for side, chosen in zip((layout.width, layout.height), default)))
+    if wanted not in (None, size):
+        raise ValueError(f'input_size is {wanted}, and the model takes {size}; remove input_size, '
+                         'or export the model with open height and width')
+    return size

@@ -28,7 +28,7 @@ from fcos_ros.cli.measure import (
     measure_inference,
     measure_pipeline,
 )
-from fcos_ros.cli.options import MODEL_HELP, add_settings, whole_number
+from fcos_ros.cli.options import MODEL_HELP, add_settings, chosen_input_size, whole_number
 from fcos_ros.cli.output import Progress, markdown_table, plain_table, stdout_to_stderr
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
@@ -106,7 +106,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--image', type=Path, metavar='FILE',
                         help='Image file for the frames. More detections take longer to decode. '
                              '[drawn rectangles]')
-    add_settings(parser, 'backend', 'threads', 'fit')
+    add_settings(parser, 'backend', 'input_size', 'threads', 'fit')
     output = parser.add_mutually_exclusive_group()
     output.add_argument('--json', action='store_true', help='Print JSON.')
     output.add_argument('--markdown', action='store_true', help='Print tables in Markdown.')
@@ -119,7 +119,8 @@ def run(options: argparse.Namespace) -> int:
     conditions = Conditions(
         Machine.read(), options.frames, options.size, options.encoding, options.fit,
         options.threads, str(options.image or ''))
-    configs = [DetectorConfig(path, options.backend, options.threads, options.fit)
+    configs = [DetectorConfig(path, options.backend, options.threads, options.fit,
+                              chosen_input_size(options))
                for path in paths]
     with stdout_to_stderr():
         report = measure_models(conditions, configs, options.workers, frames)

@@ -5,27 +5,34 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 import json
 from math import prod
 import os
 from pathlib import Path
 import socket
+import sys
 
 import numpy as np
 
 from fcos_ros.backends import (
+    Backend,
+    EngineMissingError,
     ModelError,
     ModelInfo,
     TensorInfo,
     UnfitModelError,
     choose,
+    crash_advice,
     load,
 )
+from fcos_ros.backends.metadata import Metadata
+from fcos_ros.backends.model_file import require_model_file
 from fcos_ros.cli import draw
-from fcos_ros.cli.options import MODEL_HELP, add_settings
-from fcos_ros.cli.output import plain_table, stdout_to_stderr
+from fcos_ros.cli.options import MODEL_HELP, add_settings, chosen_input_size
+from fcos_ros.cli.output import plain_table, printable_lines, stdout_to_stderr
+from fcos_ros.cli.write_metadata import write_metadata
 from fcos_ros.core.resize import Size
 from fcos_ros.runtime.channel import Channel, Failure
 from fcos_ros.runtime.child_process import ChildProcess
@@ -56,9 +63,15 @@ class FcosInfo:
     :ivar canvas: size of the input in pixels.
     :ivar input_layout: 'NHWC' or 'NCHW'.
     :ivar mean: for each channel, on the scale 0 to 255; likewise `std`.
+    :ivar padding: colour around an image, in the order of the channels.
+    :ivar nv12_range: 'full' or 'limited'; None if the input is not NV12.
     :ivar layout: 'NHWC' or 'NCHW', of the outputs; None if they are detections already. Likewise
         `point_offset`, `activation`, `box_activation` and `score`, see `HeadSpec`.
     :ivar notes: properties that were assumed, scales that are ignored.
+    :ivar warnings: what is likely wrong.
+    :ivar sources: the file in which each key of the metadata stands.
+    :ivar replaced: keys inside the model for which the value beside it is used.
+    :ivar ignored: keys inside the model of other programs.
     """
 
     canvas: Size
@@ -66,6 +79,8 @@ class FcosInfo:
     input_layout: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    padding: tuple[int, ...]
+    nv12_range: str | None
     layout: str | None
     box_unit: str
     point_offset: float | None
@@ -78,6 +93,11 @@ class FcosInfo:
     one_class_per_cell: bool
     labels: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    replaced: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,12 +135,37 @@ class ModelDescription:
     problem: str = ''
 
 
+@dataclass(frozen=True)
+class ModelChoice:
+    """
+    A model to load and the choices of the user.
+
+    :ivar metadata: what is stated about it; None reads it from its files.
+    """
+
+    path: Path
+    backend: str = 'auto'
+    input_size: Size | None = None
+    metadata: Metadata | None = None
+
+    def load(self) -> Backend:
+        """Load the model; see `backends.load`."""
+        return load(self.path, self.backend, input_size=self.input_size, metadata=self.metadata)
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
     parser.add_argument('model', metavar='MODEL', help=MODEL_HELP)
-    add_settings(parser, 'backend')
+    add_settings(parser, 'backend', 'input_size')
     parser.add_argument('--json', action='store_true', help='Print JSON.')
     draw.add_options(parser)
+    parser.add_argument('--write-metadata', nargs='+', default=[], metavar='KEY=VALUE',
+                        help='State properties of the model, see docs/models.md: inside an ONNX '
+                             'file, else in a YAML file beside the model. Values are in JSON or '
+                             'YAML; an empty value removes the key. Nothing is written if the '
+                             'model cannot be used with them.')
+    parser.add_argument('--sidecar', action='store_true',
+                        help='Write metadata of an ONNX file beside it, too.')
 
 
 def run(options: argparse.Namespace) -> int:
@@ -129,20 +174,27 @@ def run(options: argparse.Namespace) -> int:
     if options.picture is not None:
         draw.draw(path, Path(options.picture), options.network)
         return 0
+    choice = ModelChoice(path, options.backend, chosen_input_size(options))
     with stdout_to_stderr():
-        description = describe_model(path, options.backend)
+        if options.write_metadata:
+            require_model_file(path)
+            done = write_metadata(
+                path, options.write_metadata, options.sidecar,
+                lambda metadata: describe_model(replace(choice, metadata=metadata)).problem)
+            print(printable_lines('\n'.join(done)), file=sys.stderr)
+        description = describe_model(choice)
     print(to_json(description) if options.json else to_text(description))
     return 1 if description.problem else 0
 
 
-def describe_model(path: Path, backend: str = 'auto') -> ModelDescription:
+def describe_model(choice: ModelChoice) -> ModelDescription:
     """
     Load a model and describe it. Engines that hold the GIL load it in a child process.
 
     :raises ModelError: the engine cannot be used, or cannot read the file.
     """
-    in_child = choose(path, backend).holds_gil
-    return _load_in_child(path, backend) if in_child else _load(path, backend)
+    in_child = choose(choice.path, choice.backend).holds_gil
+    return _load_in_child(choice) if in_child else _load(choice)
 
 
 def to_json(description: ModelDescription) -> str:
@@ -155,14 +207,15 @@ def to_text(description: ModelDescription) -> str:
     parts = [plain_table(list(_model_rows(description))),
              plain_table(_output_rows(description.outputs))]
     if description.problem:
-        parts.append(description.problem)
+        parts.append(printable_lines(description.problem))
     return '\n\n'.join(parts)
 
 
-def _load_in_child(path: Path, backend: str) -> ModelDescription:
+def _load_in_child(choice: ModelChoice) -> ModelDescription:
     """Describe a model in a child process: neither a timeout nor Ctrl-C stops such an engine."""
+    path = choice.path
     try:
-        child = ChildProcess(_send_description, path, backend)
+        child = ChildProcess(_send_description, choice)
     except OSError as error:
         raise ModelError(f'no process to load {path} can be started: {error}') from error
     try:
@@ -171,32 +224,37 @@ def _load_in_child(path: Path, backend: str) -> ModelDescription:
         raise ModelError(f'{path} was not loaded in {LOAD_TIMEOUT:g} s, the engine hangs; end all '
                          'programs that use the BPU, or restart the board') from None
     except (EOFError, OSError):
-        raise ModelError(f'the process that loads {path} died: {child.end(EXIT_TIMEOUT)}; see '
-                         'also the output that the engine printed') from None
+        ending = [child.end(EXIT_TIMEOUT), 'see also the output that the engine printed',
+                  *filter(None, [crash_advice(path, choice.backend)])]
+        raise ModelError(f'the process that loads {path} died: {"; ".join(ending)}') from None
     finally:
         child.end(0.0)
+    if isinstance(reply, ModelError):
+        raise reply
     if isinstance(reply, Failure):
         raise ModelError(reply.reason)
     assert isinstance(reply, ModelDescription)
     return reply
 
 
-def _send_description(end: socket.socket, path: Path, backend: str) -> None:
+def _send_description(end: socket.socket, choice: ModelChoice) -> None:
     """Describe a model and send the description; runs in the child process."""
-    reply: ModelDescription | Failure
+    reply: ModelDescription | ModelError | Failure
     try:
-        reply = _load(path, backend)
+        reply = _load(choice)
+    except EngineMissingError as error:
+        reply = EngineMissingError(str(error))  # without its causes, which may not be picklable
     except Exception as error:  # noqa: BLE001 - the parent reports it, whatever it is
         reply = Failure(str(error) or repr(error))
     Channel(end).send(reply)
 
 
-def _load(path: Path, backend: str) -> ModelDescription:
-    memory_before = _process_memory()
+def _load(choice: ModelChoice) -> ModelDescription:
+    path, memory_before = choice.path, _process_memory()
     try:
-        engine = load(path, backend)
+        engine = choice.load()
     except UnfitModelError as error:
-        name = choose(path, backend).name
+        name = choose(path, choice.backend).name
         outputs = tuple(OutputInfo(**vars(output)) for output in error.outputs)
         memory = _memory_use(path, error.inputs, outputs, memory_before)
         return ModelDescription(path.stem, str(path), name, error.inputs, outputs, None, memory,
@@ -226,7 +284,11 @@ def _fcos_info(info: ModelInfo) -> FcosInfo:
         std=spec.std, box_unit=head.box_unit, score_threshold=criteria.score_threshold,
         nms_threshold=criteria.nms_threshold, max_detections=criteria.max_detections,
         one_class_per_cell=criteria.one_class_per_cell, labels=info.labels.names,
-        notes=head.notes, **{name: getattr(head, name, None) for name in _OF_CELLS})
+        padding=spec.background, nv12_range=spec.nv12_range if spec.pixels == 'nv12' else None,
+        notes=info.notes, warnings=info.warnings, sources=dict(info.metadata.sources),
+        replaced=info.metadata.replaced, ignored=info.metadata.ignored,
+        provenance=dict(info.metadata.provenance or {}),
+        **{name: getattr(head, name, None) for name in _OF_CELLS})
 
 
 def _memory_use(path: Path, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo],
@@ -269,8 +331,8 @@ def _model_rows(description: ModelDescription) -> Iterator[tuple[str, str]]:
 
 
 def _fcos_rows(fcos: FcosInfo) -> Iterator[tuple[str, str]]:
-    layout = '' if fcos.pixels == 'nv12' else f', {fcos.input_layout}'
-    yield 'canvas', f'{fcos.canvas} {fcos.pixels}{layout}'
+    form = f'{fcos.nv12_range} range' if fcos.nv12_range else fcos.input_layout
+    yield 'canvas', f'{fcos.canvas} {fcos.pixels}, {form}, padded with {list(fcos.padding)}'
     if any(fcos.mean) or set(fcos.std) != {1}:
         yield 'normalised', f'(pixel - {list(fcos.mean)}) / {list(fcos.std)}'
     if fcos.point_offset is None:
@@ -287,8 +349,25 @@ def _fcos_rows(fcos: FcosInfo) -> Iterator[tuple[str, str]]:
         yield 'NMS', f'IoU {fcos.nms_threshold:g}, of {classes} of each cell'
     yield 'limit', f'{fcos.max_detections} detections'
     yield 'classes', f'{len(fcos.labels)}: {", ".join(fcos.labels)}'
+    yield from _metadata_rows(fcos)
     for note in fcos.notes:
         yield 'note', note
+    for warning in fcos.warnings:
+        yield 'warning', warning
+
+
+def _metadata_rows(fcos: FcosInfo) -> Iterator[tuple[str, str]]:
+    """Yield the keys that each file states, and those that are not used."""
+    for source in dict.fromkeys(fcos.sources.values()):
+        keys = [key for key, place in fcos.sources.items() if place == source]
+        yield 'metadata', f'{source}: {", ".join(keys)}'
+    if fcos.replaced:
+        yield 'replaced', (f'{", ".join(fcos.replaced)}: stated inside the model, too; the value '
+                           'beside it is used')
+    if fcos.ignored:
+        yield 'ignored', f'metadata of other programs: {", ".join(fcos.ignored)}'
+    for key, text in fcos.provenance.items():
+        yield 'provenance', f'{key}: {text}'
 
 
 _PROBABILITIES = {'logits': 'the sigmoids', 'sigmoid': 'the outputs, which are probabilities'}

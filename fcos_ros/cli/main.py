@@ -17,7 +17,12 @@ import sys
 
 from fcos_ros.backends import ModelError
 from fcos_ros.cli import bench, info
-from fcos_ros.cli.output import discard_stdout, open_closed_streams
+from fcos_ros.cli.output import (
+    discard_stdout,
+    escape_unknown_characters,
+    open_closed_streams,
+    printable_lines,
+)
 from fcos_ros.core.errors import FrameError
 
 VERBS = {'info': info, 'bench': bench}
@@ -26,6 +31,7 @@ VERBS = {'info': info, 'bench': bench}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     open_closed_streams()
+    escape_unknown_characters()
     if not sys.stdout:
         print('fcos: stdout is closed; to discard the output, add > /dev/null', file=sys.stderr)
         return 2
@@ -52,7 +58,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         code: int = VERBS[options.verb].run(options)
     except (FrameError, ModelError) as error:
-        print(f'{parser.prog} {options.verb}: {error}', file=sys.stderr)
+        print(f'{parser.prog} {options.verb}: {printable_lines(str(error))}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('\nInterrupted.', file=sys.stderr)

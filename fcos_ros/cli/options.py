@@ -7,6 +7,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from fcos_ros.backends import ModelError
+from fcos_ros.core.resize import Size
+from fcos_ros.settings.criteria import to_input_size
 from fcos_ros.settings.schema import Settings
 
 MODEL_HELP = ('Model file: a path, or package://NAME/PATH below the share folder of a ROS '
@@ -23,6 +26,18 @@ def add_settings(parser: argparse.ArgumentParser, *names: str) -> None:
             metavar='N' if option.limits else None,
             type=whole_number(*option.limits) if option.limits else str,
             help=f'{option.description} [{default}]')
+
+
+def chosen_input_size(options: argparse.Namespace) -> Size | None:
+    """
+    Return the size of the input that the user chooses; None for the model's own.
+
+    :raises ModelError: the text is no size.
+    """
+    try:
+        return to_input_size(options.input_size)
+    except ValueError as error:
+        raise ModelError(str(error)) from None
 
 
 def whole_number(minimum: float = 1, maximum: float = 1_000_000) -> Callable[[str], int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 import ctypes
+import io
 import os
 from pathlib import Path
 import sys
@@ -15,6 +16,7 @@ from time import monotonic
 from typing import TextIO
 
 from fcos_ros.backends import ModelError
+from fcos_ros.core.labels import printable
 
 Row = Sequence[str]
 
@@ -29,14 +31,21 @@ REDRAW_PERIOD = 0.1
 
 
 def plain_table(rows: Sequence[Row]) -> str:
-    """Align the columns of a table with spaces."""
+    """Align the columns of a table with spaces; control characters are escaped."""
+    rows = _printable(rows)
     widths = _widths(rows)
     return '\n'.join(
         '  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
 
+def printable_lines(text: str) -> str:
+    """Escape control characters, but not the line breaks."""
+    return '\n'.join(map(printable, text.split('\n')))
+
+
 def markdown_table(rows: Sequence[Row]) -> str:
-    """Format a table as Markdown; the first row is the head."""
+    """Format a table as Markdown; the first row is the head. Control characters are escaped."""
+    rows = _printable(rows)
     widths = [max(3, width) for width in _widths(rows)]
     head, *body = [[cell.ljust(width) for cell, width in zip(row, widths)] for row in rows]
     rule = ['-' * width for width in widths]
@@ -70,6 +79,13 @@ def open_closed_streams() -> None:
     os.close(number)
     if not sys.stderr:
         sys.stderr = os.fdopen(STDERR, 'w')
+
+
+def escape_unknown_characters() -> None:
+    """Print escapes instead of characters that a terminal cannot show; names may have any."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
 
 
 def discard_stdout() -> None:
@@ -142,6 +158,10 @@ class Progress:
         bar = ('#' * round(BAR_WIDTH * done)).ljust(BAR_WIDTH, '.')
         self._stream.write(f'\r\x1b[K[{bar}] {done:4.0%} {self._step}')
         self._stream.flush()
+
+
+def _printable(rows: Sequence[Row]) -> list[Row]:
+    return [tuple(map(printable, row)) for row in rows]
 
 
 def _widths(rows: Sequence[Row]) -> list[int]:

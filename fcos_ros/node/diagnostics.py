@@ -156,7 +156,7 @@ def _model(health: NodeHealth) -> DiagnosticStatus:
     model = health.model
     if model is None:
         return _status(ERROR if health.fault else WARN, health.fault or 'no model is loaded', {})
-    level, message = OK, model.name
+    level, message = WARN if model.warnings else OK, ': '.join([model.name, *model.warnings])
     if health.worker_faults:
         level, message = WARN, (f'{len(health.worker_faults)} of {health.workers} workers do not '
                                 f'run: {health.worker_faults[0]}')

@@ -25,6 +25,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from fcos_ros.backends import ModelInfo
+from fcos_ros.core.labels import printable
 from fcos_ros.core.text import shorten
 from fcos_ros.node.camera import Camera
 from fcos_ros.node.command_line import answer_help, notices, parameter_files
@@ -40,7 +41,7 @@ from fcos_ros.runtime.detector import DetectorConfig
 from fcos_ros.runtime.model_path import demo_notice, find_model
 from fcos_ros.runtime.pool import Pool
 from fcos_ros.runtime.workers import Worker, default_workers, open_workers
-from fcos_ros.settings.criteria import to_criteria
+from fcos_ros.settings.criteria import to_criteria, to_input_size
 from fcos_ros.settings.schema import Settings
 
 REPORT_PERIOD = 1.0
@@ -113,12 +114,16 @@ class FcosNode(LifecycleNode):
         if notice:
             self.get_logger().warning(notice)
         config = DetectorConfig(model, settings.backend, settings.threads, settings.fit,
-                                collects_warnings=True)
+                                to_input_size(settings.input_size), collects_warnings=True)
         count = settings.workers or default_workers(config)
         self._workers = open_workers(config, count, settings.inference_timeout)
         for camera in self._cameras.values():
             camera.open(self._model)
         self.get_logger().info(f'loaded {config.path}, workers: {count}')
+        for note in self._model.notes:
+            self.get_logger().info(f'model: {printable(note)}')
+        for warning in self._model.warnings:
+            self.get_logger().warning(f'model: {printable(warning)}')
         return self._enter('inactive')
 
     @_report_failure

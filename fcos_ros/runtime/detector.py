@@ -18,6 +18,7 @@ from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.measurement import UNMEASURED, Measurement
 from fcos_ros.core.preprocess import Preprocessor
+from fcos_ros.core.resize import Size
 from fcos_ros.core.selection import admitted, select
 from fcos_ros.runtime.image_warnings import image_warnings
 from fcos_ros.runtime.model_file import unchanged_file
@@ -33,6 +34,7 @@ class DetectorConfig:
     :ivar backend: a key of `backends.BACKENDS`, or `auto`.
     :ivar threads: CPU threads of one inference, where the engine offers the choice.
     :ivar fit: how a frame is laid on the model's canvas: `letterbox` or `stretch`.
+    :ivar input_size: size of the input of a model that leaves it open; None for its own.
     :ivar digest: the only accepted content of the file, see `file_digest`; empty for any.
     :ivar collects_warnings: whether warnings about image files become part of the result, instead
         of lines on standard error; see `image_warnings`.
@@ -42,6 +44,7 @@ class DetectorConfig:
     backend: str = 'auto'
     threads: int = 1
     fit: str = 'letterbox'
+    input_size: Size | None = None
     digest: str = ''
     collects_warnings: bool = False
 
@@ -105,7 +108,7 @@ class Detector:
 
     @classmethod
     def load(cls, model: str | Path = 'auto', *, backend: str = 'auto', threads: int = 1,
-             fit: str = 'letterbox') -> Detector:
+             fit: str = 'letterbox', input_size: Size | None = None) -> Detector:
         """
         Load a model.
 
@@ -114,9 +117,11 @@ class Detector:
         :param backend: a key of `backends.BACKENDS`, or `auto` to choose by the file's suffix.
         :param threads: CPU threads of one inference, where the engine offers the choice.
         :param fit: `letterbox` keeps the aspect ratio, `stretch` fills the canvas.
+        :param input_size: size of the input of a model that leaves it open; None for its own.
         :raises ModelError: the file is not found or cannot be used.
         """
-        return cls.from_config(DetectorConfig(find_model(str(model)), backend, threads, fit))
+        return cls.from_config(
+            DetectorConfig(find_model(str(model)), backend, threads, fit, input_size))
 
     @classmethod
     def from_config(cls, config: DetectorConfig) -> Detector:
@@ -126,7 +131,7 @@ class Detector:
         :raises ModelError: the file cannot be used, or has another content.
         """
         with unchanged_file(config.path, config.digest):
-            backend = load(config.path, config.backend, config.threads)
+            backend = load(config.path, config.backend, config.threads, config.input_size)
         return cls(backend, config.fit, config.collects_warnings)
 
     @property

@@ -11,6 +11,7 @@ from typing import TypeVar
 from fcos_ros.backends import ModelInfo
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.labels import Labels
+from fcos_ros.core.resize import Size
 from fcos_ros.core.tracking import TrackerSettings
 from fcos_ros.core.zones import Polygon, Zones, parse_polygon
 from fcos_ros.settings.schema import Settings
@@ -42,6 +43,20 @@ def to_criteria(settings: Settings, model: ModelInfo) -> Criteria:
         hypotheses=settings.hypotheses,
         zones=Zones(_polygons('include_zones', settings.include_zones),
                     _polygons('exclude_zones', settings.exclude_zones), settings.zone_anchor))
+
+
+def to_input_size(text: str) -> Size | None:
+    """
+    Return the size of the input that a user chooses; None for the model's own.
+
+    :raises ValueError: the text is no size.
+    """
+    if text == 'auto':
+        return None
+    try:
+        return Size.parse(text)
+    except ValueError as error:
+        raise ValueError(f'input_size: {error}; or auto') from None
 
 
 def to_tracker_settings(settings: Settings) -> TrackerSettings:

@@ -163,6 +163,9 @@ class Settings:
     inference_timeout: float = _fixed(
         1.0, 'Timeout for one frame, in seconds. A worker process that exceeds it is replaced; '
         'libdnn aborts the inference. onnx has no timeout.', limits=(0.05, 60.0))
+    input_size: str = _fixed(
+        'auto', 'Size of the input of a model that leaves it open (ONNX models only), such as '
+        '640x384. auto is the size that the metadata of the model states, else 640x640.')
     threads: int = _fixed(
         1, 'CPU threads of one inference (ONNX models only).', limits=(1, 64))
     fit: str = _fixed(

@@ -10,10 +10,12 @@ import pytest
 
 from fcos_ros import backends
 from fcos_ros.backends import BACKENDS, ModelError, choose
+from fcos_ros.backends.base import LoadOptions
 from fcos_ros.backends.hbm_runtime import HbmRuntimeBackend
 from fcos_ros.backends.hobot_dnn import HobotDnnBackend
 from fcos_ros.backends.libdnn import LibdnnBackend
 from fcos_ros.backends.onnx import OnnxBackend
+from fcos_ros.core.resize import Size
 
 ENGINES = [OnnxBackend, HobotDnnBackend, HbmRuntimeBackend, LibdnnBackend]
 
@@ -29,6 +31,7 @@ def test_every_engine_states_its_properties_in_class_attributes(engine):
     assert all(isinstance(module, str) for module in engine.modules)
     for attribute in ('uses_bpu', 'concurrent', 'holds_gil'):
         assert isinstance(getattr(engine, attribute), bool)
+    assert isinstance(engine.crash_advice, str)
 
 
 @pytest.fixture
@@ -82,8 +85,10 @@ def test_an_unknown_engine_is_refused_with_the_accepted_ones():
         choose(Path('model.onnx'), 'tensorrt')
 
 
-def test_load_creates_the_chosen_engine(monkeypatch):
+def test_load_creates_the_chosen_engine(monkeypatch, tmp_path):
     created = []
     monkeypatch.setitem(backends.BACKENDS, 'new', lambda *arguments: created.append(arguments))
-    backends.load(Path('model.onnx'), 'new', threads=3)
-    assert created == [(Path('model.onnx'), 3)]
+    path = tmp_path / 'model.onnx'
+    path.write_bytes(b'model')
+    backends.load(path, 'new', threads=3, input_size=Size(64, 32))
+    assert created == [(path, LoadOptions(3, Size(64, 32), None))]

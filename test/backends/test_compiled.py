@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from fcos_ros.backends import InferenceError, ModelError, TensorInfo, UnfitModelError
-from fcos_ros.backends.compiled import nv12_input, reporting_tensors, require_tensor
+from fcos_ros.backends.compiled import nv12_input, require_tensor
+from fcos_ros.backends.description import reporting_tensors
 from fcos_ros.core.preprocess import InputSpec
 from fcos_ros.core.resize import Size
 
@@ -74,7 +75,7 @@ def test_a_model_error_gets_the_tensors_of_the_model():
     inputs = [TensorInfo('image', 'NV12', (1, 3, 4, 6))]
     outputs = [TensorInfo('scores', 'int32', (1, 3), (0.5,))]
     with pytest.raises(UnfitModelError, match='too small') as refusal, \
-            reporting_tensors(inputs, outputs):
+            reporting_tensors(PATH, inputs, outputs):
         raise ModelError('too small')
     assert (refusal.value.inputs, refusal.value.outputs) == ((*inputs,), (*outputs,))
 
@@ -82,6 +83,6 @@ def test_a_model_error_gets_the_tensors_of_the_model():
 def test_a_model_error_that_has_tensors_keeps_them():
     own = UnfitModelError('too small', [], [])
     with pytest.raises(UnfitModelError) as refusal, \
-            reporting_tensors([TensorInfo('image', 'NV12', (1, 3, 4, 6))], []):
+            reporting_tensors(PATH, [TensorInfo('image', 'NV12', (1, 3, 4, 6))], []):
         raise own
     assert refusal.value is own

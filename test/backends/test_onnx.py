@@ -88,14 +88,18 @@ def test_several_threads_run_a_model_at_the_same_time(tmp_path):
 
 @pytest.mark.parametrize(('properties', 'complaint'), [
     pytest.param({'outputs': 12}, 'not an FCOS', id='12 outputs'),
-    pytest.param({'sides': ('height', 'width')}, 'fixed shape', id='height and width not fixed'),
-    pytest.param({'sides': (None, 128)}, 'fixed shape', id='height not fixed'),
-    pytest.param({'metadata': {'strides': '8, 16'}}, "metadata 'strides'", id='invalid JSON'),
-    pytest.param({'metadata': {'mean': '[1, 2]'}}, 'array of 3', id='two means'),
+    pytest.param({'metadata': {'strides': '8, x'}}, "has strides: '8, x' .*; accepted: a list",
+                 id='no list'),
+    pytest.param({'metadata': {'mean': '[1, 2]'}}, 'a list of 3 numbers', id='two means'),
     pytest.param({'metadata': {'box_unit': 'mile'}}, 'accepted: stride, pixel', id='unknown unit'),
     pytest.param({'metadata': {'score_threshold': '5'}}, 'from 0 to 1', id='threshold of 5'),
-    pytest.param({'metadata': {'pixels': 'yuv'}}, 'accepted: rgb, bgr', id='unknown pixels'),
-    pytest.param({'metadata': {'labels': '["a", "b"]'}}, '2', id='two labels, three classes'),
+    pytest.param({'metadata': {'pixels': 'yuv'}}, 'accepted: nv12, rgb, bgr',
+                 id='unknown pixels'),
+    pytest.param({'metadata': {'pixels': 'nv12'}}, 'accepted for this model: rgb, bgr', id='NV12'),
+    pytest.param({'metadata': {'nv12_range': 'full'}}, 'no meaning for an input of rgb',
+                 id='range of NV12'),
+    pytest.param({'metadata': {'labels': '["a", "b"]'}},
+                 'labels has 2 names, the network 3 classes', id='two labels, three classes'),
 ])
 def test_a_model_that_is_not_an_fcos_network_is_refused_with_the_reason(
     tmp_path, properties, complaint,

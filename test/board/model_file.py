@@ -189,13 +189,15 @@ def make_answer(model: ModelFile, objects: Sequence[SceneObject], noise: int = 0
     Make the answer of a network that detects these objects, with float outputs.
 
     The cell around the centre of an object detects it, at the stride for its size. All other cells
-    detect nothing. Boxes are in strides on X5, in pixels on X3.
+    detect nothing. Boxes are in pixels on X3, in strides on other boards.
 
     :param noise: seed of small noise, with which the outputs of two models differ.
     """
     rng = np.random.default_rng(noise)
     levels = len(STRIDES)
-    outputs = [rng.normal(-8 if index // levels != 1 else 1, 0.5, output.shape)
+    units = STRIDES if model.board == 'x3' else (1,) * levels
+    outputs = [rng.normal(1, 0.5, output.shape) * units[index % levels]
+               if index // levels == 1 else rng.normal(-8, 0.5, output.shape)
                for index, output in enumerate(model.outputs)]
     for found in objects:
         x1, y1, x2, y2 = found.box
@@ -203,9 +205,9 @@ def make_answer(model: ModelFile, objects: Sequence[SceneObject], noise: int = 0
         stride = STRIDES[level]
         column, row = int((x1 + x2) / 2 / stride), int((y1 + y2) / 2 / stride)
         x, y = (column + 0.5) * stride, (row + 0.5) * stride
-        unit = stride if model.board == 'x5' else 1
+        distances = np.array((x - x1, y - y1, x2 - x, y2 - y)) / stride * units[level]
         outputs[level][0, row, column, found.class_id] = found.logit
-        outputs[levels + level][0, row, column] = np.divide((x - x1, y - y1, x2 - x, y2 - y), unit)
+        outputs[levels + level][0, row, column] = distances
         outputs[2 * levels + level][0, row, column, 0] = found.logit
     return Answer([output.astype(np.float32) for output in outputs])
 

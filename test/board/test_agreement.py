@@ -7,19 +7,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from model_file import Answer, fcos
+from model_file import NV12, NV12_SEPARATE, YUV444, Answer, ModelFile, fcos
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 import pytest
-from tiny_models import SIZE, write
+from tiny_models import SIZE, tiny, write
 from waiting import TIMEOUT
 
-from fcos_ros.backends import load
+from fcos_ros.backends import ModelError, load
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.decode import make_decoder
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.head import STRIDES, OutputSpec
+from fcos_ros.core.preprocess import InputSpec
 from fcos_ros.core.recognition import recognise
 from fcos_ros.core.resize import Size
 from fcos_ros.core.selection import select
@@ -127,6 +128,39 @@ def test_the_detections_of_every_engine_equal_those_of_the_file(
     found = Detector(backend).detect(FRAME, CRITERIA).detections
     require_equal(found, decoded(model))
     backend.close()
+
+
+class OddInput(ModelFile):
+    """A model whose input has any shape."""
+
+    odd_shape: tuple[int, ...] = ()
+    input_shape = property(lambda self: self.odd_shape)
+
+
+@pytest.mark.parametrize('kind', [NV12, NV12_SEPARATE, YUV444])
+@pytest.mark.parametrize('shape', [
+    (1, 3, SIZE, SIZE), (1, SIZE, SIZE, 3), (1, 3, SIZE - 1, SIZE), (1, SIZE, SIZE - 1, 3),
+    (1, 3, SIZE, 3), (1, 3, 3, SIZE), (1, 1, SIZE * 3 // 2, SIZE), (1, SIZE * 3 // 2, SIZE, 1),
+    (2, 3, SIZE, SIZE), (1, 4, SIZE, SIZE)], ids=str)
+def test_hobot_dnn_and_libdnn_accept_the_same_inputs(
+        plug_in, tmp_path, monkeypatch, library, shape, kind):
+    plug_in('x5')
+    monkeypatch.setenv('FCOS_LIBDNN', str(library))
+    model = OddInput(**vars(replace(tiny(answers=False), input_type=kind)))
+    object.__setattr__(model, 'odd_shape', shape)
+    path = write(tmp_path, model)
+    first, second = (spec_or_refusal(path, backend) for backend in ('hobot_dnn', 'libdnn'))
+    assert first == second
+    assert isinstance(first, InputSpec) == (
+        kind != YUV444 and shape in [(1, 3, SIZE, SIZE), (1, SIZE, SIZE, 3)])
+
+
+def spec_or_refusal(path, backend):
+    """Return the description of the input, or the reason why the model is refused."""
+    try:
+        return load(path, backend).info.input
+    except ModelError as error:
+        return str(error)
 
 
 def test_integers_in_strides_and_floats_in_pixels_agree(integers, reals):

@@ -642,7 +642,7 @@ def test_an_output_with_an_impossible_description_is_refused(facts, complaint):
 def test_a_file_that_is_not_a_model_is_refused(board):
     path = board.folder / 'broken.bin'
     with pytest.raises(ModelError, match=r'broken\.bin is not a file'):
-        LibdnnBackend(path)
+        load(path, 'libdnn')
     path.write_bytes(b'not a model')
     with pytest.raises(ModelError, match=r'libdnn cannot load .*broken\.bin'):
         LibdnnBackend(path)

@@ -51,7 +51,7 @@ def test_the_text_describes_input_and_outputs(fcos, tmp_path):
     assert facts['model'] == 'squares'
     assert facts['backend'] == 'onnx'
     assert facts['input'] == 'image uint8 [1, 128, 128, 3]'
-    assert facts['canvas'] == '128x128 rgb, NHWC'
+    assert facts['canvas'] == '128x128 rgb, NHWC, padded with [0, 0, 0]'
     for stride in STRIDES:
         for part, channels in (('class', 3), ('box', 4), ('centerness', 1)):
             shape = f'[1, {128 // stride}, {128 // stride}, {channels}]'
@@ -77,7 +77,11 @@ def test_json_describes_the_tensors_and_how_they_are_decoded(fcos, tmp_path):
         'activation': 'logits', 'box_activation': 'relu', 'score': 'sqrt(cls*ctr)',
         'score_threshold': 0.25,
         'nms_threshold': 0.45, 'max_detections': 100, 'one_class_per_cell': True,
-        'labels': ['cube', 'ball', 'cone'], 'notes': []}
+        'labels': ['cube', 'ball', 'cone'], 'padding': [0, 0, 0], 'nv12_range': None,
+        'notes': [], 'warnings': [], 'replaced': [], 'ignored': [], 'provenance': {},
+        'sources': dict.fromkeys(
+            ('labels', 'box_unit', 'score_threshold', 'nms_threshold', 'point_offset', 'pixels',
+             'mean', 'std'), 'squares.onnx')}
 
 
 def test_the_memory_use_is_that_of_the_tensors(fcos, tmp_path):
@@ -92,8 +96,9 @@ def test_the_memory_use_is_that_of_the_tensors(fcos, tmp_path):
 
 @pytest.mark.parametrize(('made', 'complaint', 'outputs'), [
     pytest.param({'outputs': 14}, 'not an FCOS', 14, id='missing output'),
-    pytest.param({'sides': ('height', 'width')}, 'fixed shape', 15, id='open size'),
-    pytest.param({'metadata': {'strides': 'many'}}, "metadata 'strides'", 15, id='wrong metadata'),
+    pytest.param({'sides': ('height', 129)}, 'even sides', 15, id='odd width'),
+    pytest.param({'metadata': {'strides': 'many'}}, "has strides: 'many'", 15,
+                 id='wrong metadata'),
 ])
 def test_a_faulty_fcos_network_is_described_with_the_problem(
         fcos, tmp_path, made, complaint, outputs):

@@ -59,7 +59,7 @@ def open_local_workers(
 def _load(config: DetectorConfig, inference_timeout: float) -> Backend:
     with ExitStack() as undo:
         with unchanged_file(config.path, config.digest):
-            backend = load(config.path, config.backend, config.threads)
+            backend = load(config.path, config.backend, config.threads, config.input_size)
             undo.callback(backend.close)
         undo.pop_all()
     if isinstance(backend, _HasTimeout):

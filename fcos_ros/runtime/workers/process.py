@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fcos_ros.backends import ModelError, ModelInfo
+from fcos_ros.backends import ModelError, ModelInfo, crash_advice
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.frame import Frame
@@ -143,8 +143,9 @@ class ProcessWorker:
             raise self._replace_child(
                 child, f'the worker did not answer in {timeout:g} s') from None
         except (EOFError, OSError):
-            raise self._replace_child(
-                child, f'the worker died: {child.end(EXIT_TIMEOUT)}') from None
+            advice = '' if child.ready else crash_advice(self._config.path, self._config.backend)
+            reasons = [f'the worker died: {child.end(EXIT_TIMEOUT)}', *filter(None, [advice])]
+            raise self._replace_child(child, '; '.join(reasons)) from None
         if isinstance(reply, Failure):
             raise self._error(child, reply)
         return reply

@@ -79,6 +79,7 @@ int32_t hbSysFreeMem(hbSysMem *memory) {
   int32_t code = MEMORY_INVALID_ARGUMENT;
   pthread_mutex_lock(&lock);
   Block *block = memory ? find_block(memory) : NULL;
+  end_probe();
   if (!block) {
     violations++;
   } else {

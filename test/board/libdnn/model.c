@@ -21,23 +21,32 @@ int violations;
 
 static Model *models;
 
+enum { ALWAYS = -1 };
+
 static struct {
   char kind[NAME];
-  long at;  // 0 for always.
+  long at;
   long count;
+  bool probed;  // Whether the inference of loading is over.
 } fault;
 
 void read_fault(void) {
   const char *text = getenv("FCOS_SIM_FAULT");
   memset(&fault, 0, sizeof fault);
+  fault.at = ALWAYS;
   if (text) sscanf(text, "%127[^:]:%ld", fault.kind, &fault.at);
 }
 
 bool fault_strikes(const char *kind) {
   if (strcmp(fault.kind, kind)) return false;
+  if (!fault.probed) return fault.at == 0;
   fault.count++;
-  return fault.at == 0 || fault.count == fault.at;
+  return fault.at == ALWAYS || fault.count == fault.at;
 }
+
+bool fault_is(const char *kind) { return !strcmp(fault.kind, kind); }
+
+void end_probe(void) { fault.probed = true; }
 
 const char *hbDNNGetVersion(void) {
   const char *version = getenv("FCOS_SIM_VERSION");
@@ -69,7 +78,7 @@ static uint8_t *read_file(const char *path, size_t *size) {
 static bool read_input(Model *model, const char *values) {
   hbDNNTensorProperties *p = &model->input.properties;
   int32_t *shape = p->validShape.dimensionSize;
-  if (sscanf(values, "%127s %d %d %d %d %d %d", model->input.name, &p->tensorType,
+  if (sscanf(values, "%511s %d %d %d %d %d %d", model->input.name, &p->tensorType,
              &p->tensorLayout, shape, shape + 1, shape + 2, shape + 3) != 7)
     return false;
   p->validShape.numDimensions = 4;
@@ -87,7 +96,7 @@ static bool read_output(Model *model, const char *values) {
   hbDNNTensorProperties *p = &tensor->properties;
   int32_t *valid = p->validShape.dimensionSize, *aligned = p->alignedShape.dimensionSize;
   size_t offset;
-  if (sscanf(values, "%127s %d %d %d %d %d %d %d %d %d %d %d %zu %d", tensor->name,
+  if (sscanf(values, "%511s %d %d %d %d %d %d %d %d %d %d %d %zu %d", tensor->name,
              &p->tensorType, &p->tensorLayout, valid, valid + 1, valid + 2, valid + 3, aligned,
              aligned + 1, aligned + 2, aligned + 3, &p->scale.scaleLen, &offset,
              &p->quantizeAxis) != 14)
@@ -180,7 +189,8 @@ static bool make_folder(Model *model) {
 
 static int32_t load_model(Model *model, const char *path) {
   size_t size;
-  if (fault_strikes("load")) return INVALID_MODEL;
+  if (fault_is("load")) return INVALID_MODEL;
+  if (fault_is("memory")) return OUT_OF_MEMORY;
   model->content = read_file(path, &size);
   if (!model->content) return CANNOT_OPEN;
   if (!read_model(model, size)) return INVALID_MODEL;

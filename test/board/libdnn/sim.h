@@ -12,10 +12,11 @@
 
 #include "dnn.h"
 
-enum { MAX_OUTPUTS = 32, MAX_ANSWERS = 32, MAX_NAMES = 8, NAME = 128, PATH = 4096 };
+enum { MAX_OUTPUTS = 32, MAX_ANSWERS = 32, MAX_NAMES = 8, NAME = 128, TENSOR_NAME = 512,
+       PATH = 4096 };
 
 typedef struct {
-  char name[NAME];
+  char name[TENSOR_NAME];
   hbDNNTensorProperties properties;
 } Tensor;
 
@@ -60,12 +61,16 @@ typedef struct Block {
 extern pthread_mutex_t lock;
 extern int violations;
 
-// Returns whether the fault of FCOS_SIM_FAULT=KIND[:N] happens now: at the N-th call since a model
-// was loaded, or at every call. Kinds: `load`; for inferences `raise` (refused), `late` (refused
-// with the code of a timeout), `stray` (refused, but with the handle of a task), `wait` (finished
-// with an error), `hang`, `crash`, `nan`; for memory `alloc` and `flush`.
+// Returns whether the fault of FCOS_SIM_FAULT=KIND[:N] happens now: at the N-th call since the
+// first inference with a model, which is that of loading; with N = 0 only in that inference;
+// without N at every later call. Kinds: for inferences `raise` (refused), `late` (refused with the
+// code of a timeout), `stray` (refused, but with the handle of a task), `wait` (finished with an
+// error), `hang`, `crash`, `nan`; for memory `alloc` and `flush`.
 bool fault_strikes(const char *kind);
+// Returns whether this is the kind of the fault: `load` and `memory` are faults of loading.
+bool fault_is(const char *kind);
 void read_fault(void);
+void end_probe(void);  // Call when the memory of an inference is released.
 
 // Returns a loaded model, or NULL for a wrong handle. Call with the lock held.
 Model *find_model(hbDNNHandle_t handle);

@@ -21,8 +21,8 @@ def loaded(monkeypatch):
     """Return a list to which each model is added that a worker loads."""
     models = []
 
-    def load_and_note(path, backend, threads):
-        models.append(load(path, backend, threads))
+    def load_and_note(*arguments):
+        models.append(load(*arguments))
         return models[-1]
     monkeypatch.setattr(local, 'load', load_and_note)
     return models
