@@ -17,6 +17,7 @@ import re
 import sys
 import textwrap
 
+from fcos_ros.backends.metadata import KEYS
 from fcos_ros.core.encodings import ALIASES, ENCODINGS
 from fcos_ros.node.input.stamps import REMEDIES
 from fcos_ros.runtime.boards import BOARDS
@@ -98,9 +99,15 @@ def stamp_table() -> str:
     return _table(('in the diagnostics', 'cause and remedy'), rows)
 
 
+def metadata_table() -> str:
+    """Return the keys of the metadata of models as a Markdown table."""
+    rows = [(f'`{name}`', key.accepted, key.default, key.meaning) for name, key in KEYS.items()]
+    return _table(('key', 'value', 'default', 'meaning'), rows)
+
+
 _PARTS: Mapping[str, Callable[[], str]] = {
     'parameters': parameter_table, 'rooms': room_table, 'encodings': encoding_table,
-    'stamps': stamp_table, 'boards': board_table,
+    'stamps': stamp_table, 'boards': board_table, 'metadata': metadata_table,
 }
 """The generated parts of documents by their names."""
 
