@@ -92,11 +92,11 @@ class HeadDecoder:
             candidates = self._candidates(outputs, centerness, hits, rules)
             if candidates is None:
                 return Detections.empty()
-            found = _suppressed(candidates, criteria, counted)
+            boxes, found = self._detected(outputs, candidates, criteria, counted)
             others = criteria.hypotheses - 1
             alternatives = (self._alternatives(outputs, centerness, found, rules, others)
                             if others and found.cells.size else None)
-        return Detections(found.boxes, found.scores.astype(np.float32),
+        return Detections(boxes, found.scores.astype(np.float32),
                           found.class_ids.astype(np.int32), alternatives)
 
     def _rules_for(self, outputs: Sequence[Array], criteria: Criteria) -> _Rules:
@@ -153,20 +153,41 @@ class HeadDecoder:
     def _candidates(
         self, outputs: Sequence[Array], centerness: Array | None, hits: Hits, rules: _Rules,
     ) -> _Candidates | None:
-        """Score hits and read the boxes of those that reach the threshold."""
+        """Score hits, and return those that reach the threshold; None if there are none."""
         scores = self._scoring.scores(
             self._scoring.probabilities(hits.values), self._centred(centerness, hits.cells))
         reached = (scores >= rules.thresholds.take(hits.class_ids)) & (scores > 0)
         kept = reached.nonzero()[0]
         if not kept.size:
             return None
-        cells = hits.cells.take(kept)
+        return _Candidates(scores.take(kept), hits.class_ids.take(kept), hits.values.take(kept),
+                           hits.cells.take(kept))
+
+    def _detected(
+        self, outputs: Sequence[Array], candidates: _Candidates, criteria: Criteria,
+        counted: Counted | None,
+    ) -> tuple[Boxes, _Candidates]:
+        """
+        Apply NMS to the best candidates, and to more of them until enough detections count.
+
+        NMS visits candidates by falling score, so the others do not change what it has kept.
+        """
+        number = candidates.cells.size if counted is None else _FIRST_CANDIDATES
+        while True:
+            best = candidates.best(number)
+            boxes = self._boxes(outputs, best.cells)
+            kept, is_enough = _suppressed(boxes, best, criteria, counted)
+            if is_enough or number >= candidates.cells.size:
+                return boxes.take(kept, axis=0), best.take(kept)
+            number *= _MORE_CANDIDATES
+
+    def _boxes(self, outputs: Sequence[Array], cells: Indices) -> Boxes:
+        """Return the boxes of some cells, which are ascending; at least one."""
         distances = np.concatenate([
             self._readers[level].distances(outputs, part)
             for level, part in self._by_level(cells)])
-        boxes = self._points.take(cells, axis=0) + np.maximum(distances, 0) * _OUTWARD
-        return _Candidates(boxes.astype(np.float32), scores.take(kept),
-                           hits.class_ids.take(kept), hits.values.take(kept), cells)
+        boxes: Floats = self._points.take(cells, axis=0) + np.maximum(distances, 0) * _OUTWARD
+        return boxes.astype(np.float32)
 
     def _alternatives(
         self, outputs: Sequence[Array], centerness: Array | None, found: _Candidates,
@@ -269,9 +290,8 @@ class _Rules(NamedTuple):
 
 
 class _Candidates(NamedTuple):
-    """Cells and classes that reach the threshold, with their boxes."""
+    """Cells and classes that reach the threshold, ascending by cell."""
 
-    boxes: Boxes
     scores: Floats
     class_ids: Indices
     values: Floats
@@ -279,15 +299,29 @@ class _Candidates(NamedTuple):
     cells: Indices
 
     def take(self, index: Indices) -> _Candidates:
-        return _Candidates(
-            self.boxes.take(index, axis=0), self.scores.take(index), self.class_ids.take(index),
-            self.values.take(index), self.cells.take(index))
+        return _Candidates(self.scores.take(index), self.class_ids.take(index),
+                           self.values.take(index), self.cells.take(index))
+
+    def best(self, count: int) -> _Candidates:
+        """Return the best candidates, and all others with the score of the last of them."""
+        if count >= self.scores.size:
+            return self
+        return self.take((self.scores >= np.partition(self.scores, -count)[-count]).nonzero()[0])
 
 
 _OUTWARD = np.array([-1, -1, 1, 1], np.float64)
 
 _MAX_RULES = 32
 """Cached rules. More occur only while a user moves a slider; then the cache is emptied."""
+
+_FIRST_CANDIDATES = 4096
+"""
+Candidates that enter NMS at first: several times `MAX_DETECTIONS`. There can be a million with a
+threshold near 0 and all classes of each cell.
+"""
+
+_MORE_CANDIDATES = 8
+"""Factor by which their number grows if they are not enough."""
 
 # When less than one cell in four passes the centerness gate, picking the class values of those
 # cells is faster than comparing all values; see benchmarks/decode.py.
@@ -337,18 +371,21 @@ def _changes(ascending: Indices) -> Indices:
 
 
 def _suppressed(
-    found: _Candidates, criteria: Criteria, counted: Counted | None,
-) -> _Candidates:
-    """Apply NMS, best first, until `max_detections` boxes that count are kept."""
-    finite = np.isfinite(found.boxes)
-    if not finite.all():
-        found = found.take(finite.all(axis=1).nonzero()[0])
-    found = found.take(np.argsort(-found.scores, kind='stable'))
+    boxes: Boxes, found: _Candidates, criteria: Criteria, counted: Counted | None,
+) -> tuple[Indices, bool]:
+    """
+    Apply NMS, best first, until `max_detections` boxes that count are kept.
+
+    :returns: the indices of the kept candidates, and whether enough of them count.
+    """
+    order = np.argsort(-found.scores, kind='stable')
+    order = order[np.isfinite(boxes).all(axis=1).take(order)]
+    boxes, class_ids = boxes.take(order, axis=0), found.class_ids.take(order)
     kept, missing = [np.empty(0, np.intp)], criteria.max_detections
-    for batch in nms_batches(found.boxes, found.class_ids, criteria.nms_threshold):
+    for batch in nms_batches(boxes, class_ids, criteria.nms_threshold):
         kept.append(batch)
         if counted is not None:
-            missing -= np.count_nonzero(counted(found.boxes.take(batch, axis=0)))
+            missing -= np.count_nonzero(counted(boxes.take(batch, axis=0)))
             if missing <= 0:
                 break
-    return found.take(np.concatenate(kept))
+    return order.take(np.concatenate(kept)), missing <= 0

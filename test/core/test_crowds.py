@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
+
 from core import reference
 from core.networks import Network
 from core.test_decode import assert_same, scene
@@ -92,6 +95,23 @@ def test_a_decoder_that_stops_at_the_limit_gives_the_same_detections(
     assert len(enough) <= len(everything)
     assert_same(select(in_image(enough), criteria, IMAGE),
                 select(in_image(everything), criteria, IMAGE))
+
+
+@pytest.mark.parametrize(('dtype', 'mean'), [('int32', -1.0), ('int8', 3.0)],
+                         ids=['various scores', 'most scores are the highest of an int8'])
+def test_the_best_of_thousands_of_candidates_are_the_same_with_a_limit(dtype, mean):
+    network = Network(Size(320, 256), num_classes=25, strides=(8, 16), dtype=dtype,
+                      scales='tensor')
+    head, outputs = scene(network, np.random.default_rng(0), mean=mean, box_unit='stride')
+    criteria = Criteria(score_threshold=0.01, hypotheses=2, one_class_per_cell=False)
+    decoder, canvas = make_decoder(head), network.canvas
+    assert len(decoder.decode(outputs, replace(criteria, nms_threshold=1))) > 35_000
+    everything = decoder.decode(outputs, criteria)
+    for limit, zones in product((1, 100, 1000, 100_000), (Zones(), LEFT)):
+        limited = replace(criteria, max_detections=limit, zones=zones)
+        enough = decoder.decode(
+            outputs, limited, lambda boxes, limited=limited: admitted(boxes, limited, canvas))
+        assert_same(select(enough, limited, canvas), select(everything, limited, canvas))
 
 
 def test_a_decoder_stops_soon_after_the_limit():
