@@ -33,7 +33,8 @@ LAZY = {'ai_msgs', 'ament_index_python', 'cv_bridge', 'foxglove_msgs', 'hbm_img_
         'hbm_runtime', 'hobot_dnn', 'hobot_dnn_rdkx5', 'onnx', 'onnxruntime'}
 """Modules that may be missing: each is imported inside a function, and in one file only."""
 
-TORCH_FILES = {'fcos_ros/deploy/network.py', 'fcos_ros/deploy/checkpoint.py'}
+TORCH_FILES = {f'fcos_ros/deploy/{name}.py' for name in (
+    'checkpoint', 'export', 'network', 'trained_network')}
 """
 Files that cannot be imported without torch: a network is a subclass of its class.
 

@@ -16,7 +16,7 @@ import signal
 import sys
 
 from fcos_ros.backends import ModelError
-from fcos_ros.cli import bench, info
+from fcos_ros.cli import bench, export_network, info
 from fcos_ros.cli.output import (
     discard_stdout,
     escape_unknown_characters,
@@ -25,7 +25,7 @@ from fcos_ros.cli.output import (
 )
 from fcos_ros.core.errors import FrameError
 
-VERBS = {'info': info, 'bench': bench}
+VERBS = {'info': info, 'bench': bench, 'export': export_network}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +68,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog='fcos', description='Describe FCOS models, and measure them on this machine.')
+        prog='fcos', description='Describe, measure and export FCOS models.')
     verbs = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
     for name, verb in VERBS.items():
         verb.add_options(verbs.add_parser(name, help=verb.SUMMARY, description=verb.__doc__))
