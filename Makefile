@@ -10,6 +10,7 @@ help:
 	@echo 'make demo    run the node on rendered scenes and report latency, precision and recall'
 	@echo 'make test    check style and types, and run all tests but these:'
 	@echo 'make test-training  run the tests of trained networks, in an environment with torch'
+	@echo 'make test-torchvision  compare imported networks with torchvision, in another environment'
 	@echo 'make setup   create the virtual environments only'
 	@echo 'make lint    check style, language and generated documents only'
 	@echo 'make docs    write the generated parts of the documents'
@@ -78,6 +79,13 @@ test-training: setup
 	@$(RUN) -m mypy --python-executable $(TRAIN) --cache-dir .mypy_cache/train fcos_ros/deploy
 	@$(TRAIN) -m pytest test/deploy
 
+# The newest torchvision needs another torch than the training.
+test-torchvision: setup-demo
+	@[ -d .venv-torchvision ] || $(RUN) -m venv .venv-torchvision
+	@.venv-torchvision/bin/python -m pip install -q --disable-pip-version-check \
+	  -r tools/requirements/torchvision.txt || { echo 'test-torchvision: no test was run'; exit 1; }
+	@.venv-torchvision/bin/python -m pytest test/deploy/test_torchvision.py
+
 train-environment: setup-demo
 	@[ -d .venv-train ] || $(RUN) -m venv .venv-train
 	@$(TRAIN) -m pip install -q --disable-pip-version-check -r training/requirements.txt
@@ -87,5 +95,5 @@ clean:
 	  demo_output *.egg-info
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo test test-training lint docs types setup setup-demo python bench train \
+.PHONY: help demo test test-training test-torchvision lint docs types setup setup-demo python bench train \
   train-environment clean

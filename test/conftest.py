@@ -28,6 +28,7 @@ OPTIONAL = {
     'onnx': 'tests that write models are left out',
     # It is large, and only the training needs it.
     'torch': 'tests of trained networks are left out, `make test-training` runs them',
+    'torchvision': 'tests against torchvision are left out, `make test-torchvision` runs them',
 }
 """Modules that may be missing, and the tests that are then left out."""
 

@@ -34,7 +34,7 @@ LAZY = {'ai_msgs', 'ament_index_python', 'cv_bridge', 'foxglove_msgs', 'hbm_img_
 """Modules that may be missing: each is imported inside a function, and in one file only."""
 
 TORCH_FILES = {f'fcos_ros/deploy/{name}.py' for name in (
-    'checkpoint', 'export', 'network', 'trained_network')}
+    'checkpoint', 'export', 'families', 'network', 'resnet_fcos', 'trained_network')}
 """
 Files that cannot be imported without torch: a network is a subclass of its class.
 

@@ -16,7 +16,7 @@ import signal
 import sys
 
 from fcos_ros.backends import ModelError
-from fcos_ros.cli import bench, export_network, info
+from fcos_ros.cli import bench, export_network, import_network, info
 from fcos_ros.cli.output import (
     discard_stdout,
     escape_unknown_characters,
@@ -25,7 +25,7 @@ from fcos_ros.cli.output import (
 )
 from fcos_ros.core.errors import FrameError
 
-VERBS = {'info': info, 'bench': bench, 'export': export_network}
+VERBS = {'info': info, 'bench': bench, 'export': export_network, 'import': import_network}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

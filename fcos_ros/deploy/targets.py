@@ -4,3 +4,6 @@
 
 TARGET_SUFFIXES = {'onnx': '', 'bpu': '_bpu'}
 """The end of a file's name by the target of an export: PCs, and the compiler of the boards."""
+
+FAMILY_NAMES = ('torchvision', 'mmdetection', 'adelaidet')
+"""The programs whose checkpoints are read."""
