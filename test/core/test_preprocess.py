@@ -193,9 +193,8 @@ def test_nv12_of_the_range_of_the_network_is_not_changed(nv12_range):
 
 @given(st.integers(0, 99), st.sampled_from(RANGES))
 def test_bgr_becomes_the_nv12_of_its_definition(seed, nv12_range):
-    """OpenCV takes the chroma of limited range from one pixel of four, so all four are equal."""
     rng = np.random.default_rng(seed)
-    bgr = rng.integers(0, 256, (8, 8, 3), np.uint8).repeat(2, 0).repeat(2, 1)
+    bgr = rng.integers(0, 256, (16, 16, 3), np.uint8)
     tensor, _ = Preprocessor(spec_of(Size(16, 16), 'nv12', nv12_range=nv12_range)).prepare(
         frame_showing(bgr, 'bgr8'))
     expected = join('nv12', encode(bgr, 'nv12', yuv_range=nv12_range))
@@ -223,15 +222,12 @@ def as_nv12(frame, nv12_range):
     if frame.encoding in YUV:
         blocks = [plane.reshape(len(plane), -1) for plane in frame.planes]
         luma, u, v = (samples_of(blocks, frame.encoding)[letter] for letter in 'yuv')
-    elif nv12_range == 'full':
-        luma, chroma = encode(frame.bgr(), 'nv12', yuv_range='full')
+    else:
+        luma, chroma = encode(frame.bgr(), 'nv12', yuv_range=nv12_range)
         return luma, chroma.reshape(height // 2, width // 2, 2)
-    else:  # OpenCV takes the chroma of one pixel of four
-        i420 = cv2.cvtColor(frame.bgr(), cv2.COLOR_BGR2YUV_I420)
-        luma, (u, v) = i420[:height], i420[height:].reshape(2, height // 2, width // 2)
     rows, columns = 2 * u.shape[0] // height, 2 * u.shape[1] // width
     chroma = np.stack([u, v], -1).reshape(height // 2, rows, width // 2, columns, 2).mean((1, 3))
-    if frame.encoding in YUV and nv12_range == 'full':
+    if nv12_range == 'full':
         luma, chroma = (luma - 16.0) * 255 / 219, (chroma - 128) * 255 / 224 + 128
     return np.clip(luma, 0, 255), np.clip(chroma, 0, 255)
 
