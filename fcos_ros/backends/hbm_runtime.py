@@ -210,10 +210,12 @@ def _output_specs(
 
 
 def _checked_scale(path: Path, name: str, array: Array, quant: Any) -> Scale | None:
-    """Return the scale of an output, None for an output that is not quantised."""
+    """Return the scale of an output; None if it states none."""
     if not _is_scaled(quant):
         return None
     scale = np.array(quant.scale, np.float32).reshape(-1)
+    if array.dtype.kind == 'f':
+        return scale  # it is not applied, so it need not fit
     if np.any(quant.zero_point):
         raise ModelError(f'{path}: output {name} has zero points other than 0; compile the model '
                          'with symmetric quantisation')

@@ -372,10 +372,10 @@ class _OutputTensor:
                              f'{abi.type_name(properties.tensorType)}; accepted: '
                              f'{", ".join(map(abi.type_name, abi.DTYPES))}')
         scale = properties.scale
-        if any(scale.zeroPointData[:scale.zeroPointLen]):
+        dtype: np.dtype[Any] = np.dtype(abi.DTYPES[properties.tensorType])
+        if dtype.kind != 'f' and any(scale.zeroPointData[:scale.zeroPointLen]):
             raise ModelError(f'{path}: output {name} has zero points other than 0; compile the '
                              'model with symmetric quantisation')
-        dtype: np.dtype[Any] = np.dtype(abi.DTYPES[properties.tensorType])
         shape = tuple(properties.validShape)
         strides, size = _strides(properties, dtype), properties.alignedByteSize
         needed = dtype.itemsize + sum((n - 1) * step for n, step in zip(shape, strides))

@@ -163,6 +163,25 @@ def spec_or_refusal(path, backend):
         return str(error)
 
 
+@pytest.mark.parametrize('engine', ENGINES.values(), ids=ENGINES)
+def test_scales_that_float_outputs_state_are_not_applied_and_named(
+        plug_in, tmp_path, monkeypatch, request, integers, reals, engine):
+    if engine.backend == 'libdnn':
+        monkeypatch.setenv('FCOS_LIBDNN', str(request.getfixturevalue('library')))
+    plug_in(engine.image)
+    floats = replace(model_for('x3', integers, reals), board=engine.board)
+    scaled = replace(floats, outputs=tuple(
+        replace(output, scale=np.full(output.shape[3], 0.5, np.float32), axis=1)
+        for output in floats.outputs))
+    backend = load(write(tmp_path, scaled), engine.backend)
+    backend.inference_timeout = TIMEOUT  # only libdnn has one
+    require_equal(Detector(backend).detect(FRAME, CRITERIA).detections, decoded(floats))
+    note, = backend.info.head.notes
+    assert note.startswith('float outputs state scales, which are not applied: ')
+    assert all(output.name in note for output in scaled.outputs)
+    backend.close()
+
+
 def test_integers_in_strides_and_floats_in_pixels_agree(integers, reals):
     require_equal(decoded(model_for('x3', integers, reals)), decoded(integers),
                   pixels=1e-4, score=1e-6)

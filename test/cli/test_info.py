@@ -166,6 +166,17 @@ def test_a_compiled_model_is_described_with_its_scales(fcos, tmp_path, tiny_mode
     assert '80: ' in fcos('info', path).out
 
 
+def test_scales_of_float_outputs_are_described_as_not_applied(fcos, tmp_path, tiny_models):
+    floats = tiny_models.tiny(dtype='float32')
+    name = floats.outputs[0].name
+    path = tiny_models.write(tmp_path, tiny_models.with_output(
+        floats, 0, scale=np.full(80, 0.5, np.float32)))
+    note = f'float outputs state scales, which are not applied: {name}'
+    path.with_suffix('.yaml').write_text('box_unit: stride', encoding='utf-8')
+    assert note in as_json(fcos('info', path, '--json'))['fcos']['notes']
+    assert note in fcos('info', path).out
+
+
 def test_a_compiled_model_with_a_wrong_output_is_described_with_the_problem(
         fcos, tmp_path, tiny_models):
     model = tiny_models.with_output(tiny_models.tiny(answers=False), 3, shape=(1, 2, 2, 7))
