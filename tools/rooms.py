@@ -42,8 +42,8 @@ ROOMS: Mapping[str, Room] = {
                      'backends core', 2, 0.63),
     'evaluation': _room('ground truth and figures: datasets, average precision', 'core', 2,
                         0.88),
-    'deploy': _room('from a trained network to the file of a board: network, checkpoint, '
-                    'layers and costs, pictures',
+    'deploy': _room('from a trained network to the file of a board: checkpoints, also of other '
+                    'programs; export; layers, costs and their picture',
                     'backends core', 2, 0.12),
     'backends': _room('inference engines behind one protocol', 'core', 3, 0.4),
     'core': _room('the maths: frames, preprocessing, head, decode, NMS, zones, tracking, '

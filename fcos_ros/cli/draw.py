@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from fcos_ros.backends import ModelError
-from fcos_ros.cli.output import write_text
+from fcos_ros.backends.atomic import replace_file
 from fcos_ros.deploy.compiler_report import read_compiled_layers
 from fcos_ros.deploy.network_layers import NetworkLayers
 from fcos_ros.deploy.onnx_layers import read_onnx_layers
@@ -36,7 +36,11 @@ def draw(model: Path, picture: Path, network: str | None) -> None:
                          f'{" or ".join(FORMATS)}')
     if picture.resolve() == model.resolve():
         raise ModelError(f'--picture is the model {model} itself; give another name')
-    write_text(picture, write(_read(model, network)))
+    content = write(_read(model, network)).encode('utf-8')
+    try:
+        replace_file(picture, content)
+    except OSError as error:
+        raise ModelError(f'{picture} cannot be written: {error.strerror}') from error
 
 
 def _read(model: Path, network: str | None) -> NetworkLayers:

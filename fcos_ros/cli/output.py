@@ -5,17 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stdout
 import ctypes
 import io
 import os
-from pathlib import Path
 import sys
 from threading import Lock
 from time import monotonic
 from typing import TextIO
 
-from fcos_ros.backends import ModelError
 from fcos_ros.core.labels import printable
 
 Row = Sequence[str]
@@ -93,23 +91,6 @@ def discard_stdout() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, STDOUT)
     os.close(null)
-
-
-def write_text(path: Path, text: str) -> None:
-    """
-    Write a file; it appears only when it is complete.
-
-    :raises ModelError: it cannot be written.
-    """
-    part = path.with_name(f'.{path.name}.part')
-    try:
-        part.write_text(text, encoding='utf-8')
-        part.replace(path)
-    except OSError as error:
-        raise ModelError(f'{path} cannot be written: {error.strerror}') from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 class Progress:
