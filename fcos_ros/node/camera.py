@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from time import monotonic
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
@@ -81,7 +80,6 @@ class Camera:
         self._warnings = RepeatedWarning(node)
         self._reported_oddities = self._oddities()
         self._samples = SampleProperties()
-        self._last_image = monotonic()
         self._active = ActiveCriteria()
         self._tracker = Tracker()
         self._versions = VersionCounter()
@@ -108,7 +106,6 @@ class Camera:
         self._pool = pool
         self._stream = pool.open_stream(partial(self._deliver, pool), self._statistics)
         self.apply(self._settings)
-        self._last_image = monotonic()
         self._subscription = CameraSubscription(
             self._node, self._topic, self._settings.transport, self._settings.reliability,
             self._receive)
@@ -150,7 +147,8 @@ class Camera:
         return CameraHealth(
             name=self._name, topic=self._node.resolve_topic_name(self._topic),
             subscription=self._subscription.status() if self._subscription else None,
-            silence=monotonic() - self._last_image, max_age=self._settings.max_age,
+            silence=self._subscription.silence if self._subscription else 0.0,
+            max_age=self._settings.max_age,
             counts_before=counts_before, counts=counts,
             oddities_before=oddities_before, oddities=self._reported_oddities,
             latencies=self._statistics.percentiles(), samples=self._samples.describe(),
@@ -162,7 +160,6 @@ class Camera:
         return {**self._stamps.odd_stamps, **self._mixture.mixtures, **flaws}
 
     def _receive(self, source: Source, message: Any, missing: int) -> None:
-        self._last_image = monotonic()
         self._statistics.count_received()
         self._statistics.count_missed(missing)
         header = source.header(message)

@@ -44,7 +44,8 @@ class CameraHealth:
     :ivar name: empty for the only camera of a node.
     :ivar topic: the resolved name of the image topic.
     :ivar subscription: None while the node is not active.
-    :ivar silence: seconds since the last image, or since activation.
+    :ivar silence: seconds since the last image; or since its publisher appeared, if that was
+        later.
     :ivar max_age: seconds after which an image expires; 0 for never.
     :ivar counts_before: the counts of the last report.
     :ivar counts: the counts now.

@@ -95,6 +95,7 @@ class CameraSubscription:
         self._reliability = reliability
         self._discovery = PublisherDiscovery(node, self._base)
         self._publishers: tuple[PublisherInfo, ...] = ()
+        self._appeared = monotonic()
         self._main: _TopicSubscription | None = None
         self._trial: _TopicSubscription | None = None
         self._problem = self._absence = ''
@@ -116,6 +117,12 @@ class CameraSubscription:
             reliability=spec.reliability if spec else '',
             publishers=len(nodes), nodes=nodes, problem=self._problem, absence=self._absence)
 
+    @property
+    def silence(self) -> float:
+        """Seconds since the last image; or since a publisher appeared, if that was later."""
+        since_publisher = monotonic() - self._appeared
+        return min(self._main.silence, since_publisher) if self._main else since_publisher
+
     def close(self) -> None:
         """Unsubscribe, after a message that is being handled."""
         with self._lock:
@@ -129,6 +136,8 @@ class CameraSubscription:
             if self._timer is None:
                 return
             self._publishers = self._discovery.find()
+            if not self._publishers:
+                self._appeared = monotonic()
             self._judge_trial()
             chosen = choose_publishers(self._publishers, self._base, self._transport)
             wanted = self._to_spec(chosen) if chosen else self._expected_spec()
@@ -195,7 +204,7 @@ class CameraSubscription:
 
     def _try_other_topic(self) -> None:
         """Subscribe to the camera's other topic as well, if no image arrives on the present."""
-        if self._main is None or self._trial is not None or self._main.silence < MAX_SILENCE:
+        if self._main is None or self._trial is not None or self.silence < MAX_SILENCE:
             return
         topic = self._main.spec.topic
         others = choose_publishers(

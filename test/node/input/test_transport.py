@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from threading import Event
+import time
 import zlib
 
 from node.camera_process import CameraProcess
@@ -221,6 +222,16 @@ def test_with_transport_and_reliability_the_node_subscribes_before_there_is_a_pu
         detect(graph, camera, message, topic=topic)
     with cameras.camera(type(message), durability=TRANSIENT_LOCAL) as camera:
         detect(graph, camera, message, topic='/image')
+
+
+def test_the_time_without_a_publisher_does_not_count_as_silence(start, cameras):
+    graph, message = start(max_silence=0.5), MESSAGES['raw']()
+    time.sleep(3.0)
+    graph.wait_for_report('no publisher on /image')
+    opened = time.monotonic()
+    with cameras.camera(type(message)):
+        silence = int(graph.wait_for_report('no image on /image for').message.split()[-2])
+        assert silence <= time.monotonic() - opened + 1.0
 
 
 def test_a_missing_publisher_is_logged_with_the_topics_that_have_images(start, cameras, capfd):
