@@ -235,6 +235,14 @@ class FcosNode(LifecycleNode):
 
     # Health
 
+    def _log_problems(self, health: NodeHealth) -> None:
+        for camera in health.cameras:
+            prefix = f'{camera.name}: ' if camera.name else ''
+            for problem in camera_problems(health, camera):
+                if problem.kind:
+                    self._warnings.warn(
+                        (camera.name, problem.kind), f'{prefix}{problem.message}')
+
     def _report(self) -> None:
         health = NodeHealth(
             state=self._state, fault=self._fault,
@@ -242,10 +250,7 @@ class FcosNode(LifecycleNode):
             worker_faults=self._pool.faults if self._pool else (),
             cameras=tuple(camera.health() for camera in self._cameras.values()),
             namesakes=self._namesakes.count())
-        for camera in health.cameras:
-            for problem in camera_problems(health, camera):
-                if problem.kind:
-                    self._warnings.warn((camera.name, problem.kind), problem.message)
+        self._log_problems(health)
         stamp = self.get_clock().now().to_msg()
         name = self.get_fully_qualified_name().lstrip('/')
         self._diagnostics.publish(to_diagnostics(name, stamp, health))

@@ -78,6 +78,20 @@ def test_each_camera_has_its_own_counts_of_frames(cameras):
     assert front.wait_for_counts(received=2, published=1)['failed'] == '1'
 
 
+def test_the_problems_of_each_camera_are_logged_with_its_name(cameras, capfd):
+    log = ''
+
+    def has_both():
+        nonlocal log
+        log += capfd.readouterr().err
+        return all(f'{camera.name}: 1 images since the last report: stamp is older than a day'
+                   in log for camera in cameras)
+
+    for camera in cameras:
+        camera.detect(SCENE)
+    wait_until(has_both)
+
+
 def test_each_camera_publishes_the_names_of_the_classes(cameras):
     labels = []
     cameras[1].graph.listen(LabelInfo, 'fcos/rear/label_info', labels, LATCHED)

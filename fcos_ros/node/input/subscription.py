@@ -50,17 +50,19 @@ DISCOVERY_PERIOD = 0.25
 """Seconds between two searches for publishers."""
 
 MAX_SILENCE = 3.0
-"""Seconds without an image after which the camera's other topic is tried: cameras slower than
-0.33 Hz are rare, and lose nothing by the attempt."""
+"""
+Seconds without an image after which the camera's other topic is tried: cameras slower than 0.33 Hz
+are rare, and lose nothing by the attempt.
+"""
 
 MIN_IMAGES = 2
 """Images on the other topic before it is used, while the subscribed topic has none."""
 
-_TYPES = {'raw': 'sensor_msgs/msg/Image', COMPRESSED: 'sensor_msgs/msg/CompressedImage'}
-"""The types of the transports that have only one."""
-
 MAX_ABSENCE = 3.0
 """Seconds without a publisher before it is logged: a launch file starts the camera as well."""
+
+_TYPES = {'raw': 'sensor_msgs/msg/Image', COMPRESSED: 'sensor_msgs/msg/CompressedImage'}
+"""The types of the transports that have only one."""
 
 Receive = Callable[[Source, Any, int], None]
 """
