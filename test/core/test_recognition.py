@@ -117,6 +117,74 @@ def test_the_published_networks_are_recognised(size, dtype, unit):
     assert (head.num_classes, head.box_unit, head.point_offset) == (80, unit, 0.5)
 
 
+@given(NETWORKS, st.booleans(), st.booleans(), st.booleans())
+def test_joined_levels_and_parts_are_recognised(network, joined, combined, centred):
+    network = replace(network, joined=joined, combined=combined,
+                      kinds=('box', 'cls', 'ctr') if centred else ('box', 'cls'))
+    specs = specs_of(network)
+    head = network.head(specs)
+    for level, stride in zip(head.levels, network.strides):
+        assert (level.stride, level.grid) == (stride, network.grid(stride))
+        assert (level.classes.channels, level.box.channels) == (network.num_classes, 4)
+        assert (level.centerness is not None) == centred
+        assert level.classes.first_channel == (4 if combined else 0)
+        for part in level.parts.values():
+            values = specs[part.output]
+            channels = values.shape[-1 if network.layout == 'NHWC' else 1]
+            assert part.first_channel + part.channels <= channels
+            cells = np.prod(values.shape) // channels
+            assert part.first_cell + level.cells <= cells
+    assert head.score == ('sqrt(cls*ctr)' if centred else 'cls')
+    parts = ('box', 'class', 'centerness') if centred else ('box', 'class')
+    levels = [network.strides] if joined else [(stride,) for stride in network.strides]
+    assert sorted(head.contents()) == sorted(
+        (content, strides) for strides in levels
+        for content in ([parts] if combined else [(part,) for part in parts]))
+
+
+@pytest.mark.parametrize('strides', [
+    (8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32, 64, 128)], ids=str)
+@pytest.mark.parametrize('joined', [False, True])
+def test_strides_that_double_are_found_and_noted_if_they_are_unusual(strides, joined):
+    network = Network(Size(512, 384), num_classes=3, strides=strides, joined=joined)
+    head = recognise(specs_of(network), network.canvas)
+    assert tuple(level.stride for level in head.levels) == strides
+    assert head.notes == () if strides[0] == 8 else head.notes == (
+        f'the strides follow from the numbers of cells: {", ".join(map(str, strides))}',)
+
+
+@pytest.mark.parametrize(('spacing', 'expected'), [
+    ('stride', (128, 128)), ('canvas/grid', (320 / 3, 100)), ('canvas//grid', (106, 100))])
+def test_the_spacing_of_cells_is_as_stated(spacing, expected):
+    network = Network(Size(320, 200), num_classes=3)
+    head = recognise(specs_of(network), network.canvas, HeadSpec(spacing=spacing))
+    assert head.levels[-1].grid == Size(3, 2)
+    assert head.levels[-1].spacing == expected
+    assert head.levels[-1].stride == 128
+
+
+def test_strides_may_be_fractions_in_any_order():
+    network = Network(Size(300, 300), num_classes=3, strides=(7.5, 12.5))
+    head = recognise(specs_of(network), network.canvas, HeadSpec(strides=(12.5, 7.5)))
+    assert [(level.stride, level.grid) for level in head.levels] == [
+        (7.5, Size(40, 40)), (12.5, Size(24, 24))]
+
+
+@pytest.mark.parametrize(('network', 'spec', 'complaint'), [
+    (Network(kinds=('cls', 'box')), HeadSpec(score='cls*ctr'),
+     'the network has no centerness; accepted: cls'),
+    (Network(combined=True), HeadSpec(), 'if their order is stated'),
+    (Network(combined=True), HeadSpec(order=('class', 'box'), num_classes=80),
+     'num_classes is 80, and the network has 81 classes'),
+    (Network(), HeadSpec(order=('class',) * 5 + ('box',) * 6), 'given 15:'),
+    (Network(Size(8, 8), 2, strides=(8,)), HeadSpec(),
+     'the outputs fit the strides 8 or 16 or 32 or 64; state strides'),
+], ids=['score', 'no order', 'order without centerness', 'length of the order', 'one cell'])
+def test_heads_that_cannot_be_decoded_as_stated_are_refused(network, spec, complaint):
+    with pytest.raises(HeadError, match=complaint):
+        recognise(specs_of(network), network.canvas, spec)
+
+
 def test_the_box_unit_and_the_point_offset_can_be_given():
     network = Network(dtype='int32')
     head = recognise(
