@@ -29,7 +29,7 @@ MAY_USE = {
 
 CORE_LIBRARIES = {'numpy', 'cv2'}
 
-LAZY = {'ai_msgs', 'ament_index_python', 'cv_bridge', 'foxglove_msgs', 'hbm_img_msgs',
+LAZY = {'PIL', 'ai_msgs', 'ament_index_python', 'cv_bridge', 'foxglove_msgs', 'hbm_img_msgs',
         'hbm_runtime', 'hobot_dnn', 'hobot_dnn_rdkx5', 'onnx', 'onnxruntime'}
 """Modules that may be missing: each is imported inside a function, and in one file only."""
 
@@ -53,7 +53,7 @@ The key python3-onnxruntime-pip is not used: it brings a numpy 2 that hides the 
 and Ubuntu 24.04 refuses it.
 """
 
-OPTIONAL = {'foxglove_msgs', 'onnx'}
+OPTIONAL = {'PIL', 'foxglove_msgs', 'onnx'}
 """Modules that are used if they are installed."""
 
 NOT_INSTALLED = {'benchmarks', 'test', 'tools', 'training'}

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import colorsys
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -25,10 +25,25 @@ Colour = tuple[int, int, int]
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
+_CAPITAL = 21
+"""Height of a capital letter of this font at scale 1, in pixels."""
+
+
+class Font(Protocol):
+    """A font with more characters than OpenCV's."""
+
+    def render(self, line: str, height: int) -> Pixels:
+        """
+        Draw a line of text.
+
+        :param height: of a capital letter, in pixels.
+        :returns: a mask (H, W) from 0 to 255; all lines have the same height.
+        """
+
 
 def draw(
     frame: Frame, detections: Detections, labels: Labels, width: int = 0,
-    zones: Zones = EVERYWHERE,
+    zones: Zones = EVERYWHERE, font: Font | None = None,
 ) -> Pixels:
     """
     Return an image of the frame with its detections.
@@ -39,6 +54,7 @@ def draw(
     :param width: maximum width in pixels, rounded down to an even number of at least 2. The
         aspect ratio is kept. 0 or a width above that of the frame keeps the size of the frame.
     :param zones: outlined, include zones in white and exclude zones in grey.
+    :param font: see `annotate`.
     :returns: (H, W, 3) uint8 in BGR order, never a view of the frame.
     :raises FrameError: the frame is a damaged image file.
     """
@@ -48,24 +64,26 @@ def draw(
     else:
         bgr = _writable(frame.bgr(), frame)
     _outline(bgr, zones)
-    annotate(bgr, detections, labels)
+    annotate(bgr, detections, labels, font)
     return bgr
 
 
-def annotate(bgr: Pixels, detections: Detections, labels: Labels) -> None:
+def annotate(
+    bgr: Pixels, detections: Detections, labels: Labels, font: Font | None = None,
+) -> None:
     """
     Draw a box and a tag with name and score for each detection, the best one on top.
 
-    OpenCV draws ASCII characters only. Each other character of a name becomes a question mark.
-
     :param bgr: (H, W, 3) uint8, writable; changed in place.
     :param detections: boxes in pixels of this image.
+    :param font: for names that are not ASCII, which OpenCV draws from version 5 on. Without it, a
+        character that cannot be drawn becomes a question mark.
     """
     height, width = bgr.shape[:2]
     line = line_width(Size(width, height))
     corners = np.clip(detections.boxes, 0, [width - 1, height - 1] * 2).round().astype(int)
     colours = [class_colour(class_id) for class_id in detections.class_ids.tolist()]
-    tags = [_Tag.of(caption(detections, index, labels), line)
+    tags = [_Tag.of(caption(detections, index, labels), line, font)
             for index in range(len(detections))]
     places = _places(corners, [tag.size for tag in tags], Size(width, height))
     for (x1, y1, x2, y2), colour in zip(corners[::-1].tolist(), colours[::-1]):
@@ -139,6 +157,7 @@ class _Tag(NamedTuple):
     :ivar thickness: of the strokes.
     :ivar line_height: from the top of one line to the top of the next.
     :ivar descent: from the baseline of a line to its bottom.
+    :ivar masks: of the lines, if a `Font` has drawn them.
     """
 
     lines: list[str]
@@ -148,11 +167,18 @@ class _Tag(NamedTuple):
     margin: int
     line_height: int
     descent: int
+    masks: tuple[Pixels, ...] = ()
 
     @classmethod
-    def of(cls, lines: Sequence[str], line_width: int) -> _Tag:
-        lines = [_ascii(line) for line in lines]
+    def of(cls, lines: Sequence[str], line_width: int, font: Font | None = None) -> _Tag:
         scale, margin = max(0.4, 0.3 * line_width), line_width + 1
+        if font and not all(map(is_drawn_by_opencv, lines)):
+            masks = tuple(font.render(line, round(_CAPITAL * scale)) for line in lines)
+            line_height = max(len(mask) for mask in masks)
+            size = Size(max(mask.shape[1] for mask in masks) + 2 * margin,
+                        line_height * len(lines) + 2 * margin)
+            return cls(list(lines), size, scale, 1, margin, line_height, 0, masks)
+        lines = [line if is_drawn_by_opencv(line) else _ascii(line) for line in lines]
         thickness = max(1, line_width // 2)
         sizes = [cv2.getTextSize(line, _FONT, scale, thickness) for line in lines]
         line_height = max(height + descent for (_, height), descent in sizes)
@@ -165,10 +191,21 @@ class _Tag(NamedTuple):
         left, top = corner
         cv2.rectangle(bgr, corner, (left + self.size.width - 1, top + self.size.height - 1),
                       background, cv2.FILLED)
-        for number, line in enumerate(self.lines, start=1):
+        for number, mask in enumerate(self.masks):
+            _blend(bgr, mask, (left + self.margin, top + self.margin + number * self.line_height),
+                   text_colour(background))
+        for number, line in enumerate([] if self.masks else self.lines, start=1):
             baseline = top + self.margin + number * self.line_height - self.descent
             cv2.putText(bgr, line, (left + self.margin, baseline), _FONT, self.scale,
                         text_colour(background), self.thickness, cv2.LINE_AA)
+
+
+def _blend(bgr: Pixels, mask: Pixels, corner: tuple[int, int], colour: Colour) -> None:
+    """Draw a mask in a colour, with its top-left corner at `corner`, as far as it fits."""
+    left, top = corner
+    target = bgr[top:top + mask.shape[0], left:left + mask.shape[1]]
+    share = mask[:target.shape[0], :target.shape[1], None] / 255
+    target[...] = np.round(target * (1 - share) + np.array(colour) * share)
 
 
 def _places(
@@ -203,6 +240,11 @@ def _covered(places: NDArray[np.int_], taken: NDArray[np.int_]) -> NDArray[np.in
     low = np.maximum(places[:, None, :2], taken[:, :2])
     high = np.minimum(places[:, None, 2:], taken[:, 2:])
     return np.asarray(np.clip(high - low, 0, None).prod(axis=2).sum(axis=1))
+
+
+def is_drawn_by_opencv(text: str) -> bool:
+    """Return whether OpenCV can draw a text."""
+    return text.isascii() or hasattr(cv2, 'FontFace')  # OpenCV 5 has fonts for most languages
 
 
 def _ascii(text: str) -> str:

@@ -6,11 +6,19 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import cv2
 from hypothesis import given, strategies as st
 import numpy as np
 import pytest
 
-from fcos_ros.core.annotate import annotate, caption, class_colour, draw, text_colour
+from fcos_ros.core.annotate import (
+    annotate,
+    caption,
+    class_colour,
+    draw,
+    is_drawn_by_opencv,
+    text_colour,
+)
 from fcos_ros.core.detections import Alternatives, Detections
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import COCO, Labels
@@ -60,10 +68,45 @@ def test_the_best_detection_is_on_top():
     assert tuple(image[90, 50]) == class_colour(1)
 
 
-def test_a_name_with_other_characters_than_ascii_is_drawn():
-    image = np.zeros((100, 100, 3), np.uint8)
-    annotate(image, detections([[10, 50, 90, 90]], [0]), Labels(('Straße',)))
-    assert image.any()
+class BlockFont:
+    """Draw each character as a block of the height of its code point, so that all differ."""
+
+    def render(self, line, height):
+        mask = np.zeros((2 * height, height * len(line)), np.uint8)
+        for number, character in enumerate(line):
+            start = height * number
+            mask[:1 + ord(character) % height, start:start + height // 2] = 255
+        return mask
+
+
+def drawn(name, font=None, size=Size(200, 100)):
+    image = np.zeros((size.height, size.width, 3), np.uint8)
+    annotate(image, detections([[10, 50, 90, 90]], [0]), Labels((name,)), font)
+    return image
+
+
+@pytest.mark.parametrize('names', [('行人', '汽车'), ('Straße', 'Stra?e'), ('кот', '???')])
+def test_names_that_are_not_ascii_are_drawn_with_their_characters(names):
+    font = None if is_drawn_by_opencv(names[0]) else BlockFont()
+    first, second = (drawn(name, font) for name in names)
+    assert (first != second).any()
+
+
+def test_a_font_is_used_only_for_names_that_opencv_cannot_draw():
+    np.testing.assert_array_equal(drawn('person', BlockFont()), drawn('person'))
+
+
+def test_a_character_that_cannot_be_drawn_becomes_a_question_mark():
+    if is_drawn_by_opencv('\u884c'):  # OpenCV 5 does the same with its own fonts
+        np.testing.assert_array_equal(drawn('\U00013000'), drawn('?'))
+    else:
+        np.testing.assert_array_equal(drawn('\u884c'), drawn('?'))
+
+
+@pytest.mark.parametrize('size', [Size(1, 1), Size(20, 20), Size(300, 30)])
+def test_a_tag_that_is_larger_than_the_image_is_cut_off(size, monkeypatch):
+    monkeypatch.delattr(cv2, 'FontFace', raising=False)
+    assert drawn('行人行人行人', BlockFont(), size).any()
 
 
 def test_colours_are_bright_constant_and_different():

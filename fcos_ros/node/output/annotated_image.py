@@ -16,10 +16,11 @@ import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage, Image
 
-from fcos_ros.core.annotate import draw
+from fcos_ros.core.annotate import Font, draw, is_drawn_by_opencv
 from fcos_ros.core.arrays import Bytes, Pixels
-from fcos_ros.core.labels import Labels
+from fcos_ros.core.labels import Labels, printable
 from fcos_ros.core.zones import EVERYWHERE, Zones
+from fcos_ros.node.output.fonts import load_font
 from fcos_ros.node.output.messages import to_compressed_image, to_image
 from fcos_ros.node.output.publisher import FrameDetections, log_unpublished, open_publisher
 from fcos_ros.node.qos import latest_qos
@@ -51,6 +52,7 @@ class AnnotatedImageOutput:
             node.destroy_lifecycle_publisher(self._raw)
             raise
         self._labels = labels
+        self._font = self._load_font(labels)
         self._settings, self._zones = Settings(), EVERYWHERE
         self._limiter = RateLimiter()
         self._worker = LatestOnlyWorker(self._draw_and_publish, self.report)
@@ -80,11 +82,21 @@ class AnnotatedImageOutput:
         self._node.destroy_lifecycle_publisher(self._compressed)
         self._node.destroy_lifecycle_publisher(self._raw)
 
+    def _load_font(self, labels: Labels) -> Font | None:
+        """Return a font if a class name needs one; log if none is found."""
+        other = [name for name in labels.names if not is_drawn_by_opencv(name)]
+        font = load_font() if other else None
+        if other and font is None:
+            self._node.get_logger().warning(
+                f'class names such as {printable(other[0])} are drawn with question marks: '
+                'install python3-pil and fonts-noto-cjk')
+        return font
+
     def _draw_and_publish(self, found: FrameDetections) -> None:
         settings = self._settings
         with image_warnings(found.frame):  # the camera has logged them
             image = draw(found.frame, found.detections, self._labels, settings.annotated_width,
-                         self._zones)
+                         self._zones, self._font)
         if self._raw.get_subscription_count():
             self._raw.publish(to_image(image, found.header))
         if self._compressed.get_subscription_count():
