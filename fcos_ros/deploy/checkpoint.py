@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+import json
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,9 @@ class Checkpoint:
             'labels': list(self.labels), 'size': list(self.size), 'mean': list(self.mean),
             'std': list(self.std), 'score_threshold': self.score_threshold,
             'nms_threshold': self.nms_threshold, **CONVENTIONS,
-            'weights': dict(self.weights), 'training': dict(self.training)})
+            'weights': dict(self.weights),
+            # Subclasses, such as the type of torch.__version__, could not be loaded again.
+            'training': json.loads(json.dumps(dict(self.training)))})
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
@@ -134,6 +137,6 @@ def load(path: Path) -> Any:
         return torch.load(path, map_location='cpu', weights_only=True)
     except OSError as error:
         raise ModelError(f'{path} cannot be read: {error.strerror}') from error
-    except Exception as error:  # torch raises any type for damaged files
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f'{path} is damaged, or not a file of weights: {reason:.200}') from error
+    except Exception as error:  # torch raises any type, with advice that is unsafe
+        raise ModelError(f'{path} is damaged, or holds more than weights and plain values '
+                         f'({type(error).__name__})') from error

@@ -28,7 +28,8 @@ def make_checkpoint():
     torch.manual_seed(1)
     weights = Fcos(SETTINGS, len(LABELS)).state_dict()
     return Checkpoint('small', SETTINGS, LABELS, Size(96, 64), (1.0, 2.0, 3.0),
-                      (64.0, 60.0, 50.0), 0.35, 0.6, weights, {'steps': 7, 'ap': None})
+                      (64.0, 60.0, 50.0), 0.35, 0.6, weights,
+                      {'steps': 7, 'ap': None, 'torch': torch.__version__})
 
 
 @pytest.fixture(name='path')
@@ -110,7 +111,7 @@ def test_a_damaged_file_raises_no_other_error(checkpoint, tmp_path_factory, posi
 def test_any_other_file_is_refused(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / 'other.pt'
     path.write_bytes(content)
-    with pytest.raises(ModelError, match='is damaged, or not a file of weights'):
+    with pytest.raises(ModelError, match='is damaged, or holds more than weights'):
         Checkpoint.load(path)
 
 
