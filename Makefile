@@ -16,7 +16,8 @@ help:
 	@echo 'make docs    write the generated parts of the documents'
 	@echo 'make types   check types only'
 	@echo 'make bench   run the benchmarks'
-	@echo 'make train   train the demo network again'
+	@echo 'make train DATA=path [EPOCHS= SIZE= RESUME=1 ...]  train with your images: docs/training.md'
+	@echo 'make train-demo  train the demo network again'
 	@echo 'make clean   remove the virtual environments and all build outputs'
 	@echo
 	@echo 'PYTHON=/path/to/python3.11 chooses the Python. A sourced ROS 2 is used as it is.'
@@ -71,13 +72,27 @@ python:
 bench: setup-demo
 	@for file in benchmarks/*.py; do echo "== $$file"; $(RUN) $$file || exit 1; done
 
-train: train-environment
-	@$(TRAIN) -m training.train
+train: data train-environment
+	@$(TRAIN) -m training.train '$(DATA)' $(if $(EPOCHS),--epochs '$(EPOCHS)') \
+	  $(if $(SIZE),--size '$(SIZE)') $(if $(MODEL),--model '$(MODEL)') \
+	  $(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(BATCH),--batch '$(BATCH)') \
+	  $(if $(DEVICE),--device '$(DEVICE)') $(if $(OUTPUT),--output '$(OUTPUT)') \
+	  $(if $(RESUME),--resume) $(if $(LEAVE_OUT),--leave-out) $(if $(CHECK),--check) $(OPTIONS)
+
+data:
+	@[ -n '$(DATA)' ] || { \
+	  echo 'DATA is empty; accepted: images with labels of COCO, YOLO or Pascal VOC; run:'; \
+	  echo '  make train DATA=path/to/images'; \
+	  exit 2; }
+
+train-demo: train-environment
+	@$(TRAIN) -m training.demo $(if $(RESUME),--resume) $(OPTIONS)
 
 test-training: setup
 	@$(MAKE) -s train-environment || { echo 'test-training: no test was run'; exit 1; }
-	@$(RUN) -m mypy --python-executable $(TRAIN) --cache-dir .mypy_cache/train fcos_ros/deploy
-	@$(TRAIN) -m pytest test/deploy
+	@$(RUN) -m mypy --python-executable $(TRAIN) --cache-dir .mypy_cache/train training \
+	  fcos_ros/deploy
+	@$(TRAIN) -m pytest test/deploy test/training
 
 # The newest torchvision needs another torch than the training.
 test-torchvision: setup-demo
@@ -95,5 +110,5 @@ clean:
 	  demo_output *.egg-info
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo test test-training test-torchvision lint docs types setup setup-demo python bench train \
-  train-environment clean
+.PHONY: help demo test test-training test-torchvision lint docs types setup setup-demo python bench \
+  train data train-demo train-environment clean

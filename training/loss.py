@@ -1,20 +1,32 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The targets of the network and its losses. Boxes are in canvas pixels."""
+"""The targets of a network and its losses. Boxes are in pixels of the training image."""
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.network import LEVEL_LIMITS, STRIDES, Outputs
+from fcos_ros.deploy.network import STRIDES, Outputs
+from training.augment import IGNORED
 
-BACKGROUND, IGNORED = -1, -2
+LEVEL_LIMITS = (0.0, 48.0, 96.0, 192.0, 384.0, math.inf)
+"""
+Stride i detects the objects whose farthest side is LEVEL_LIMITS[i] to LEVEL_LIMITS[i + 1] pixels
+away from the point.
+"""
+
 CENTER_RADIUS = 1.5
 """Points that detect an object are nearer to its centre than this, in strides along each axis."""
+
+MAX_RAW_BOX = 5.0
+"""Limit of raw boxes in training: the exponential of the first steps might overflow."""
+
+BACKGROUND = -1
 
 
 class AnchorPoints(NamedTuple):
@@ -23,7 +35,7 @@ class AnchorPoints(NamedTuple):
 
     :ivar positions: (N, 2), x and y in pixels.
     :ivar strides: (N,).
-    :ivar limits: (N, 2), minimum and maximum of the point's level; see `LEVEL_LIMITS`.
+    :ivar limits: (N, 2), minimum and maximum of the point's stride; see `LEVEL_LIMITS`.
     """
 
     positions: Tensor
@@ -32,16 +44,20 @@ class AnchorPoints(NamedTuple):
 
     @classmethod
     def of(cls, width: int, height: int) -> AnchorPoints:
-        """Create the points of an image whose sides are multiples of 128."""
+        """Create the points of an image; those of the last cells may lie beyond it."""
         positions, strides, limits = [], [], []
         for level, stride in enumerate(STRIDES):
-            y, x = torch.meshgrid(torch.arange(height // stride), torch.arange(width // stride),
-                                  indexing='ij')
+            y, x = torch.meshgrid(torch.arange(-(-height // stride)),
+                                  torch.arange(-(-width // stride)), indexing='ij')
             positions.append((torch.stack([x, y], -1).reshape(-1, 2) + 0.5) * stride)
             strides.append(torch.full((len(positions[-1]),), float(stride)))
             limit = torch.tensor([LEVEL_LIMITS[level:level + 2]])
             limits.append(limit.expand(len(positions[-1]), 2))
         return cls(torch.cat(positions), torch.cat(strides), torch.cat(limits))
+
+    def to(self, device: str) -> AnchorPoints:
+        """Move the points to a device."""
+        return AnchorPoints(*(values.to(device) for values in self))
 
 
 class Losses(NamedTuple):
@@ -65,7 +81,7 @@ def compute_losses(
     :param ground_truth: boxes (M, 4) and class ids (M,) of each image. Objects that hardly show
         have the class `IGNORED`: points on them do not count for the loss of the classes.
     """
-    logits, boxes, centers = (_flat(levels) for levels in outputs)
+    logits, raw_boxes, centers = (_flat(levels).float() for levels in outputs)
     targets = [_targets(points, *objects) for objects in ground_truth]
     labels = torch.stack([label for label, _ in targets])
     positive = labels >= 0
@@ -76,7 +92,8 @@ def compute_losses(
     sides = torch.stack([side for _, side in targets])[positive]
     sides = sides / points.strides.expand(labels.shape)[positive][:, None]
     centerness = _centerness(sides)
-    giou = (_giou_loss(boxes[positive], sides) * centerness).sum()
+    boxes = torch.exp(raw_boxes[positive].clamp(max=MAX_RAW_BOX))
+    giou = (_giou_loss(boxes, sides) * centerness).sum()
     return Losses(
         classes, giou / centerness.sum().clamp(min=1.0),
         functional.binary_cross_entropy_with_logits(
@@ -94,9 +111,9 @@ def _targets(points: AnchorPoints, boxes: Tensor, class_ids: Tensor) -> tuple[Te
 
     :returns: the label of each point, (N,), and its distances to the sides of its object, (N, 4).
     """
-    labels = torch.full((len(points.positions),), BACKGROUND)
+    labels = torch.full((len(points.positions),), BACKGROUND, device=boxes.device)
     if not len(boxes):
-        return labels, torch.zeros(len(labels), 4)
+        return labels, torch.zeros(len(labels), 4, device=boxes.device)
     x, y = points.positions[:, :1], points.positions[:, 1:]
     sides = torch.stack([x - boxes[:, 0], y - boxes[:, 1], boxes[:, 2] - x, boxes[:, 3] - y], -1)
     inside = sides.min(-1).values > 0
@@ -113,7 +130,7 @@ def _targets(points: AnchorPoints, boxes: Tensor, class_ids: Tensor) -> tuple[Te
     smallest, owner = area.min(1)
     assigned = torch.isfinite(smallest)
     labels[assigned] = class_ids[owner[assigned]]
-    return labels, sides[torch.arange(len(labels)), owner]
+    return labels, sides[torch.arange(len(labels), device=owner.device), owner]
 
 
 def _focal_loss(logits: Tensor, targets: Tensor) -> Tensor:

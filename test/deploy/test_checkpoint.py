@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 import pytest
 import torch
 
-from fcos_ros.backends.base import ModelError
+from fcos_ros.backends.errors import ModelError
 from fcos_ros.core.resize import Size
 from fcos_ros.deploy import checkpoint as module
 from fcos_ros.deploy.checkpoint import Checkpoint
@@ -155,7 +155,7 @@ def test_a_folder_that_does_not_exist_is_reported(checkpoint, tmp_path):
 
 def test_without_torch_the_error_names_the_command_that_installs_it(tmp_path):
     (tmp_path / 'torch.py').write_text('raise ImportError("no torch")')
-    source = ('from fcos_ros.backends.base import ModelError\n'
+    source = ('from fcos_ros.backends.errors import ModelError\n'
               'try:\n    import fcos_ros.deploy.checkpoint\n'
               'except ModelError as error:\n    print(error)\n')
     result = subprocess.run(
