@@ -19,8 +19,8 @@ ROS_AND_ENGINES = ['ament_index_python', 'cv_bridge', 'hbm_runtime', 'hobot_dnn'
 PRINT_MODULES = """
 import sys
 before = set(sys.modules)
-import fcos_ros
-print(*{name.partition('.')[0] for name in set(sys.modules) - before})
+{statement}
+print(*{{name.partition('.')[0] for name in set(sys.modules) - before}})
 """
 
 
@@ -43,9 +43,27 @@ def test_a_star_import_imports_the_public_names_only():
     assert set(namespace) - {'__builtins__'} == set(PUBLIC)
 
 
-def test_importing_the_package_imports_neither_ros_nor_an_engine():
-    done = subprocess.run([sys.executable, '-c', PRINT_MODULES], check=True, capture_output=True,
-                          text=True)
-    imported = set(done.stdout.split())
+def imported_by(statement):
+    """Return the modules and packages that a statement imports in a new process."""
+    done = subprocess.run([sys.executable, '-c', PRINT_MODULES.format(statement=statement)],
+                          check=True, capture_output=True, text=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_public_names_imports_neither_ros_nor_an_engine():
+    imported = imported_by('from fcos_ros import *')
     assert imported >= {'fcos_ros', 'numpy', 'cv2'}
     assert imported.isdisjoint(ROS_AND_ENGINES)
+
+
+def test_importing_the_package_imports_no_other_module_of_it():
+    """The programs handle signals before they import numpy and OpenCV."""
+    imported = imported_by('import fcos_ros')
+    assert 'fcos_ros' in imported
+    assert imported.isdisjoint({'numpy', 'cv2', *ROS_AND_ENGINES})
+
+
+def test_the_public_names_are_listed_and_other_names_are_refused():
+    assert set(dir(fcos_ros)) >= set(PUBLIC)
+    with pytest.raises(AttributeError, match="has no attribute 'Detecter'"):
+        fcos_ros.Detecter  # noqa: B018
