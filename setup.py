@@ -38,6 +38,6 @@ setup(
         'fcos = fcos_ros.cli.main:main',
         'fcos_demo = fcos_ros.demo.__main__:main',
         'fcos_demo_camera = fcos_ros.demo.camera:main',
-        'fcos_node = fcos_ros.node.fcos_node:main',
+        'fcos_node = fcos_ros.node.__main__:main',
     ]},
 )

@@ -338,9 +338,11 @@ class Listener:
 
 def run_node(model: PublishedModel, profile: str, *arguments: str) -> None:
     """Run the node; with `profile`, print a profile of its threads at the end."""
-    from fcos_ros.node import fcos_node
+    from fcos_ros.node.fcos_node import run
+    from fcos_ros.runtime.end_signals import EndSignals, exit_without_error
+    signals, command = EndSignals(exit_without_error), ['fcos_node', *arguments]
     if not profile:
-        fcos_node.main(['fcos_node', *arguments])
+        run(signals, command)
         return
     threads: list[cProfile.Profile] = []
     work = Pool._work
@@ -351,7 +353,7 @@ def run_node(model: PublishedModel, profile: str, *arguments: str) -> None:
 
     Pool._work = profiled  # type: ignore[method-assign]
     executor = cProfile.Profile()
-    executor.runcall(fcos_node.main, ['fcos_node', *arguments])
+    executor.runcall(run, signals, command)
     for title, profiles in (('executor', [executor]), ('workers', threads)):
         print(f'Threads of the {title}:')
         pstats.Stats(*profiles).strip_dirs().sort_stats('tottime').print_stats(24)

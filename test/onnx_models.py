@@ -24,6 +24,7 @@ def write_fcos(
     path: Path, *, size: int = 128, classes: int = 3, layout: str = 'NHWC',
     output_layout: str = 'NHWC', dtype: str = 'uint8', outputs: int = 15, half_box: float = 1.0,
     metadata: Mapping[str, str] | None = None, sides: tuple[object, object] | None = None,
+    hanging: str = '',
 ) -> Path:
     """
     Write an FCOS network that detects white squares.
@@ -31,6 +32,7 @@ def write_fcos(
     :param outputs: number of outputs to declare, at most 15.
     :param half_box: the value of all box distances l, t, r and b.
     :param sides: declared height and width of the input; `size` if None.
+    :param hanging: the images whose inference takes many minutes: `all`, `white` or none.
     """
     height, width = sides or (size, size)
     shape = [1, height, width, 3] if layout == 'NHWC' else [1, 3, height, width]
@@ -46,6 +48,9 @@ def write_fcos(
         'box_weight': np.zeros((4, 1, 1, 1)), 'box_bias': np.full(4, half_box),
         'centerness_weight': np.full((1, 1, 1, 1), 0.1), 'centerness_bias': np.full(1, -20.0),
     }
+    if hanging:
+        nodes += _hang(pixels, hanging)
+        pixels = 'late'
     nodes.append(helper.make_node('Conv', [pixels, 'grey', 'zero'], ['brightness']))
     names = []
     for part in ('class', 'box', 'centerness'):
@@ -72,6 +77,37 @@ def white_square(size: int, column: int, row: int) -> np.ndarray:
     image = np.zeros((size, size, 3), np.uint8)
     image[8 * row:8 * row + 8, 8 * column:8 * column + 8] = 255
     return image
+
+
+def _hang(pixels: str, images: str) -> list[onnx.NodeProto]:
+    """Copy `pixels` to `late`, for many minutes if the image has a white pixel, or for any."""
+    def constant(name: str, value: object, dtype: type) -> onnx.NodeProto:
+        return helper.make_node(
+            'Constant', [], [name], value=numpy_helper.from_array(np.array(value, dtype), name))
+
+    body = helper.make_graph(
+        [helper.make_node('Identity', ['running'], ['still_running']),
+         helper.make_node('MatMul', ['matrix'] * 2, ['product']),
+         helper.make_node('Add', ['before', 'product'], ['after'])],
+        'wait',
+        [helper.make_tensor_value_info('step', TensorProto.INT64, []),
+         helper.make_tensor_value_info('running', TensorProto.BOOL, []),
+         helper.make_tensor_value_info('before', TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info('still_running', TensorProto.BOOL, []),
+         helper.make_tensor_value_info('after', TensorProto.FLOAT, None)])
+    return [
+        constant('matrix', np.zeros((256, 256)), np.float32), constant('nothing', 0, np.float32),
+        constant('always', True, np.bool_),
+        constant('offset', 255 if images == 'all' else -254, np.float32),
+        constant('lowest', 0, np.float32), constant('factor', 10 ** 9, np.float32),
+        helper.make_node('ReduceMax', [pixels], ['brightest'], keepdims=0),
+        helper.make_node('Add', ['brightest', 'offset'], ['excess']),
+        helper.make_node('Max', ['excess', 'lowest'], ['positive']),
+        helper.make_node('Mul', ['positive', 'factor'], ['product_of_steps']),
+        helper.make_node('Cast', ['product_of_steps'], ['steps'], to=TensorProto.INT64),
+        helper.make_node('Loop', ['steps', 'always', 'nothing'], ['waited'], body=body),
+        helper.make_node('ReduceMax', ['waited'], ['zero_after_all'], keepdims=0),
+        helper.make_node('Add', [pixels, 'zero_after_all'], ['late'])]
 
 
 def _output(part: str, stride: int, name: str, layout: str) -> list[onnx.NodeProto]:

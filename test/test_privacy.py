@@ -83,7 +83,7 @@ def test_loading_a_model_stores_nothing_and_opens_no_connection(program, model, 
 
 def test_the_node_stores_nothing_but_its_log(model, home, monkeypatch):
     monkeypatch.delenv('ORT_DISABLE_TELEMETRY', raising=False)
-    node = start_node('-m', 'fcos_ros.node.fcos_node', parameters=(f'model:={model}',),
+    node = start_node('-m', 'fcos_ros.node', parameters=(f'model:={model}',),
                       **environment(home))
     require_clean_end(node, signal.SIGINT, DiagnosticArray, '/diagnostics')
     assert files(home) == []

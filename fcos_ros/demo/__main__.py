@@ -129,7 +129,7 @@ def _run_processes(encoding: str, options: argparse.Namespace, listener: Listene
 def _measure(encoding: str, options: argparse.Namespace, listener: Listener,
              processes: Processes, monitor: Monitor) -> RunResult:
     recording = listener.recording
-    processes.start('detector', 'fcos_ros.node.fcos_node', _detector_parameters(options))
+    processes.start('detector', 'fcos_ros.node', _detector_parameters(options))
     monitor.require('the detector', START_TIMEOUT, lambda: listener.ready)
     processes.start('camera', 'fcos_ros.demo.camera', _camera_parameters(encoding, options))
     monitor.require('the first detections', START_TIMEOUT,

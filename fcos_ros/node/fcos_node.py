@@ -9,10 +9,9 @@ threads, in the order of the images.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 import os
-import signal
 import sys
 from traceback import format_exc
 from typing import Any
@@ -20,8 +19,6 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
-from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from fcos_ros.backends import ModelInfo
@@ -35,12 +32,15 @@ from fcos_ros.node.memory import keep_memory
 from fcos_ros.node.namesakes import NamesakeChecker
 from fcos_ros.node.parameters import CameraSettings, Parameters
 from fcos_ros.node.problem_log import RepeatedWarning
+from fcos_ros.node.program import run_node
 from fcos_ros.node.qos import queued_qos
 from fcos_ros.node.timers import create_steady_timer
 from fcos_ros.runtime.detector import DetectorConfig
+from fcos_ros.runtime.end_signals import EndSignals
 from fcos_ros.runtime.model_path import demo_notice, find_model
 from fcos_ros.runtime.pool import Pool
-from fcos_ros.runtime.workers import Worker, default_workers, open_workers
+from fcos_ros.runtime.stop_request import StopRequest, StopRequested
+from fcos_ros.runtime.workers import Worker, close_workers, default_workers, open_workers
 from fcos_ros.settings.criteria import to_criteria, to_input_size
 from fcos_ros.settings.schema import Settings
 
@@ -59,11 +59,11 @@ def _report_failure(transition: Transition) -> Transition:
     def run(node: FcosNode, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             return transition(node, state)
+        except StopRequested:
+            return TransitionCallbackReturn.FAILURE
         except ValueError as error:
             return node.refuse(str(error))
         except Exception as error:  # noqa: BLE001 - the reason must reach the user
-            if not node.context.ok():  # a signal has shut ROS 2 down
-                return TransitionCallbackReturn.FAILURE
             node.get_logger().error(shorten(format_exc(), MAX_TRACEBACK))
             return node.refuse(f'{type(error).__name__}: {error}')
     return run
@@ -76,12 +76,16 @@ class FcosNode(LifecycleNode):
     Each of several cameras has topics of its own, such as `front/image` and
     `~/front/detections`.
 
+    :param stop_request: ends the node's waits when the process shall end.
     :param node_arguments: passed to `rclpy.lifecycle.LifecycleNode`.
     :raises ValueError: the value of a parameter is not accepted.
     """
 
-    def __init__(self, **node_arguments: Any) -> None:
+    def __init__(
+        self, stop_request: StopRequest | None = None, **node_arguments: Any,
+    ) -> None:
         super().__init__('fcos', **node_arguments)
+        self._stop_request = stop_request or StopRequest()
         self._workers: list[Worker] = []
         self._pool: Pool | None = None
         self._unfinished: Pool | None = None
@@ -116,7 +120,8 @@ class FcosNode(LifecycleNode):
         config = DetectorConfig(model, settings.backend, settings.threads, settings.fit,
                                 to_input_size(settings.input_size), collects_warnings=True)
         count = settings.workers or default_workers(config)
-        self._workers = open_workers(config, count, settings.inference_timeout)
+        self._workers = open_workers(
+            config, count, settings.inference_timeout, self._stop_request)
         for camera in self._cameras.values():
             camera.open(self._model)
         self.get_logger().info(f'loaded {config.path}, workers: {count}')
@@ -134,7 +139,7 @@ class FcosNode(LifecycleNode):
                              'deactivated; activate later, or clean up and configure first')
         self._unfinished = None
         super().on_activate(state)
-        self._pool = Pool(self._workers)
+        self._pool = Pool(self._workers, self._stop_request)
         for camera in self._cameras.values():
             camera.start(self._pool)
         return self._enter('active')
@@ -202,8 +207,7 @@ class FcosNode(LifecycleNode):
         self._halt()
         for camera in self._cameras.values():
             camera.close()
-        for worker in self._workers:
-            worker.close()
+        close_workers(self._workers)
         self._workers, self._unfinished = [], None
 
     # Parameters
@@ -256,40 +260,14 @@ class FcosNode(LifecycleNode):
         self._diagnostics.publish(to_diagnostics(name, stamp, health))
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the node until a signal ends it."""
-    answer_help(arguments or sys.argv)
+def run(signals: EndSignals, arguments: Sequence[str] = sys.argv) -> int:
+    """Run the node as a program until a signal ends it; return the exit code."""
+    answer_help(arguments)
     reason = keep_memory(os.environ)  # before ROS 2 starts threads
-    rclpy.init(args=arguments)
-    if reason:
-        rclpy.logging.get_logger('fcos').info(f'the memory of large images is not kept: {reason}')
-    executor: SingleThreadedExecutor | None = None
-    node: FcosNode | None = None
-    try:
-        executor = SingleThreadedExecutor()
-        node = FcosNode()
-        executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except (ValueError, ParameterException) as error:
-        rclpy.logging.get_logger('fcos').fatal(str(error))
-        return 1
-    except Exception:
-        # A signal may shut ROS 2 down at any moment; the calls of a callback then fail.
-        if rclpy.ok():
-            raise
-    finally:
-        # Under `ros2 launch`, Ctrl-C arrives twice; the second must not interrupt the clean-up.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        if node is not None:
-            node.destroy_node()
-        if executor is not None:
-            executor.shutdown()
-        rclpy.try_shutdown()
-    return 0
 
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+    def make_node(stop_request: StopRequest) -> FcosNode:
+        if reason:
+            rclpy.logging.get_logger('fcos').info(
+                f'the memory of large images is not kept: {reason}')
+        return FcosNode(stop_request)
+    return run_node('fcos', make_node, signals, arguments)

@@ -22,6 +22,7 @@ from typing import Any
 
 from fcos_ros.core.frame import Frame
 from fcos_ros.runtime.statistics import FrameStatistics
+from fcos_ros.runtime.stop_request import StopRequest
 from fcos_ros.runtime.streams import Context, Job, Outcome, Stream, never_expires
 from fcos_ros.runtime.workers import Worker
 
@@ -37,11 +38,15 @@ class Pool:
     Run one thread for each worker, from construction to `stop`.
 
     :param workers: at least one.
+    :param stop_request: shortens the wait in `stop`.
     """
 
-    def __init__(self, workers: Sequence[Worker]) -> None:
+    def __init__(
+        self, workers: Sequence[Worker], stop_request: StopRequest | None = None,
+    ) -> None:
         if not workers:
             raise ValueError('a pool of 0 workers; accepted: at least one')
+        self._stop_request = stop_request or StopRequest()
         self._changed = Condition()
         self._streams: list[Stream[Any]] = []
         self._now = 0.0
@@ -99,16 +104,16 @@ class Pool:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        deadline = perf_counter() + timeout
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - perf_counter()))
-        if not any(thread.is_alive() for thread in self._threads):
+        if self._stop_request.wait_for(self._ended, timeout):
             return True
         with self._changed:
             for stream in self._streams:
                 stream.abandon()
             self._changed.notify_all()
         return False
+
+    def _ended(self) -> bool:
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self, worker: Worker) -> None:
         while not self._finished():

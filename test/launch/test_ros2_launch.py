@@ -43,7 +43,7 @@ def prefix(tmp_path, monkeypatch):
     for folder in ('config', 'launch'):
         shutil.copytree(ROOT / folder, share / folder)
     (share / 'models').symlink_to(ROOT / 'models')
-    for name, module in (('fcos_node', 'fcos_ros.node.fcos_node'),
+    for name, module in (('fcos_node', 'fcos_ros.node.__main__'),
                          ('fcos_demo_camera', 'fcos_ros.demo.camera')):
         install(prefix, 'fcos_ros', name,
                 f'import sys\nfrom {module} import main\nsys.exit(main())\n')

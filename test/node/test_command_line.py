@@ -15,7 +15,7 @@ from fcos_ros.node.command_line import answer_help, parameter_files
 from fcos_ros.runtime.boards import this_board
 from fcos_ros.settings.schema import Settings
 
-NODE = ('-m', 'fcos_ros.node.fcos_node')
+NODE = ('-m', 'fcos_ros.node')
 
 
 @pytest.mark.parametrize('option', ['--help', '-h'])

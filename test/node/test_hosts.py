@@ -88,7 +88,7 @@ def test_each_transport_works_between_hosts_also_after_the_camera_was_replaced(h
     model = write_fcos(tmp_path / 'squares.onnx', half_box=8.0)
     program = str(Path(__file__).with_name('camera_program.py'))
     cameras = (('raw', 'reliable'), ('compressed', 'best_effort'), ('hbmem', 'reliable'))
-    with detector.run('-m', 'fcos_ros.node.fcos_node', '--ros-args', '-p', f'model:={model}',
+    with detector.run('-m', 'fcos_ros.node', '--ros-args', '-p', f'model:={model}',
                       timeout=(1 + len(cameras)) * TIMEOUT):
         for transport, reliability in cameras:
             with camera.run(program, transport, 'image', reliability) as process:

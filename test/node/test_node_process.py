@@ -11,24 +11,21 @@ import pytest
 
 SIGNAL_IN_A_CALLBACK = """
 import os, signal, sys
-import rclpy
-from fcos_ros.node.fcos_node import main
+from fcos_ros.node.__main__ import main
 from fcos_ros.node.input.discovery import PublisherDiscovery
 
 def find(discovery, find=PublisherDiscovery.find, calls=[]):
     calls.append(discovery)
     if len(calls) == int(sys.argv[1]):
         os.kill(os.getpid(), signal.SIGTERM)
-        while rclpy.ok():
-            pass
     return find(discovery)
 
 PublisherDiscovery.find = find
-sys.exit(main(sys.argv))
+main()
 """
 """Run the node; it receives SIGTERM while it searches for publishers for the n-th time."""
 
-NODE = ('-m', 'fcos_ros.node.fcos_node')
+NODE = ('-m', 'fcos_ros.node')
 
 
 @pytest.fixture
@@ -62,3 +59,18 @@ def test_a_wrong_parameter_ends_the_node_with_the_reason(parameter, complaint):
 def test_the_node_logs_why_the_memory_of_large_images_is_not_kept():
     output = read_output(start_node(*NODE, parameters=('fit:=tile',), MALLOC_TOP_PAD_='9'))
     assert 'memory of large images is not kept: MALLOC_TOP_PAD_ is set' in output
+
+
+@pytest.mark.parametrize(('arguments', 'environment', 'words'), [
+    pytest.param((), {'ROS_LOG_DIR': '/proc/none'},
+                 ['Failed to create log directory', '/proc/none', 'set ROS_LOG_DIR'], id='log'),
+    pytest.param(('a',), {}, ["Couldn't parse parameter override rule: '-p a'"], id='argument'),
+])
+def test_a_start_of_ros_that_fails_is_reported_in_one_line(arguments, environment, words):
+    node = start_node(*NODE, parameters=arguments, **environment)
+    lines = [line for line in read_output(node).splitlines() if '[rcl]' not in line]
+    assert node.returncode == 1
+    assert len(lines) == 1
+    assert lines[0].startswith('fcos: ROS 2 cannot start: ')
+    assert all(word in lines[0] for word in words)
+    assert '.cpp' not in lines[0]

@@ -11,23 +11,31 @@ detections come back.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from operator import methodcaller
 
 from fcos_ros.backends import ModelError, choose
 from fcos_ros.runtime.boards import this_board
 from fcos_ros.runtime.detector import DetectorConfig
 from fcos_ros.runtime.model_file import file_digest, require_same_model
+from fcos_ros.runtime.stop_request import StopRequest
 from fcos_ros.runtime.workers.base import Worker, WorkerError
 from fcos_ros.runtime.workers.local import LocalWorker, open_local_workers
 from fcos_ros.runtime.workers.process import ProcessWorker
 
-__all__ = ['LocalWorker', 'ProcessWorker', 'Worker', 'WorkerError', 'default_workers',
-           'open_workers']
+__all__ = ['LocalWorker', 'ProcessWorker', 'Worker', 'WorkerError', 'close_workers',
+           'default_workers', 'open_workers']
+
+STOP_CHECK_PERIOD = 0.1
+"""Seconds between two checks for a stop request while children load a model."""
 
 
 def open_workers(
     config: DetectorConfig, count: int, inference_timeout: float,
+    stop_request: StopRequest | None = None,
 ) -> list[Worker]:
     """
     Load a model for `count` frames at a time.
@@ -37,15 +45,24 @@ def open_workers(
     :param inference_timeout: seconds for one frame in a child process, which is replaced
         afterwards; or seconds for one inference in this process, if the engine can abort it.
     :raises ModelError: the model cannot be used.
+    :raises StopRequested: the process shall end.
     """
+    stop_request = stop_request or StopRequest()
     holds_gil = choose(config.path, config.backend).holds_gil
-    config = replace(config, digest=file_digest(config.path))
+    digest = stop_request.run(lambda: file_digest(config.path))
+    config = replace(config, digest=digest)
     if not holds_gil:
-        return list(open_local_workers(config, count, inference_timeout))
+        return list(open_local_workers(config, count, inference_timeout, stop_request))
     try:
-        return list(_open_process_workers(config, count, inference_timeout))
+        return list(_open_process_workers(config, count, inference_timeout, stop_request))
     except WorkerError as error:
         raise ModelError(str(error)) from error
+
+
+def close_workers(workers: Sequence[Worker]) -> None:
+    """Close all workers at the same time, as each waits for the end of its child process."""
+    with ThreadPoolExecutor(max(1, len(workers))) as threads:
+        list(threads.map(methodcaller('close'), workers))
 
 
 def default_workers(config: DetectorConfig) -> int:
@@ -61,14 +78,16 @@ def default_workers(config: DetectorConfig) -> int:
 
 
 def _open_process_workers(
-    config: DetectorConfig, count: int, inference_timeout: float,
+    config: DetectorConfig, count: int, inference_timeout: float, stop_request: StopRequest,
 ) -> list[ProcessWorker]:
     workers: list[ProcessWorker] = []
     with ExitStack() as undo:
+        undo.callback(close_workers, workers)
         for _ in range(count):
             workers.append(ProcessWorker(config, inference_timeout))
-            undo.callback(workers[-1].close)
         for worker in workers:  # all children load the model at the same time
-            require_same_model(workers[0].info, worker.wait_until_loaded())
+            while not worker.prepare(STOP_CHECK_PERIOD):
+                stop_request.check()
+            require_same_model(workers[0].info, worker.info)
         undo.pop_all()
     return workers

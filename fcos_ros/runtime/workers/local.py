@@ -21,6 +21,7 @@ from fcos_ros.core.frame import Frame
 from fcos_ros.runtime.back_off import BackOff
 from fcos_ros.runtime.detector import Detector, DetectorConfig, InferenceTimes, Result
 from fcos_ros.runtime.model_file import require_same_model, unchanged_file
+from fcos_ros.runtime.stop_request import StopRequest
 from fcos_ros.runtime.workers.base import require_attempt
 
 Answer = TypeVar('Answer')
@@ -34,17 +35,18 @@ class _HasTimeout(Protocol):
 
 
 def open_local_workers(
-    config: DetectorConfig, count: int, inference_timeout: float,
+    config: DetectorConfig, count: int, inference_timeout: float, stop_request: StopRequest,
 ) -> list[LocalWorker]:
     """
     Load a model for `count` workers; they share it if the engine is concurrent.
 
     :param inference_timeout: seconds for one inference, if the engine can abort it.
     :raises ModelError: the model cannot be used.
+    :raises StopRequested: the process shall end.
     """
     with ExitStack() as undo:
         def load_one() -> Backend:
-            backend = _load(config, inference_timeout)
+            backend = stop_request.run(lambda: _load(config, inference_timeout))
             undo.callback(backend.close)
             return backend
 

@@ -116,7 +116,8 @@ class ProcessWorker:
             self._closed = True
             child, self._child = self._child, None
         if child is not None:
-            child.end(EXIT_TIMEOUT)
+            # A child that still loads its model does not notice that the channel is closed.
+            child.end(EXIT_TIMEOUT if child.ready else 0.0)
 
     def _run(self, frame: Frame, kind: type[Answer], **details: Any) -> Answer:
         self.wait_until_loaded()

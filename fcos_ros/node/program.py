@@ -1,0 +1,74 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run a ROS node as a program: a signal ends it in order, with exit code 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+import re
+import sys
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from fcos_ros.runtime.end_signals import EndSignals
+from fcos_ros.runtime.stop_request import StopRequest
+
+LOG_FOLDER_REMEDY = 'set ROS_LOG_DIR to a folder that can be written'
+
+
+def run_node(
+    name: str, make_node: Callable[[StopRequest], Node], signals: EndSignals,
+    arguments: Sequence[str],
+) -> int:
+    """
+    Run a node until a signal ends it.
+
+    :param name: name of the node, for messages.
+    :param make_node: creates the node. It may raise ValueError.
+    :param arguments: the command line, with the name of the program first.
+    :returns: the exit code: 0 after a signal, 1 if ROS 2 or the node cannot start.
+    """
+    stop_request = StopRequest()
+    signals.call(stop_request.make)
+    try:
+        # The handlers of rclpy would shut ROS 2 down while the node still uses it.
+        rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # noqa: BLE001 - the reason must reach the user
+        print(f'{name}: ROS 2 cannot start: {_reason(error)}', file=sys.stderr)
+        return 1
+    with ExitStack() as clean_up:
+        clean_up.callback(rclpy.try_shutdown)
+        if stop_request.made:
+            return 0
+        executor = SingleThreadedExecutor()
+        clean_up.callback(executor.shutdown)
+        try:
+            node = make_node(stop_request)
+        except (ValueError, ParameterException) as error:
+            rclpy.logging.get_logger(name).fatal(str(error))
+            return 1
+        clean_up.callback(node.destroy_node)
+        executor.add_node(node)
+        signals.call(lambda: _stop(stop_request, executor))
+        # The executor must not be woken after it was shut down.
+        clean_up.callback(signals.call, stop_request.make)
+        while not stop_request.made:
+            executor.spin_once()
+    return 0
+
+
+def _stop(stop_request: StopRequest, executor: SingleThreadedExecutor) -> None:
+    """Make the request, and let `spin_once` return also if no callback is due."""
+    stop_request.make()
+    executor.create_task(lambda: None)
+
+
+def _reason(error: Exception) -> str:
+    """Return the text of an error of rclpy without places in its source, and with the remedy."""
+    text = re.sub(r', at \S+:\d+', '', str(error)).strip()
+    return f'{text}; {LOG_FOLDER_REMEDY}' if 'initialize logging' in text else text

@@ -1,0 +1,81 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Take SIGINT and SIGTERM on a thread of its own, so that they interrupt no code.
+
+Python would raise KeyboardInterrupt at any line of the main thread: in an import, in the clean-up,
+or in `Thread.join`, which then loses the thread in Python 3.9 to 3.12. It would also wait until
+the main thread returns from native code.
+
+A program does this before its slow imports, so this module imports the standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+import os
+import signal
+import socket
+import sys
+from threading import Lock, Thread
+from typing import NoReturn
+
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and the request of a process manager. `ros2 launch` may send both, and twice."""
+
+INTERRUPTED = 130
+"""The exit code of a command that was interrupted, as shells give it for Ctrl-C."""
+
+
+class EndSignals:
+    """
+    Call an action for each SIGINT and SIGTERM that this process gets from now on.
+
+    Create it in the main thread.
+
+    :param action: called on the thread of the signals.
+    """
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self._action = action
+        self._lock = Lock()
+        self._received, self._sent = socket.socketpair()
+        self._sent.setblocking(False)  # a signal handler must not wait
+        signal.set_wakeup_fd(self._sent.fileno(), warn_on_full_buffer=False)
+        for number in END_SIGNALS:
+            signal.signal(number, _do_nothing)
+            signal.siginterrupt(number, False)
+        Thread(target=self._run, name='fcos-signals', daemon=True).start()
+
+    def call(self, action: Callable[[], None]) -> None:
+        """Call another action from now on; return once the former one is not running."""
+        with self._lock:
+            self._action = action
+
+    def _run(self) -> None:
+        while self._received.recv(1):
+            with self._lock:
+                self._action()
+
+
+def exit_without_error() -> NoReturn:
+    """End the process at once; for a program that has nothing to clean up yet."""
+    os._exit(0)
+
+
+def exit_process(code: int) -> NoReturn:
+    """
+    End the process with an exit code, without the finalisation of Python.
+
+    Finalisation would crash under a thread in native code, such as an inference that hangs. A
+    signal during finalisation would end the process with another exit code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # the other end of the pipe was closed
+            stream.flush()
+    os._exit(code)
+
+
+def _do_nothing(number: int, frame: object) -> None:
+    """Handle a signal in Python: its thread was informed by the wake-up file."""
