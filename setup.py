@@ -35,9 +35,9 @@ setup(
     extras_require={'onnx': ['onnxruntime'], 'test': ['hypothesis', 'pytest']},
     zip_safe=False,
     entry_points={'console_scripts': [
-        'fcos = fcos_ros.cli.main:main',
+        'fcos = fcos_ros.cli.__main__:main',
         'fcos_demo = fcos_ros.demo.__main__:main',
-        'fcos_demo_camera = fcos_ros.demo.camera:main',
+        'fcos_demo_camera = fcos_ros.demo.camera_program:main',
         'fcos_node = fcos_ros.node.__main__:main',
     ]},
 )

@@ -12,20 +12,16 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import cycle
-import signal
+import sys
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-import rclpy
 from rclpy.duration import Duration
-from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import (
@@ -42,7 +38,10 @@ from fcos_ros.core.detections import Detections
 from fcos_ros.core.resize import Size
 from fcos_ros.demo.camera_options import OPTIONS
 from fcos_ros.demo.scenes import SWING_PERIOD, AnimatedScene
+from fcos_ros.node.program import run_node
 from fcos_ros.node.qos import latest_qos
+from fcos_ros.runtime.end_signals import EndSignals
+from fcos_ros.runtime.stop_request import StopRequest
 from fcos_ros.settings.schema import Option
 
 FRAME_ID = 'demo_camera_optical_frame'
@@ -90,12 +89,17 @@ class DemoCamera(Node):
 
     All images are rendered at the start, as rendering is slower than the frame rate.
 
+    :param stop_request: ends the rendering when the process shall end.
     :param node_arguments: passed to `rclpy.node.Node`.
     :raises ValueError: the encoding is not accepted.
+    :raises StopRequested: the process shall end.
     """
 
-    def __init__(self, **node_arguments: Any) -> None:
+    def __init__(
+        self, stop_request: StopRequest | None = None, **node_arguments: Any,
+    ) -> None:
         super().__init__('demo_camera', **node_arguments)
+        self._stop_request = stop_request or StopRequest()
         values = {name: self._declare(name, option) for name, option in OPTIONS.items()}
         complaint = OPTIONS['encoding'].complaint(values['encoding'])
         if complaint:
@@ -133,8 +137,11 @@ class DemoCamera(Node):
 
     def _render(self, seed: int, count: int) -> Sequence[RenderedImage]:
         pack = PACKINGS[self._encoding].pack
-        return [RenderedImage(pack(bgr), objects)
-                for bgr, objects in render_images(self._size, seed, count)]
+        images = []
+        for bgr, objects in render_images(self._size, seed, count):
+            self._stop_request.check()
+            images.append(RenderedImage(pack(bgr), objects))
+        return images
 
     def _publish(self) -> None:
         image = next(self._images)
@@ -194,29 +201,6 @@ def to_ground_truth(objects: Detections, header: Header) -> Detection2DArray:
         for (left, top, right, bottom), class_id in boxes])
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the camera until a signal ends it."""
-    # rclpy's own handlers would shut down the context before `destroy_node` can wait.
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    camera: DemoCamera | None = None
-    try:
-        camera = DemoCamera()
-        rclpy.spin(camera)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except (ValueError, ParameterException) as error:
-        rclpy.logging.get_logger('demo_camera').fatal(str(error))
-        return 1
-    finally:
-        # Under `ros2 launch` Ctrl-C arrives twice; the second must not interrupt the clean-up.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        if camera is not None:
-            camera.destroy_node()
-        rclpy.try_shutdown()
-    return 0
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+def run(signals: EndSignals, arguments: Sequence[str] = sys.argv) -> int:
+    """Run the camera as a program until a signal ends it; return the exit code."""
+    return run_node('demo_camera', DemoCamera, signals, arguments)

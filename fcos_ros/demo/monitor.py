@@ -12,6 +12,7 @@ from rclpy.executors import SingleThreadedExecutor
 
 from fcos_ros.demo.listener import Listener
 from fcos_ros.demo.processes import Processes
+from fcos_ros.runtime.stop_request import StopRequest
 
 LINE_WIDTH = 78
 """Columns of the progress line; a line that wraps cannot be overwritten."""
@@ -26,14 +27,17 @@ class Monitor:
     Spins the listener while the demo waits.
 
     :param title: start of each progress line.
+    :param stop_request: ends every wait.
     :param out: where the progress is shown. On a terminal one line is overwritten; elsewhere each
         phase gets a line.
     """
 
-    def __init__(self, title: str, listener: Listener, processes: Processes, out: TextIO) -> None:
+    def __init__(self, title: str, listener: Listener, processes: Processes,
+                 stop_request: StopRequest, out: TextIO) -> None:
         self._title = title
         self._listener = listener
         self._processes = processes
+        self._stop_request = stop_request
         self._out = out
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(listener)
@@ -44,6 +48,7 @@ class Monitor:
 
         :raises DemoFailed: the detector reports an error.
         :raises ProcessEnded: a process has ended.
+        :raises StopRequested: the demo shall end.
         """
         self.spin_until(phase, seconds, lambda: False)
 
@@ -55,6 +60,7 @@ class Monitor:
         :param timeout: in seconds.
         :raises DemoFailed: the timeout has passed, or the detector reports an error.
         :raises ProcessEnded: a process has ended.
+        :raises StopRequested: the demo shall end.
         """
         if not self.spin_until(phase, timeout, condition):
             raise DemoFailed(f'timed out after {timeout:g} s while waiting for {phase}')
@@ -66,6 +72,7 @@ class Monitor:
         :returns: whether the condition holds.
         :raises DemoFailed: the detector reports an error.
         :raises ProcessEnded: a process has ended.
+        :raises StopRequested: the demo shall end.
         """
         start = monotonic()
         self._begin(phase)
@@ -74,6 +81,7 @@ class Monitor:
             if passed >= timeout:
                 return False
             self._executor.spin_once(timeout_sec=min(0.1, timeout - passed))
+            self._stop_request.check()
             self._processes.check()
             if self._listener.error:
                 raise DemoFailed(f'the detector reports: {self._listener.error}')

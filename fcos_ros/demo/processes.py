@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 import signal
 import subprocess
 import sys
+from time import monotonic, sleep
 from types import TracebackType
 
 STOP_TIMEOUT = 5.0
 """Seconds to wait after each signal; a detector finishes its frame first."""
+
+POLL_PERIOD = 0.01
+"""Seconds between two checks whether the processes have ended."""
 
 MAX_LOG_LINES = 30
 """Lines of a process's output that are shown after a failure."""
@@ -38,13 +42,8 @@ class Processes:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
-        # A second Ctrl-C must not leave a process behind.
-        handlers = {number: signal.signal(number, signal.SIG_IGN)
-                    for number in (signal.SIGINT, signal.SIGTERM)}
-        for name in list(self._running):
-            self.stop(name)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        _stop(list(self._running.values()))
+        self._running.clear()
 
     def start(self, name: str, module: str, parameters: Mapping[str, object]) -> None:
         """
@@ -76,13 +75,7 @@ class Processes:
     def stop(self, name: str) -> int:
         """Stop a process with SIGINT, then SIGTERM, then SIGKILL; return its exit code."""
         process = self._running.pop(name)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            process.send_signal(number)
-            try:
-                return process.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                continue
-        process.kill()
+        _stop([process])
         return process.wait()
 
     def outputs(self) -> str:
@@ -92,6 +85,16 @@ class Processes:
 
     def _log(self, name: str) -> Path:
         return self._folder / f'{name}.log'
+
+
+def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Stop processes at the same time."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        for process in processes:
+            process.send_signal(number)  # without effect on a process that has ended
+        end = monotonic() + STOP_TIMEOUT
+        while any(process.poll() is None for process in processes) and monotonic() < end:
+            sleep(POLL_PERIOD)
 
 
 def _last_lines(log: Path) -> str:

@@ -16,7 +16,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from fcos_ros.runtime.end_signals import EndSignals
-from fcos_ros.runtime.stop_request import StopRequest
+from fcos_ros.runtime.stop_request import StopRequest, StopRequested
 
 LOG_FOLDER_REMEDY = 'set ROS_LOG_DIR to a folder that can be written'
 
@@ -29,7 +29,7 @@ def run_node(
     Run a node until a signal ends it.
 
     :param name: name of the node, for messages.
-    :param make_node: creates the node. It may raise ValueError.
+    :param make_node: creates the node. It may raise ValueError, and StopRequested after a signal.
     :param arguments: the command line, with the name of the program first.
     :returns: the exit code: 0 after a signal, 1 if ROS 2 or the node cannot start.
     """
@@ -49,6 +49,8 @@ def run_node(
         clean_up.callback(executor.shutdown)
         try:
             node = make_node(stop_request)
+        except StopRequested:
+            return 0
         except (ValueError, ParameterException) as error:
             rclpy.logging.get_logger(name).fatal(str(error))
             return 1

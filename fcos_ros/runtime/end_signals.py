@@ -14,11 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+import fcntl
 import os
 import signal
 import socket
 import sys
 from threading import Lock, Thread
+from time import sleep
 from typing import NoReturn
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -26,6 +28,13 @@ END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 INTERRUPTED = 130
 """The exit code of a command that was interrupted, as shells give it for Ctrl-C."""
+
+INTERRUPTED_MESSAGE = '\nInterrupted.\n'
+"""It begins on a new line, after the `^C` of a terminal."""
+
+
+CLEAN_UP_TIME = 1.5
+"""Seconds in which an interrupted command may remove its temporary files."""
 
 
 class EndSignals:
@@ -40,7 +49,7 @@ class EndSignals:
     def __init__(self, action: Callable[[], None]) -> None:
         self._action = action
         self._lock = Lock()
-        self._received, self._sent = socket.socketpair()
+        self._received, self._sent = map(_above_streams, socket.socketpair())
         self._sent.setblocking(False)  # a signal handler must not wait
         signal.set_wakeup_fd(self._sent.fileno(), warn_on_full_buffer=False)
         for number in END_SIGNALS:
@@ -53,6 +62,17 @@ class EndSignals:
         with self._lock:
             self._action = action
 
+    def interrupt_main_thread(self) -> None:
+        """
+        Let the first signal raise KeyboardInterrupt in the main thread, for a command.
+
+        The process ends `CLEAN_UP_TIME` seconds later at the latest, also if the main thread is
+        in native code. Further signals change nothing.
+        """
+        self.call(_exit_later)
+        for number in END_SIGNALS:
+            signal.signal(number, _interrupt)
+
     def _run(self) -> None:
         while self._received.recv(1):
             with self._lock:
@@ -64,6 +84,12 @@ def exit_without_error() -> NoReturn:
     os._exit(0)
 
 
+def exit_as_interrupted() -> NoReturn:
+    """End the process at once, with the message and the exit code of an interrupted command."""
+    os.write(2, INTERRUPTED_MESSAGE.encode())
+    os._exit(INTERRUPTED)
+
+
 def exit_process(code: int) -> NoReturn:
     """
     End the process with an exit code, without the finalisation of Python.
@@ -71,10 +97,27 @@ def exit_process(code: int) -> NoReturn:
     Finalisation would crash under a thread in native code, such as an inference that hangs. A
     signal during finalisation would end the process with another exit code.
     """
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None if it was closed at the start
         with suppress(OSError, ValueError):  # the other end of the pipe was closed
             stream.flush()
     os._exit(code)
+
+
+def _above_streams(end: socket.socket) -> socket.socket:
+    """Move a socket away from the number of a standard stream, which may be closed."""
+    with end:
+        return socket.socket(fileno=fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3))
+
+
+def _exit_later() -> None:
+    sleep(CLEAN_UP_TIME)
+    exit_as_interrupted()
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    for other in END_SIGNALS:
+        signal.signal(other, _do_nothing)
+    raise KeyboardInterrupt
 
 
 def _do_nothing(number: int, frame: object) -> None:

@@ -149,7 +149,7 @@ def test_a_wrong_parameter_is_refused_with_its_name(context, parameters, complai
         make_camera(context, **parameters)
 
 
-CAMERA = ('-m', 'fcos_ros.demo.camera')
+CAMERA = ('-m', 'fcos_ros.demo.camera_program')
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=['Ctrl-C', 'SIGTERM'])

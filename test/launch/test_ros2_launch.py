@@ -44,7 +44,7 @@ def prefix(tmp_path, monkeypatch):
         shutil.copytree(ROOT / folder, share / folder)
     (share / 'models').symlink_to(ROOT / 'models')
     for name, module in (('fcos_node', 'fcos_ros.node.__main__'),
-                         ('fcos_demo_camera', 'fcos_ros.demo.camera')):
+                         ('fcos_demo_camera', 'fcos_ros.demo.camera_program')):
         install(prefix, 'fcos_ros', name,
                 f'import sys\nfrom {module} import main\nsys.exit(main())\n')
     install(prefix, 'rviz2', 'rviz2', 'import sys\nprint("rviz2", *sys.argv[1:], flush=True)\n')
