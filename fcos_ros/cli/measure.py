@@ -20,7 +20,7 @@ import numpy as np
 
 from fcos_ros.core.frame import Frame
 from fcos_ros.runtime.detector import DetectorConfig, InferenceTimes, Result
-from fcos_ros.runtime.workers import Worker, open_workers
+from fcos_ros.runtime.workers import Worker, close_workers, open_workers
 
 WARM_UP_FRAMES = 5
 """Frames that each worker processes before the measurement."""
@@ -150,8 +150,7 @@ def _open(config: DetectorConfig, count: int, frame: Frame) -> Iterator[Sequence
                 worker.detect(frame)
         yield workers
     finally:
-        for worker in workers:
-            worker.close()
+        close_workers(workers)
 
 
 def _run_together(
@@ -175,8 +174,7 @@ def _run_together(
         except BaseException:  # also when the user interrupts
             stop.set()
             start.abort()  # else threads would wait for others that were not started
-            for worker in workers:  # else the threads would wait for workers that hang
-                worker.close()
+            close_workers(workers)  # else the threads would wait for workers that hang
             raise
 
 

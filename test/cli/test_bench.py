@@ -24,8 +24,8 @@ from fcos_ros.runtime.boards import BOARDS
 ROOT = Path(__file__).parents[2]
 BOARD = ROOT / 'test' / 'board'
 
-MAIN = ('from fcos_ros.cli import main, measure; measure.WORKER_TIMEOUT = 3600.0; '
-        'raise SystemExit(main.main())')
+MAIN = ('from fcos_ros.cli import __main__, measure; measure.WORKER_TIMEOUT = 3600.0; '
+        '__main__.main()')
 """The command `fcos` with a timeout of workers that no test reaches."""
 
 
@@ -226,6 +226,7 @@ def test_children_that_hang_do_not_outlive_the_command(start_on_board, compiled,
 
 def require_interrupt(command):
     """Interrupt a command, and assert that it ends in order and without a report."""
+    command.send_signal(signal.SIGINT)
     command.send_signal(signal.SIGINT)
     out, err = command.communicate(timeout=TIMEOUT)
     assert (command.returncode, out) == (130, ''), err

@@ -76,7 +76,7 @@ def run_in_shell(command, tmp_path):
     model = write_fcos(tmp_path / 'model.onnx')
     # argparse ignores that its help cannot be written, but not if stdout has a buffer.
     environment = {**os.environ, 'PYTHONUNBUFFERED': '', 'model': str(model),
-                   'fcos': f'{sys.executable} -m fcos_ros.cli.main'}
+                   'fcos': f'{sys.executable} -m fcos_ros.cli'}
     done = subprocess.run(['bash', '-c', f'set -o pipefail; {command}'], stderr=subprocess.PIPE,
                           text=True, check=False, env=environment)
     return done.returncode, done.stderr
