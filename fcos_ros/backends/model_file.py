@@ -164,8 +164,11 @@ def _top_fields(path: Path) -> tuple[list[tuple[int, Value]], str]:
 
     :returns: the fields, and how many bytes are missing, in words.
     """
-    with path.open('rb') as file:
-        content = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+    try:
+        with path.open('rb') as file:
+            content = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+    except (OSError, ValueError):  # removed meanwhile, or empty
+        return [], ''
     found: list[tuple[int, Value]] = []
     try:
         for number, value in _fields(content):
