@@ -7,9 +7,10 @@ from pathlib import Path
 from board_environment import BoardEnvironment
 from child_processes import children
 import pytest
-from tiny_models import SIZE, tensor, tiny
+from tiny_models import SIZE, tensor, tiny, with_output
 from waiting import HANG_TIMEOUT, TIMEOUT
 
+from fcos_ros.backends import ModelError
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
 from fcos_ros.runtime.detector import DetectorConfig
@@ -92,3 +93,12 @@ def test_a_child_that_hangs_is_replaced_after_the_inference_timeout(open_faulty,
     with pytest.raises(WorkerError, match=f'did not answer in {HANG_TIMEOUT:g} s'):
         call(worker)
     require_replaced(worker, before)
+
+
+def test_a_child_that_dies_while_it_loads_names_the_likely_cause_and_the_cure(board):
+    """The binding crashes at a name of 73 bytes before the name can be read."""
+    path = Path(board.write(with_output(tiny(), 3, name='n' * 73)))
+    with pytest.raises(ModelError, match=r'the worker died: SIG\w+.*more than 63 bytes: try the '
+                                          r'backend libdnn'):
+        open_workers(DetectorConfig(path, 'hobot_dnn'), 1, TIMEOUT)
+    assert children() == set()
