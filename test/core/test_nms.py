@@ -75,7 +75,7 @@ KINDS = ('equal', 'disjoint', 'clusters', 'any')
 
 
 @settings(max_examples=40)
-@given(st.sampled_from(KINDS), st.integers(1700, 2500), SEEDS, THRESHOLDS,
+@given(st.sampled_from(KINDS), st.integers(450, 2500), SEEDS, THRESHOLDS,
        st.sampled_from([1, 1, 3, 80]), st.sampled_from([0, 1, 60]))
 def test_many_boxes_are_kept_as_the_definition_says(
     kind, count, seed, threshold, classes, rounding,
