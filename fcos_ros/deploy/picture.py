@@ -267,17 +267,21 @@ def _count(number: float) -> str:
     """Write a number with three digits and a decimal prefix."""
     for prefix in ('', ' k', ' M', ' G'):
         if number < 1000:
-            return f'{number:.3g}{prefix}'
+            return f'{_three_digits(number)}{prefix}'
         number /= 1000
-    return f'{number:.3g} T'
+    return f'{_three_digits(number)} T'
 
 
 def _bytes(count: float) -> str:
     for unit in ('B', 'KiB', 'MiB'):
         if count < 1024:
-            return f'{count:.3g} {unit}'
+            return f'{_three_digits(count)} {unit}'
         count /= 1024
-    return f'{count:.3g} GiB'
+    return f'{_three_digits(count)} GiB'
+
+
+def _three_digits(number: float) -> str:
+    return f'{number:.0f}' if number >= 100 else f'{number:.3g}'
 
 
 def _shortened(text: str) -> str:

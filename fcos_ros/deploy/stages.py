@@ -119,12 +119,19 @@ def _joined(layers: Sequence[Layer]) -> list[Hashable]:
             index = first[index]
         return index
 
+    def join(one: int, other: int) -> None:
+        low, high = sorted((root(one), root(other)))
+        first[high] = low
+
+    branches: dict[Hashable, int] = {}
     for index, layer in enumerate(layers):
         for source in layer.sources:
             if (layers[source].resolution == layer.resolution
                     and reached[source] == reached[index]):
-                low, high = sorted((root(source), root(index)))
-                first[high] = low
+                join(source, index)
+            # The branches of a head begin at the same layer, and may have no other in common.
+            branch = source, layer.resolution, reached[index]
+            join(branches.setdefault(branch, index), index)
     return [root(index) for index in range(len(layers))]
 
 

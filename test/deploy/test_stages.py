@@ -97,6 +97,17 @@ def test_squeeze_and_excitation_belongs_to_the_features_that_it_scales(tmp_path)
     assert stage.resolution == (16, 16)
 
 
+def test_the_branches_of_a_head_are_one_stage(tmp_path):
+    nodes = [conv('image', 'w', 'half', 2)]
+    for name in ('classes', 'boxes'):
+        nodes += [conv('half', 'v', f'{name}_level', 2), conv(f'{name}_level', 'v', name)]
+    path = write(tmp_path / 'a.onnx', nodes, {'w': weight(3, 3, 1, 1), 'v': weight(3, 3, 1, 1)},
+                 outputs=('classes', 'boxes'))
+    first, head = group(read_onnx_layers(path))
+    assert (len(first.layers), len(head.layers)) == (1, 4)
+    assert head.shapes == ((1, 3, 8, 8),)
+
+
 def test_joined_levels_are_a_stage_of_their_own(tmp_path):
     flatten = np.array([0, 3, -1])
     path = write(tmp_path / 'a.onnx', [
