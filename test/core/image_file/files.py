@@ -27,7 +27,8 @@ def noisy_image(size, channels=3):
 
 
 def encode_file(pixels, name, *options):
-    return cv2.imencode(f'.{name}', pixels, list(options))[1].tobytes()
+    # OpenCV 4.5 refuses the strides that numpy gives an image of one pixel.
+    return cv2.imencode(f'.{name}', pixels.copy('C'), list(options))[1].tobytes()
 
 
 def view(file):
