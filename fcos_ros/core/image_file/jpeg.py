@@ -22,8 +22,9 @@ the unit of the data: 8x8 to 32x32 pixels in all colours.
 - Our MCUs are written with the code tables of the file. So a good file becomes another good file,
   and libjpeg prints nothing.
 
-The data of a file with restart markers come in intervals. Such a file is decoded a second time, at
-an eighth of its size, with our MCUs after each interval.
+The data of a file with restart markers come in intervals. If each is a row, as with most cameras,
+our MCUs are on the right of the image. Else the file is decoded a second time, at an eighth of its
+size, with our MCUs after each interval.
 
 Some good files do not allow this: the code tables of a small file may lack a code that we need, or
 a file of the best quality may end in another way. Such a file is decoded once more, without any
@@ -152,7 +153,8 @@ def decode(file: Bytes, size: Size, divisor: int = 1, *, grey: bool = False) -> 
     """
     Return the pixels, uint8 (H, W, 3) in BGR order, or (H, W) in grey. Orientation is ignored.
 
-    They equal those of libjpeg, except the colours of the last row; see `_remove_added_colour`.
+    They equal those of libjpeg, except the colours of the last row or column; see
+    `_remove_added_colour`.
 
     :param size: the size that the header states.
     :param divisor: one of `DIVISORS`; 1 for a grey image.
@@ -237,6 +239,10 @@ def _decode_checked(decoder: _Decoder, data: bytes) -> Pixels | None:
             raise damaged(decoder.file, f'its restart interval is {interval}; accepted: at most '
                                         f'{_MAX_INTERVAL}', 'limit')
         intervals = _RESTART_MARKER.split(data)
+        if interval == grid.across:
+            pixels = _decode_with_columns(decoder, intervals, grid)
+            if pixels is not None:
+                return pixels
         complete = _are_complete(decoder, intervals, grid, interval)
         return decoder.pixels(size, data, interval) if complete else None
     pixels = _decode_with_rows(decoder, data, grid)
@@ -263,6 +269,28 @@ def _decode_with_rows(decoder: _Decoder, data: bytes, grid: _Grid) -> Pixels | N
     return image
 
 
+def _decode_with_columns(
+    decoder: _Decoder, intervals: Sequence[bytes], grid: _Grid,
+) -> Pixels | None:
+    """Decode a file with a restart after each row and MCUs on the right, as with MCUs below."""
+    size, divisor = decoder.jpeg.frame.size, decoder.divisor
+    across = grid.across + MIN_MCUS
+    wider = Size(across * grid.mcu.width, grid.down * grid.mcu.height)
+    codes = mcu_codes(decoder.jpeg, MIN_MCUS)
+    with_added = [codes.append_to(part) if codes else None for part in intervals]
+    complete = [part for part in with_added if part is not None]
+    if len(complete) < len(intervals) or max(wider) > _MAX_SIDE:
+        return None
+    pixels = decoder.pixels(wider, _join(complete), across)
+    mcus = _one_of_each_mcu(pixels, grid.mcu, divisor).reshape(grid.down, across, -1)
+    if not all(_is_added(row[grid.across:]) for row in mcus):
+        return None
+    image = pixels[:-(-size.height // divisor), :-(-size.width // divisor)]
+    if divisor == 1 and decoder.jpeg.frame.most_blocks.width > 1:
+        _remove_added_colour(image.swapaxes(0, 1))
+    return image
+
+
 def _one_of_each_mcu(pixels: Pixels, mcu: Size, divisor: int) -> Array:
     """Return one pixel of each MCU in the order of the data, int16 (N, C)."""
     width, height = (side // divisor for side in mcu)
@@ -280,7 +308,8 @@ def _remove_added_colour(image: Pixels) -> None:
     """
     Give the last row the colours of the row above it, in place, and keep its brightness.
 
-    Where two rows share their colours, libjpeg mixes those of the last row with our MCUs.
+    Where two rows share their colours, libjpeg mixes those of the last row with our MCUs. The
+    same holds for columns.
     """
     if image.ndim == 3 and len(image) > 1:
         rows = cv2.cvtColor(image[-2:], cv2.COLOR_BGR2YCrCb)
@@ -342,16 +371,20 @@ class _Layout(NamedTuple):
         return self.intervals * self.length // self.across
 
 
+def _join(intervals: Sequence[bytes]) -> bytes:
+    """Join intervals by restart markers."""
+    return b''.join(part for number, interval in enumerate(intervals)
+                    for part in (interval, bytes([0xFF, 0xD0 + number % 8])))[:-2]
+
+
 def _decode_intervals(
     decoder: _Decoder, intervals: Sequence[bytes], layout: _Layout, mcu: Size, divisor: int,
 ) -> Array:
     """Decode each MCU of intervals: int16 (intervals, MCUs, H, W, 3)."""
-    data = b''.join(part for number, interval in enumerate(intervals)
-                    for part in (interval, bytes([0xFF, 0xD0 + number % 8])))
     size = Size(layout.across * mcu.width, layout.rows * mcu.height)
     interval = layout.length if len(intervals) > 1 else 0
     pixels = decoder._replace(divisor=divisor, flags=_FLAGS[divisor]).pixels(
-        size, data[:-2], interval)
+        size, _join(intervals), interval)
     width, height = (side // divisor for side in mcu)
     tiles = pixels.reshape(layout.rows, height, layout.across, width, 3).swapaxes(1, 2)
     mcus = tiles.reshape(layout.intervals, layout.length, height, width, 3)
