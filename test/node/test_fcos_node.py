@@ -3,6 +3,7 @@
 """The node in a ROS graph, with rclpy and Fast DDS: images, detections, parameters, states."""
 
 from array import array
+import os
 import time
 
 import cv2
@@ -137,9 +138,11 @@ def test_two_cameras_on_one_topic_are_reported_in_diagnostics_and_log(
 def test_another_node_of_the_same_name_is_reported_in_diagnostics_and_log(
         model, capfd, monkeypatch):
     monkeypatch.setattr(namesakes, 'LEASE', 0.0)
-    with Graph(model=model) as graph:
+    # Nodes of tests before may still be in the graph.
+    namespace = f'/process_{os.getpid()}'
+    with Graph(model=model, namespace=namespace) as graph:
         graph.wait_for_counts(failed=0)
-        other = Node('fcos', context=graph.context, enable_rosout=False)
+        other = Node('fcos', namespace=namespace, context=graph.context, enable_rosout=False)
         try:
             status = graph.wait_for_report('1 more nodes have the name of this node')
             assert status.level == b'\x01'
