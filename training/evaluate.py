@@ -47,6 +47,7 @@ class NetworkBackend:
     name = 'torch'
     suffixes: tuple[str, ...] = ()
     modules: tuple[str, ...] = ('torch',)
+    commands: tuple[str, ...] = ()
     crash_advice = ''
     uses_bpu = False
     concurrent = False

@@ -15,6 +15,8 @@ from fcos_ros.backends.base import (
     TensorInfo,
     UnfitModelError,
 )
+from fcos_ros.backends.bpu_sim import BpuSimBackend
+from fcos_ros.backends.bpu_tools import find_tool
 from fcos_ros.backends.errors import (
     EngineError,
     EngineMissingError,
@@ -35,7 +37,7 @@ __all__ = ['BACKENDS', 'Backend', 'EngineError', 'EngineMissingError', 'Inferenc
            'crash_advice', 'load']
 
 _ENGINES: tuple[type[Backend], ...] = (
-    OnnxBackend, HobotDnnBackend, HbmRuntimeBackend, LibdnnBackend)
+    OnnxBackend, HobotDnnBackend, HbmRuntimeBackend, LibdnnBackend, BpuSimBackend)
 
 BACKENDS: Mapping[str, type[Backend]] = {engine.name: engine for engine in _ENGINES}
 """Every engine by its name."""
@@ -85,5 +87,6 @@ def load(
 
 
 def _is_installed(engine: type[Backend]) -> bool:
-    """Return whether Python finds an engine; importing it would load the board's libraries."""
-    return not engine.modules or any(map(find_spec, engine.modules))
+    """Return whether an engine is found; importing it would load the board's libraries."""
+    return (not engine.modules or any(map(find_spec, engine.modules))) and all(
+        map(find_tool, engine.commands))

@@ -117,6 +117,7 @@ class Backend(Protocol):
     :ivar modules: Python modules one of which the engine needs; empty if it needs none.
     :ivar crash_advice: what to do if the process dies while this engine loads a model; empty for
         nothing in particular.
+    :ivar commands: commands that the engine needs, all of them.
     :ivar uses_bpu: whether it runs on the BPU of a board.
     :ivar concurrent: whether several threads may call `infer` at the same time.
     :ivar holds_gil: whether `infer` holds the GIL; such an engine runs in a process of its own.
@@ -127,6 +128,7 @@ class Backend(Protocol):
     suffixes: tuple[str, ...]
     modules: tuple[str, ...]
     crash_advice: str
+    commands: tuple[str, ...]
     uses_bpu: bool
     concurrent: bool
     holds_gil: bool

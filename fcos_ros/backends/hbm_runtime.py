@@ -58,6 +58,7 @@ class HbmRuntimeBackend:
     suffixes: tuple[str, ...] = ('.hbm', '.bin')
     modules: tuple[str, ...] = ('hbm_runtime',)
     crash_advice = ''
+    commands: tuple[str, ...] = ()
     uses_bpu = True
     concurrent = False
     # The releases that were read hold it; later releases for S100 may not.

@@ -87,6 +87,7 @@ class HobotDnnBackend:
     modules: tuple[str, ...] = ('hobot_dnn', 'hobot_dnn_rdkx5')
     crash_advice = (f'hobot_dnn crashes if the name of a tensor has more than {MAX_NAME_BYTES} '
                     'bytes: try the backend libdnn')
+    commands: tuple[str, ...] = ()
     uses_bpu = True
     concurrent = False
     holds_gil = True

@@ -80,6 +80,7 @@ class LibdnnBackend:
     suffixes: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     crash_advice = ''
+    commands: tuple[str, ...] = ()
     uses_bpu = True
     concurrent = True
     holds_gil = False

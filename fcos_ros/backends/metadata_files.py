@@ -109,9 +109,13 @@ def write_beside(model: Path, metadata: Metadata) -> Path:
     :raises ModelError: the file cannot be written; a present one is as before.
     """
     path = find_beside(model) or _places(model)[-1]
-    text = ''.join(_yaml_line(key, value) for key, value in metadata.entries().items())
-    _replace(path, text.encode('utf-8'))
+    _replace(path, to_yaml(metadata).encode('utf-8'))
     return path
+
+
+def to_yaml(metadata: Metadata) -> str:
+    """Return metadata as the text of a file beside a model, one line for each key."""
+    return ''.join(_yaml_line(key, value) for key, value in metadata.entries().items())
 
 
 def write_inside(model: Path, metadata: Metadata) -> Path:

@@ -21,6 +21,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from fcos_ros.backends.errors import ModelError
+from fcos_ros.backends.protobuf import Truncated, Value, content_of, fields
 
 BOARDS_BY_MARCH: Mapping[str, str] = {
     'bernoulli2': 'RDK X3', 'bayes': 'RDK Ultra', 'bayes-e': 'RDK X5', 'nash-e': 'RDK S100',
@@ -48,10 +49,6 @@ _OTHER_FILES: tuple[tuple[tuple[bytes, ...], str], ...] = (
 
 _LONGEST_START = 64
 """Bytes at the start of a file that are compared."""
-
-
-class Truncated(ValueError):
-    """A field is longer than the rest of its message."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,7 @@ def read_onnx_facts(path: Path) -> OnnxFacts:
             if number == 1 and isinstance(value, int):
                 ir_version = value
             elif number == 8:  # a set of operators
-                operators = dict(_fields(value))
+                operators = dict(fields(value))
                 version = operators.get(2)
                 if not operators.get(1) and isinstance(version, int):  # the standard domain
                     opset = version
@@ -154,10 +151,6 @@ def read_compiled_facts(path: Path) -> CompiledFacts:
     return CompiledFacts(options.get('MARCH', ''), tuple(names), options, truncated)
 
 
-Value = int | memoryview
-"""The value of a field: a number, or the bytes of a text or of another message."""
-
-
 def _top_fields(path: Path) -> tuple[list[tuple[int, Value]], str]:
     """
     Return the fields of a file, none if it does not begin with a version number.
@@ -171,7 +164,7 @@ def _top_fields(path: Path) -> tuple[list[tuple[int, Value]], str]:
         return [], ''
     found: list[tuple[int, Value]] = []
     try:
-        for number, value in _fields(content):
+        for number, value in fields(content):
             if not found and (number != 1 or not isinstance(value, int)):
                 break
             found.append((number, value))
@@ -182,83 +175,25 @@ def _top_fields(path: Path) -> tuple[list[tuple[int, Value]], str]:
     return found, ''
 
 
-def _fields(message: Value) -> Iterator[tuple[int, Value]]:
-    """
-    Yield number and value of each field of a message of protobuf.
-
-    :raises Truncated: the message ends within a field.
-    :raises ValueError: a field has a kind that protobuf does not have.
-    :raises TypeError: the message is a number.
-    """
-    if isinstance(message, int):
-        raise TypeError('a message is expected')
-    offset = 0
-    while offset < len(message):
-        tag, offset = _number(message, offset)
-        number, kind = tag >> 3, tag & 7
-        if kind == 0:
-            value, offset = _number(message, offset)
-            yield number, value
-            continue
-        if kind == 2:
-            length, offset = _number(message, offset)
-        elif kind in _FIXED_LENGTHS:
-            length = _FIXED_LENGTHS[kind]
-        else:
-            raise ValueError(f'there is no kind {kind}')
-        end = offset + length
-        if end > len(message):
-            raise Truncated(f'it has {len(message)} of at least {end} bytes')
-        yield number, message[offset:end]
-        offset = end
-
-
-_FIXED_LENGTHS = {1: 8, 5: 4}
-"""Bytes of a field by its kind."""
-
-
-def _number(message: memoryview, offset: int) -> tuple[int, int]:
-    """Return a number of variable length, and the offset behind it."""
-    value = 0
-    for index, byte in enumerate(message[offset:offset + 10]):
-        value |= (byte & 0x7f) << 7 * index
-        if byte < 0x80:
-            return value, offset + index + 1
-    if offset + 10 > len(message):
-        raise Truncated(f'it has {len(message)} of at least {len(message) + 1} bytes')
-    raise ValueError('a number is too long')
-
-
-def _content(value: Value) -> bytes:
-    """
-    Return the bytes of a field.
-
-    :raises TypeError: it is a number.
-    """
-    if isinstance(value, int):
-        raise TypeError('a text or a message is expected')
-    return bytes(value)
-
-
 _NONE = memoryview(b'')
 
 
 def _tensor_names(network: Value) -> Iterator[bytes]:
     """Yield the names (1) of the inputs (4) and outputs (5)."""
-    for number, part in _fields(network):
+    for number, part in fields(network):
         if number in (4, 5):
-            yield _content(dict(_fields(part)).get(1, _NONE))
+            yield content_of(dict(fields(part)).get(1, _NONE))
 
 
 def _texts(texts: Value) -> Iterator[tuple[str, str]]:
     """Yield key and value of each entry (1) of a map."""
-    for number, part in _fields(texts):
+    for number, part in fields(texts):
         if number == 1:
             yield _text_entry(part)
 
 
 def _text_entry(entry: Value) -> tuple[str, str]:
     """Return the fields 1 and 2 of a message as key and value."""
-    found = dict(_fields(entry))
-    key, value = (_content(found.get(number, _NONE)) for number in (1, 2))
+    found = dict(fields(entry))
+    key, value = (content_of(found.get(number, _NONE)) for number in (1, 2))
     return key.decode(errors='replace'), value.decode(errors='replace')

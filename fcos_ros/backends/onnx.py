@@ -57,6 +57,7 @@ class OnnxBackend:
     suffixes: tuple[str, ...] = ('.onnx',)
     modules: tuple[str, ...] = ('onnxruntime',)
     crash_advice = ''
+    commands: tuple[str, ...] = ()
     uses_bpu = False
     concurrent = True
     holds_gil = False

@@ -11,13 +11,14 @@ import pytest
 from fcos_ros import backends
 from fcos_ros.backends import BACKENDS, ModelError, choose
 from fcos_ros.backends.base import LoadOptions
+from fcos_ros.backends.bpu_sim import BpuSimBackend
 from fcos_ros.backends.hbm_runtime import HbmRuntimeBackend
 from fcos_ros.backends.hobot_dnn import HobotDnnBackend
 from fcos_ros.backends.libdnn import LibdnnBackend
 from fcos_ros.backends.onnx import OnnxBackend
 from fcos_ros.core.resize import Size
 
-ENGINES = [OnnxBackend, HobotDnnBackend, HbmRuntimeBackend, LibdnnBackend]
+ENGINES = [OnnxBackend, HobotDnnBackend, HbmRuntimeBackend, LibdnnBackend, BpuSimBackend]
 
 
 def test_backends_maps_the_name_of_each_engine_to_its_class():
@@ -28,7 +29,7 @@ def test_backends_maps_the_name_of_each_engine_to_its_class():
 def test_every_engine_states_its_properties_in_class_attributes(engine):
     assert isinstance(engine.name, str)
     assert all(suffix == suffix.lower() and suffix[0] == '.' for suffix in engine.suffixes)
-    assert all(isinstance(module, str) for module in engine.modules)
+    assert all(isinstance(name, str) for name in (*engine.modules, *engine.commands))
     for attribute in ('uses_bpu', 'concurrent', 'holds_gil'):
         assert isinstance(getattr(engine, attribute), bool)
     assert isinstance(engine.crash_advice, str)
@@ -40,6 +41,8 @@ def install(tmp_path, monkeypatch):
     for module in ('hobot_dnn', 'hobot_dnn_rdkx5', 'hbm_runtime'):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv('PATH', str(tmp_path))
+    monkeypatch.delenv('FCOS_BPU_TOOLS', raising=False)
 
     def make(*modules):
         for module in modules:
@@ -66,6 +69,18 @@ def test_auto_chooses_an_installed_engine_by_the_suffix_of_the_file(
     assert choose(Path(file)) is engine
 
 
+@pytest.mark.parametrize(('modules', 'engine'), [
+    ([], BpuSimBackend), (['hobot_dnn'], HobotDnnBackend), (['hbm_runtime'], HbmRuntimeBackend)])
+def test_on_a_pc_with_the_simulator_auto_chooses_it(
+        install, tmp_path, monkeypatch, modules, engine):
+    install(*modules)
+    tools = tmp_path / 'tools'
+    tools.mkdir()
+    (tools / 'hbdk-sim').touch(0o755)
+    monkeypatch.setenv('FCOS_BPU_TOOLS', str(tools))
+    assert choose(Path('model.bin')) is engine
+
+
 @pytest.mark.parametrize('name', BACKENDS)
 def test_a_named_engine_is_chosen_for_any_suffix(name):
     assert choose(Path('model.weights'), name) is BACKENDS[name]
@@ -80,7 +95,8 @@ def test_an_unknown_suffix_is_refused_with_the_accepted_ones(file):
 def test_an_unknown_engine_is_refused_with_the_accepted_ones():
     with pytest.raises(
         ModelError,
-        match="backend is 'tensorrt'; accepted: auto, onnx, hobot_dnn, hbm_runtime, libdnn",
+        match=("backend is 'tensorrt'; accepted: auto, onnx, hobot_dnn, hbm_runtime, libdnn, "
+               'bpu_sim'),
     ):
         choose(Path('model.onnx'), 'tensorrt')
 

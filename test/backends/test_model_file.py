@@ -204,6 +204,6 @@ def test_a_file_is_read_without_its_weights(tmp_path, monkeypatch):
         file.write(head)
         file.truncate(len(head) + size)
     taken = []
-    monkeypatch.setattr(model_file, '_content', lambda value: taken.append(len(value)) or b'')
+    monkeypatch.setattr(model_file, 'content_of', lambda value: taken.append(len(value)) or b'')
     assert read_onnx_facts(path).ir_version == 8
     assert sum(taken) == 0

@@ -24,6 +24,7 @@ class FakeBackend:
     name = 'fake'
     suffixes = ()
     modules = ()
+    commands = ()
     uses_bpu = False
     concurrent = True
     holds_gil = False
