@@ -4,6 +4,7 @@
 
 PYTHON ?= python3
 RUN = .venv/bin/python
+BPU_TOOLS ?= $(if $(FCOS_BPU_TOOLS),$(FCOS_BPU_TOOLS),$(CURDIR)/.venv-bpu/bin)
 TRAIN = .venv-train/bin/python
 
 help:
@@ -11,6 +12,9 @@ help:
 	@echo 'make test    check style and types, and run all tests but these:'
 	@echo 'make test-training  run the tests of trained networks, in an environment with torch'
 	@echo 'make test-torchvision  compare imported networks with torchvision, in another environment'
+	@echo "make bpu-tools      install the board vendor's compiler and simulator into .venv-bpu"
+	@echo 'make test-bpu       test with them: compile the demo network and simulate the BPU'
+	@echo 'make convert-demo   compile the demo network for RDK X5 and X3 again, with them'
 	@echo 'make setup   create the virtual environments only'
 	@echo 'make lint    check style, language and generated documents only'
 	@echo 'make docs    write the generated parts of the documents'
@@ -105,10 +109,25 @@ train-environment: setup-demo
 	@[ -d .venv-train ] || $(RUN) -m venv .venv-train
 	@$(TRAIN) -m pip install -q --disable-pip-version-check -r training/requirements.txt
 
+bpu-tools: python
+	@$(PYTHON) -m tools.bpu
+
+test-bpu: setup
+	@PATH=$(BPU_TOOLS):$$PATH; command -v hb_mapper > /dev/null || { \
+	  echo 'test-bpu: no test was run, as hb_mapper was not found; make bpu-tools installs it'; \
+	  exit 1; }
+	@FCOS_BPU_TOOLS=$(BPU_TOOLS) $(RUN) -m pytest test/vendor_tools
+
+convert-demo: setup
+	@for target in x5 x3; do FCOS_BPU_TOOLS=$(BPU_TOOLS) $(RUN) -m fcos_ros.cli convert \
+	  models/fcos_demo_bpu.onnx --target $$target --calibration scenes \
+	  --output models/fcos_demo_$$target.bin || exit 1; done
+	@FCOS_BPU_TOOLS=$(BPU_TOOLS) $(RUN) -m tools.record_outputs
+
 clean:
 	rm -rf .venv .venv-* .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist install log \
 	  demo_output *.egg-info
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo test test-training test-torchvision lint docs types setup setup-demo python bench \
-  train data train-demo train-environment clean
+.PHONY: help demo test test-training test-torchvision test-bpu bpu-tools convert-demo lint docs \
+  types setup setup-demo python bench train data train-demo train-environment clean

@@ -29,8 +29,8 @@ def _room(task: str, may_use: str, row: int, column: float) -> Room:
 
 
 ROOMS: Mapping[str, Room] = {
-    'cli': _room('the command `fcos` and its verbs', 'settings deploy runtime backends core', 0,
-                 0.2),
+    'cli': _room('the command `fcos` and its verbs',
+                 'demo settings deploy evaluation runtime backends core', 0, 0.2),
     'demo': _room('rendered scenes, their camera, and the check of the detections',
                   'node settings evaluation runtime core', 0, 0.85),
     'node': _room('the border to ROS 2: lifecycle, parameters, diagnostics; `node/input`: '
@@ -40,8 +40,8 @@ ROOMS: Mapping[str, Room] = {
                       'backends core', 2, 0.37),
     'runtime': _room('frames in flight: detector, workers, pool, streams, statistics, boards',
                      'backends core', 2, 0.63),
-    'evaluation': _room('ground truth and figures: datasets, average precision', 'core', 2,
-                        0.88),
+    'evaluation': _room('ground truth and figures: datasets, average precision, '
+                        'comparison of two networks', 'backends core', 2, 0.88),
     'deploy': _room('from a trained network to the file of a board: checkpoints, also of other '
                     'programs; export; layers, costs and their picture',
                     'backends core', 2, 0.12),

@@ -16,7 +16,7 @@ import signal
 import sys
 
 from fcos_ros.backends import ModelError
-from fcos_ros.cli import bench, export_network, import_network, info
+from fcos_ros.cli import bench, convert, evaluate, export_network, import_network, info
 from fcos_ros.cli.output import (
     discard_stdout,
     escape_unknown_characters,
@@ -25,7 +25,8 @@ from fcos_ros.cli.output import (
 )
 from fcos_ros.core.errors import FrameError
 
-VERBS = {'info': info, 'bench': bench, 'export': export_network, 'import': import_network}
+VERBS = {'info': info, 'bench': bench, 'eval': evaluate, 'export': export_network,
+         'import': import_network, 'convert': convert}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +69,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog='fcos', description='Describe, measure and export FCOS models.')
+        prog='fcos', description='Describe, measure, judge, export and convert FCOS models.')
     verbs = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
     for name, verb in VERBS.items():
         verb.add_options(verbs.add_parser(name, help=verb.SUMMARY, description=verb.__doc__))

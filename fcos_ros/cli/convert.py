@@ -1,0 +1,117 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Convert an ONNX file to the .bin file of a board.
+
+It needs the board vendor's compiler. Without it, all that the compiler needs is left in a folder,
+with the commands to type where it is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+import sys
+
+import numpy as np
+
+from fcos_ros.backends import ModelError
+from fcos_ros.backends.bpu_tools import INSTALL
+from fcos_ros.cli.options import whole_number
+from fcos_ros.core.errors import FrameError
+from fcos_ros.core.frame import Frame
+from fcos_ros.core.yuv_range import FULL, RANGES
+from fcos_ros.deploy.calibration import CalibrationError, Picture, spread
+from fcos_ros.deploy.compiler_job import CALIBRATION_TYPES, MARCHES, CompilerJob
+from fcos_ros.deploy.convert import Conversion, Request, convert
+
+SUMMARY = 'convert an ONNX file to the .bin file of a board'
+
+SCENES = 'scenes'
+"""The word that stands for scenes of the demo."""
+
+FIRST_SCENE = 700_000
+"""The seed of the first scene for the calibration; training and evaluation use others."""
+
+SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'})
+"""Suffixes of the image files that are read from a folder."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this verb."""
+    parser.add_argument('model', type=Path, help='ONNX file, made by fcos export --target bpu')
+    parser.add_argument('--target', required=True, choices=tuple(MARCHES), help='board')
+    parser.add_argument(
+        '--calibration', required=True, metavar='FOLDER',
+        help='folder of pictures of the place where the robot works, or "scenes" for those of '
+             'the demo; they set the range of each layer')
+    parser.add_argument('--images', type=whole_number(1, 1000), default=50, metavar='N',
+                        help='pictures for the calibration, spread over the folder [50]')
+    parser.add_argument('--output', type=Path, metavar='FILE',
+                        help='file to write [MODEL_TARGET.bin in the current folder]')
+    parser.add_argument('--nv12-range', choices=RANGES, default=FULL,
+                        help='range of the NV12 that the compiled model reads [full]')
+    parser.add_argument('--calibration-type', choices=CALIBRATION_TYPES, default='max',
+                        help='how the compiler finds the range of a layer [max]')
+    parser.add_argument('--int16', action='store_true',
+                        help='compute in 16 bits where the BPU can (X5); slower and more exact')
+    parser.add_argument('--optimize', type=whole_number(0, 3), default=3, metavar='N',
+                        help='0 to 3; 3 takes longest and makes the fastest model [3]')
+    parser.add_argument('--job-folder', type=Path, metavar='FOLDER',
+                        help='new folder to work in, which stays')
+
+
+def run(options: argparse.Namespace) -> int:
+    """Convert; print what was done."""
+    output = options.output or Path(f'{options.model.stem}_{options.target}.bin')
+    request = Request(options.model, output, options.target, options.nv12_range,
+                      options.calibration_type, options.int16, options.optimize,
+                      options.job_folder)
+    pictures = (_scenes(options.images) if options.calibration == SCENES
+                else _folder(Path(options.calibration), options.images))
+    try:
+        done = convert(request, pictures, print)
+    except OSError as error:
+        raise ModelError(f'nothing was written: {error}') from error
+    except CalibrationError as error:
+        raise ModelError(str(error)) from error
+    return _explain(done) if isinstance(done, CompilerJob) else _report(done)
+
+
+def _report(done: Conversion) -> int:
+    for finding in done.findings:
+        print(f'warning: {finding}')
+    if done.report.estimate is not None:
+        print(f'estimate: {done.report.estimate}')
+    print(f'wrote {done.output}, {done.sidecar.name} and {done.receipt.name}; copy the first two '
+          'to the board')
+    return 0
+
+
+def _explain(job: CompilerJob) -> int:
+    print(f'The compiler was not found; {INSTALL}.\n'
+          f'Its input is ready. Where the compiler is installed, type:\n{job.advice()}',
+          file=sys.stderr)
+    return 1
+
+
+def _scenes(count: int) -> Iterator[Picture]:
+    from fcos_ros.demo.scenes import render
+    for seed in range(FIRST_SCENE, FIRST_SCENE + count):
+        yield Picture(f'scene {seed}', Frame.from_bgr(render(seed).image))
+
+
+def _folder(folder: Path, count: int) -> Iterator[Picture]:
+    if not folder.is_dir():
+        raise ModelError(f'calibration is {str(folder)!r}; accepted: a folder of pictures, or '
+                         f'{SCENES}')
+    files = sorted(path for path in folder.rglob('*') if path.suffix.lower() in SUFFIXES)
+    for index in spread(len(files), count):
+        path = files[index]
+        try:
+            yield Picture(path.name, Frame.compressed(np.fromfile(path, np.uint8)))
+        except OSError as error:
+            raise FrameError(f'{path} cannot be read: {error.strerror}') from error
+        except FrameError as error:
+            raise FrameError(f'{path}: {error}', error.kind) from error
