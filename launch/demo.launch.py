@@ -22,7 +22,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from fcos_ros.demo.camera_options import MAX_SEED, OPTIONS
-from fcos_ros.runtime.model_path import DEMO_MODEL
+from fcos_ros.runtime.model_path import demo_model
 from fcos_ros.settings.launch_arguments import describe, parse_value, unknown_arguments
 from fcos_ros.settings.launch_plan import ARGUMENTS
 
@@ -34,7 +34,7 @@ def generate_launch_description() -> LaunchDescription:
             name, default_value=option.yaml_default, description=describe(option))
           for name, option in OPTIONS.items()),
         DeclareLaunchArgument(
-            'model', default_value=DEMO_MODEL,
+            'model', default_value=demo_model(),
             description='Model file; by default the demo network, also on a board.'),
         # Wrong values are refused before the detector starts, which would run on.
         OpaqueFunction(function=_check),

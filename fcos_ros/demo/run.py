@@ -27,7 +27,7 @@ from fcos_ros.demo.monitor import DemoFailed, Monitor
 from fcos_ros.demo.processes import ProcessEnded, Processes
 from fcos_ros.demo.report import RunResult, format_table, summarise
 from fcos_ros.runtime.end_signals import INTERRUPTED, INTERRUPTED_MESSAGE, EndSignals
-from fcos_ros.runtime.model_path import DEMO_MODEL, find_shared_file
+from fcos_ros.runtime.model_path import demo_model, find_shared_file
 from fcos_ros.runtime.stop_request import StopRequest, StopRequested
 from fcos_ros.settings.fast_dds import PROFILE, fast_dds_environment
 
@@ -150,7 +150,7 @@ def _measure(encoding: str, options: argparse.Namespace, listener: Listener,
 
 def _detector_parameters(options: argparse.Namespace) -> dict[str, object]:
     # Not `auto`: on a board it chooses a network that does not know the objects of the scenes.
-    return {'model': options.model or DEMO_MODEL}
+    return {'model': options.model or demo_model()}
 
 
 def _camera_parameters(encoding: str, options: argparse.Namespace) -> dict[str, object]:

@@ -20,6 +20,11 @@ SCHEME = 'package://'
 DEMO_MODEL = 'package://fcos_ros/models/fcos_demo.onnx'
 """The model of `auto` on a machine that is not a board."""
 
+COMPILED_DEMO_MODELS = {
+    'bayes-e': 'package://fcos_ros/models/fcos_demo_x5.bin',
+    'bernoulli2': 'package://fcos_ros/models/fcos_demo_x3.bin'}
+"""The demo network compiled for a board, by the march of its BPU."""
+
 
 MAX_LISTED = 8
 """Maximum number of paths that an error lists one by one."""
@@ -51,6 +56,12 @@ def find_model(model: str, root: Path = Path('/'), folders: Sequence[Path] = ())
             tried[path] = f' ({error.strerror})'
     shown = shorten(repr(model), MAX_QUOTE)
     raise ModelError(f'model {shown} was not found{_list(tried)}{_advice(model, board)}')
+
+
+def demo_model(root: Path = Path('/')) -> str:
+    """Return the demo network for this machine: compiled for the BPU of a board, else ONNX."""
+    board = this_board(root)
+    return DEMO_MODEL if board is None else COMPILED_DEMO_MODELS.get(board.march, DEMO_MODEL)
 
 
 def demo_notice(model: str, root: Path = Path('/')) -> str:

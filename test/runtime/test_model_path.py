@@ -6,7 +6,7 @@ import pytest
 
 from fcos_ros.backends import ModelError
 from fcos_ros.runtime.boards import BOARDS, this_board
-from fcos_ros.runtime.model_path import DEMO_MODEL, demo_notice, find_model
+from fcos_ros.runtime.model_path import DEMO_MODEL, demo_model, demo_notice, find_model
 
 X5, X3, S100, S100P, S600 = BOARDS
 
@@ -158,6 +158,14 @@ def test_the_demo_network_is_never_used_by_auto_without_a_notice(tmp_path):
         assert demo_notice('auto', root) == ''
         with pytest.raises(ModelError, match='was not found'):
             find_model('auto', root)
+
+
+@pytest.mark.parametrize(('text', 'file'), [
+    ('D-Robotics RDK X5 V1.0', 'fcos_demo_x5.bin'), ('Hobot X3 PI V2.1 Board', 'fcos_demo_x3.bin'),
+    ('D-Robotics RDK S100 V0P5', 'fcos_demo.onnx'), ('a laptop', 'fcos_demo.onnx')])
+def test_the_demo_network_is_compiled_for_boards_with_a_known_compiler(tmp_path, text, file):
+    address = demo_model(write_device_tree(tmp_path, text))
+    assert find_model(address).name == file
 
 
 def test_auto_is_the_demo_network_on_a_machine_that_is_not_a_board(tmp_path):
