@@ -69,11 +69,19 @@ def pytest_report_header() -> list[str]:
 
 
 def _users_of(module: str) -> Iterator[str]:
-    for path in Path(__file__).parent.rglob('*.py'):
-        if re.search(rf'^(import|from) {module}\b', path.read_text(encoding='utf-8'),
-                     re.MULTILINE):
-            # Without its conftest, a whole folder cannot run.
-            yield str(path.parent if path.name == 'conftest.py' else path)
+    """Yield the files that import a module, also through another file of the tests."""
+    texts = {path: path.read_text(encoding='utf-8')
+             for path in Path(__file__).parent.rglob('*.py')}
+    names, users = {module}, set[Path]()
+    while names:
+        pattern = rf'^(import|from) ([\w.]+\.)?({"|".join(names)})\b'
+        found = {path for path, text in texts.items()
+                 if path not in users and re.search(pattern, text, re.MULTILINE)}
+        users |= found
+        names = {path.stem for path in found if not path.stem.startswith(('test_', 'conftest'))}
+    for path in users:
+        # Without its conftest, a whole folder cannot run.
+        yield str(path.parent if path.name == 'conftest.py' else path)
 
 
 collect_ignore = []
