@@ -80,7 +80,7 @@ def white_square(size: int, column: int, row: int) -> np.ndarray:
 
 
 def _hang(pixels: str, images: str) -> list[onnx.NodeProto]:
-    """Copy `pixels` to `late`, for many minutes if the image has a white pixel, or for any."""
+    """Copy `pixels` to `late`, for many minutes if the whole image is white, or for any image."""
     def constant(name: str, value: object, dtype: type) -> onnx.NodeProto:
         return helper.make_node(
             'Constant', [], [name], value=numpy_helper.from_array(np.array(value, dtype), name))
@@ -100,8 +100,8 @@ def _hang(pixels: str, images: str) -> list[onnx.NodeProto]:
         constant('always', True, np.bool_),
         constant('offset', 255 if images == 'all' else -254, np.float32),
         constant('lowest', 0, np.float32), constant('factor', 10 ** 9, np.float32),
-        helper.make_node('ReduceMax', [pixels], ['brightest'], keepdims=0),
-        helper.make_node('Add', ['brightest', 'offset'], ['excess']),
+        helper.make_node('ReduceMean', [pixels], ['brightness_of_all'], keepdims=0),
+        helper.make_node('Add', ['brightness_of_all', 'offset'], ['excess']),
         helper.make_node('Max', ['excess', 'lowest'], ['positive']),
         helper.make_node('Mul', ['positive', 'factor'], ['product_of_steps']),
         helper.make_node('Cast', ['product_of_steps'], ['steps'], to=TensorProto.INT64),
