@@ -27,9 +27,11 @@ from fcos_ros.backends import (
     crash_advice,
     load,
 )
+from fcos_ros.backends.bin_file import read_bin_file
 from fcos_ros.backends.metadata import Metadata
 from fcos_ros.backends.model_file import require_model_file
 from fcos_ros.cli import draw
+from fcos_ros.cli.compiled import SUFFIX, CompiledInfo, read_compiled_info
 from fcos_ros.cli.options import MODEL_HELP, add_settings, chosen_input_size
 from fcos_ros.cli.output import plain_table, printable_lines, stdout_to_stderr
 from fcos_ros.cli.write_metadata import write_metadata
@@ -123,6 +125,7 @@ class ModelDescription:
 
     :ivar fcos: None if the model is not an FCOS network.
     :ivar problem: why the model cannot be used; empty if it can.
+    :ivar compiled: None if the file is not compiled, or of another form.
     """
 
     name: str
@@ -133,6 +136,7 @@ class ModelDescription:
     fcos: FcosInfo | None
     memory: MemoryUse
     problem: str = ''
+    compiled: CompiledInfo | None = None
 
 
 @dataclass(frozen=True)
@@ -182,9 +186,23 @@ def run(options: argparse.Namespace) -> int:
                 path, options.write_metadata, options.sidecar,
                 lambda metadata: describe_model(replace(choice, metadata=metadata)).problem)
             print(printable_lines('\n'.join(done)), file=sys.stderr)
-        description = describe_model(choice)
+        description = replace(_describe_on_pc(choice), compiled=read_compiled_info(path))
     print(to_json(description) if options.json else to_text(description))
     return 1 if description.problem else 0
+
+
+def _describe_on_pc(choice: ModelChoice) -> ModelDescription:
+    """Describe a model, also a compiled one for which there is no engine."""
+    try:
+        return describe_model(choice)
+    except EngineMissingError as error:
+        if choice.path.suffix.lower() != SUFFIX:
+            raise
+        file = read_bin_file(choice.path)
+        outputs = tuple(OutputInfo(**vars(output.tensor)) for output in file.outputs)
+        return ModelDescription(
+            file.name, str(choice.path), 'none', (file.input,), outputs, None,
+            _memory_use(choice.path, (file.input,), outputs, _process_memory()), str(error))
 
 
 def describe_model(choice: ModelChoice) -> ModelDescription:
@@ -322,6 +340,8 @@ def _model_rows(description: ModelDescription) -> Iterator[tuple[str, str]]:
     yield 'backend', description.backend
     for tensor in description.inputs:
         yield 'input', f'{tensor.name} {tensor.dtype} {_shape(tensor)}'
+    if description.compiled:
+        yield from description.compiled.rows()
     if description.fcos:
         yield from _fcos_rows(description.fcos)
     memory = description.memory

@@ -109,7 +109,7 @@ class CompilerJob:
             calibration['max_percentile'] = 0.99995
         if options.int16:
             calibration['optimization'] = 'set_all_nodes_int16'
-        compiler = {'jobs': os.cpu_count() or 1, 'compile_mode': 'latency', 'debug': False,
+        compiler = {'jobs': os.cpu_count() or 1, 'compile_mode': 'latency', 'debug': True,
                     'optimize_level': f'O{options.optimize}'}
         return {'model_parameters': model, 'input_parameters': inputs,
                 'calibration_parameters': calibration, 'compiler_parameters': compiler}

@@ -3,31 +3,32 @@
 """
 Read the static estimate of the vendor's compiler for a compiled model.
 
-Two commands of the vendor's toolchain make it, without a board: `hb_extract_hbm` and `hbdk-perf`.
-Their report has the time of each layer if the model was compiled with `debug: true`.
+The command `hbdk-perf` of the vendor's toolchain makes it, without a board. Its report has the
+time of each layer if the model was compiled with `debug: true`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 import json
 from math import prod
-import os
 from pathlib import Path
 import re
-import shutil
 import subprocess
 import tempfile
 from typing import Any
 
+from fcos_ros.backends.bin_file import read_bin_file
+from fcos_ros.backends.bpu_tools import environment, require_tool
 from fcos_ros.backends.errors import ModelError
 from fcos_ros.core.resize import Size
 from fcos_ros.deploy.network_layers import Estimate, Layer, LayerTime, NetworkLayers
 
-EXTRACT, MEASURE = 'hb_extract_hbm', 'hbdk-perf'
+MEASURE = 'hbdk-perf'
 
 TIMEOUT = 300.0
-"""Seconds for one command; both take a few seconds for a usual model."""
+"""Seconds for the command; it takes a few seconds for a usual model."""
 
 _HEADER = ('layer', 'ops', 'original output shape', 'aligned output shape',
            'computing cost (no DDR)', 'load/store cost')
@@ -38,7 +39,7 @@ def read_compiled_layers(path: Path) -> NetworkLayers:
     """
     Read the layers of a compiled model; such a file does not hold their connections.
 
-    :raises ModelError: the commands are not installed, or fail, or the file has no layers.
+    :raises ModelError: the command is not installed, or fails, or the file has no layers.
     """
     summary = _summary(path)
     rows = summary.get('layer details', ())
@@ -48,48 +49,68 @@ def read_compiled_layers(path: Path) -> NetworkLayers:
     try:
         return _network(path.stem, summary, rows)
     except (IndexError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f'the report of {MEASURE} on {path} is of an unknown form: {error!r}; '
-                         'accepted: that of version 3.49') from error
+        raise _unknown_form(path, error) from error
+
+
+def read_estimate(path: Path) -> Estimate:
+    """
+    Read the estimate for a compiled model, without the times of its layers.
+
+    :raises ModelError: the command is not installed, or fails, or the file has no part for the
+        BPU.
+    """
+    try:
+        return estimate_of(_summary(path))
+    except (LookupError, TypeError, ValueError) as error:
+        raise _unknown_form(path, error) from error
+
+
+def estimate_of(summary: Mapping[str, Any]) -> Estimate:
+    """
+    Convert a summary of the compiler.
+
+    :raises LookupError: a figure is missing.
+    :raises ValueError: a figure is no number; likewise TypeError.
+    """
+    return Estimate(str(summary['BPU march']), float(summary['latency (us)']),
+                    int(summary['DDR bytes per frame']), {})
+
+
+def _unknown_form(path: Path, error: Exception) -> ModelError:
+    return ModelError(f'the report of {MEASURE} on {path} is of an unknown form: {error!r}; '
+                      'accepted: that of version 3.49')
 
 
 def _summary(path: Path) -> Mapping[str, Any]:
-    """Return the report on a model; of several parts on the BPU, that on the largest."""
-    if not path.is_file():
-        raise ModelError(f'{path} is not a file; give the path of a compiled model')
-    commands = {name: shutil.which(name) for name in (EXTRACT, MEASURE)}
-    missing = [name for name, found in commands.items() if not found]
-    if missing:
-        raise ModelError(f'{" and ".join(missing)} of the vendor\'s compiler cannot be found; '
-                         'install the compiler, and add the folder of its commands to PATH')
+    """Return the report on a model."""
+    command = require_tool(MEASURE, 'the estimate for a compiled model')
+    program = read_bin_file(path).program
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _run([EXTRACT, str(path.resolve())], folder)
-        programs = [str(found) for found in folder.glob('*.hbm')]
-        if not programs:
-            raise ModelError(f'{path} has no part that runs on the BPU')
-        for program in programs:
-            _run([MEASURE, '-o', name, program], folder)
+        (folder / 'program.hbm').write_bytes(program)
+        _run([str(command), '-o', name, str(folder / 'program.hbm')], folder)
         try:
             reports = [json.loads(found.read_text(encoding='utf-8'))['summary']
                        for found in folder.glob('*.json')]
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f'{MEASURE} wrote a report that cannot be read: {error!r}') from error
-    if not reports:
-        raise ModelError(f'{MEASURE} wrote no report on {path}')
-    largest: Mapping[str, Any] = max(reports, key=lambda report: float(report['latency (us)']))
-    return largest
+    if len(reports) != 1:
+        raise ModelError(f'{MEASURE} wrote {len(reports)} reports on {path}; expected 1')
+    report: Mapping[str, Any] = reports[0]
+    return report
 
 
 def _run(command: Sequence[str], folder: Path) -> None:
+    name = Path(command[0]).name
     try:
         done = subprocess.run(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, timeout=TIMEOUT, check=False, env=dict(os.environ))
+            stderr=subprocess.STDOUT, timeout=TIMEOUT, check=False, env=environment())
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ModelError(f'{command[0]} cannot be run: {error}') from error
+        raise ModelError(f'{name} cannot be run: {error}') from error
     if done.returncode:
         lines = done.stdout.decode(errors='replace').strip().splitlines()
-        raise ModelError(f'{command[0]} failed on {command[-1]} with code {done.returncode}: '
+        raise ModelError(f'{name} failed with code {done.returncode}: '
                          f'{lines[-1] if lines else "no output"}')
 
 
@@ -99,10 +120,8 @@ def _network(
     if tuple(rows[0][:len(_HEADER)]) != _HEADER:
         raise ValueError(f'columns {rows[0]}')
     layers = tuple(_layer(row) for row in rows[1:])
-    estimate = Estimate(
-        str(summary['BPU march']), float(summary['latency (us)']),
-        int(summary['DDR bytes per frame']),
-        {layer.name: layer.time for layer in layers if layer.time})
+    times = {layer.name: layer.time for layer in layers if layer.time}
+    estimate = replace(estimate_of(summary), times=times)
     return NetworkLayers(name, _input_size(summary['input features'][1][1]), layers,
                          has_sources=False, estimate=estimate)
 

@@ -10,7 +10,7 @@ of them are complete.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 import hashlib
 import json
 from pathlib import Path
@@ -171,12 +171,18 @@ def _receipt(
         'network': {'file': source.path.name, 'sha256': digest(source.path.read_bytes())},
         'calibration': {'pictures': list(calibration.sources), 'sha256': calibration.digest},
         'compiler': {**_compiler_versions(file), 'configuration': job.config()},
-        'estimate': None if report.estimate is None else asdict(report.estimate),
+        'estimate': _estimate(report),
         'outputs': {name: layer.cosine for layer in report.layers for name in layer.outputs
                     if name in source.outputs},
         'layers': {layer.name: layer.cosine for layer in report.layers},
         'findings': list(findings),
     }
+
+
+def _estimate(report: QuantisationReport) -> dict[str, float] | None:
+    estimate = report.estimate
+    return None if estimate is None else {
+        'latency_us': estimate.latency, 'memory_bytes': estimate.memory_bytes}
 
 
 def _compiler_versions(file: BinFile) -> dict[str, str]:

@@ -68,6 +68,11 @@ class Estimate:
     memory_bytes: int
     times: dict[str, LayerTime]
 
+    def __str__(self) -> str:
+        return (f'{self.latency / 1000:.2f} ms, {1e6 / self.latency:.0f} inferences a second, '
+                f'{self.memory_bytes / 1e6:.1f} MB to and from the memory (estimate of the '
+                'compiler, not measured)')
+
 
 @dataclass(frozen=True)
 class NetworkLayers:

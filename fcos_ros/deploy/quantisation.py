@@ -10,6 +10,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from fcos_ros.deploy.compiler_report import estimate_of
+from fcos_ros.deploy.network_layers import Estimate
+
 VISIBLE_LOSS = 0.99
 """Cosine similarity of an output below which detections change visibly."""
 
@@ -30,27 +33,6 @@ class QuantisedLayer:
     cosine: float | None
     threshold: float | None
     outputs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """
-    The compiler's static estimate for one inference. It is no measurement.
-
-    :ivar latency_ms: milliseconds on one core of the BPU.
-    :ivar fps: inferences a second.
-    :ivar bytes: bytes moved between the BPU and the memory.
-    :ivar operations: additions and multiplications.
-    """
-
-    latency_ms: float
-    fps: float
-    bytes: int
-    operations: int
-
-    def __str__(self) -> str:
-        return (f'{self.latency_ms:.2f} ms, {self.fps:.0f} inferences a second, '
-                f'{self.bytes / 1e6:.1f} MB moved (static estimate, not measured)')
 
 
 @dataclass(frozen=True)
@@ -80,15 +62,8 @@ def read_report(folder: Path) -> QuantisationReport:
         for path in sorted(folder.glob('*_quant_info.json'))
         for name, entry in _read(path).items() if isinstance(entry, Mapping))
     summaries = [_read(path).get('summary') for path in sorted(folder.glob('*_subgraph_*.json'))]
-    estimates = [read_estimate(summary) for summary in summaries if isinstance(summary, Mapping)]
+    estimates = [estimate_of(summary) for summary in summaries if isinstance(summary, Mapping)]
     return QuantisationReport(layers, estimates[0] if len(estimates) == 1 else None)
-
-
-def read_estimate(summary: Mapping[str, Any]) -> Estimate:
-    """Convert the compiler's summary."""
-    return Estimate(float(summary['latency (us)']) / 1000, float(summary['FPS']),
-                    int(summary['DDR bytes per frame']),
-                    int(summary['BPU OPs per frame (effective)']))
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -41,8 +41,8 @@ QUANT_INFO = {
                    'cosine_similarity': 0.9995},
     '/box_8/Transpose': {'type': 'Transpose', 'thresholds': [], 'outputs': ['box_8'],
                          'cosine_similarity': 0.998}}
-SUMMARY = {'summary': {'latency (us)': 728.4, 'FPS': 1372.9, 'DDR bytes per frame': 2620064,
-                       'BPU OPs per frame (effective)': 1868020224}}
+SUMMARY = {'summary': {'BPU march': 'B25E', 'latency (us)': 728.4,
+                       'DDR bytes per frame': 2620064}}
 PROPERTIES = {'MARCH': 'bayes-e', 'INPUT_SPACE_AND_RANGE': 'regular;',
               'BUILDER_VERSION': '1.24.3', 'HBDK_VERSION': '3.49.15'}
 

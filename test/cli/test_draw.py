@@ -11,12 +11,14 @@ import stat
 import sys
 from xml.etree import ElementTree
 
+from deploy.bin_writer import Output, bin_content
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 import pytest
 
 DEMO = Path(__file__).parents[2] / 'models' / 'fcos_demo.onnx'
+OUTPUTS = [Output('class_8', (1, 16, 16, 2), (0.5, 0.25))]
 SVG = '{http://www.w3.org/2000/svg}'
 LAYERS = [
     ['layer', 'ops', 'original output shape', 'aligned output shape', 'computing cost (no DDR)',
@@ -68,14 +70,11 @@ def commands(tmp_path, monkeypatch):
 
     def install(report, code=0):
         (folder / 'report.json').write_text(json.dumps({'summary': report}))
-        for name, line in (
-                ('hb_extract_hbm', "open('network.hbm', 'w').close()"),
-                ('hbdk-perf', 'import shutil; '
-                 f"shutil.copy({str(folder / 'report.json')!r}, sys.argv[2])")):
-            file = folder / name
-            file.write_text(f'#!{sys.executable}\nimport sys\n{line}\n'
-                            f'print("some words")\nsys.exit({code})\n')
-            file.chmod(file.stat().st_mode | stat.S_IXUSR)
+        file = folder / 'hbdk-perf'
+        file.write_text(f'#!{sys.executable}\nimport shutil, sys\n'
+                        f'shutil.copy({str(folder / "report.json")!r}, sys.argv[2])\n'
+                        f'print("some words")\nsys.exit({code})\n')
+        file.chmod(file.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setenv('PATH', f'{folder}{os.pathsep}{os.environ["PATH"]}')
     return install
 
@@ -83,7 +82,7 @@ def commands(tmp_path, monkeypatch):
 @pytest.fixture
 def compiled(tmp_path):
     path = tmp_path / 'demo.bin'
-    path.write_bytes(b'compiled')
+    path.write_bytes(bin_content(OUTPUTS, (128, 128)))
     return path
 
 
@@ -153,7 +152,7 @@ def test_the_onnx_file_gives_a_compiled_model_its_connections(fcos, tmp_path, co
     pytest.param({**REPORT, 'layer details': [['x'], ['y']]}, 0, 'unknown form', id='other table'),
     pytest.param({**REPORT, 'layer details': [LAYERS[0], ['a', 'b', 'c', 'd', 'e', 'f']]}, 0,
                  'unknown form', id='other values'),
-    pytest.param(REPORT, 3, 'hb_extract_hbm failed', id='command fails'),
+    pytest.param(REPORT, 3, 'hbdk-perf failed with code 3: some words', id='command fails'),
 ])
 def test_a_compiled_model_that_cannot_be_drawn_is_refused(
         fcos, tmp_path, compiled, commands, report, code, complaint):
@@ -169,8 +168,8 @@ def test_missing_commands_are_named(fcos, tmp_path, compiled, monkeypatch):
     monkeypatch.setenv('PATH', str(tmp_path))
     result = fcos('info', compiled, '--picture', tmp_path / 'demo.svg')
     assert result.code == 2
-    assert 'hb_extract_hbm and hbdk-perf' in result.err
-    assert 'PATH' in result.err
+    assert 'needs the command hbdk-perf' in result.err
+    assert 'make bpu-tools' in result.err
 
 
 def test_the_onnx_file_of_another_network_is_refused(fcos, tmp_path, compiled, commands):
