@@ -98,7 +98,8 @@ def test_a_child_that_hangs_is_replaced_after_the_inference_timeout(open_faulty,
 def test_a_child_that_dies_while_it_loads_names_the_likely_cause_and_the_cure(board):
     """The binding crashes at a name of 73 bytes before the name can be read."""
     path = Path(board.write(with_output(tiny(), 3, name='n' * 73)))
+    before = children()
     with pytest.raises(ModelError, match=r'the worker died: SIG\w+.*more than 63 bytes: try the '
                                           r'backend libdnn'):
         open_workers(DetectorConfig(path, 'hobot_dnn'), 1, TIMEOUT)
-    assert children() == set()
+    assert children() <= before
