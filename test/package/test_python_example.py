@@ -16,7 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
-LIBRARIES = {'numpy': 'numpy', 'opencv-python-headless': 'cv2', 'onnxruntime': 'onnxruntime'}
+LIBRARIES = {'numpy': 'numpy', 'opencv-python-headless': 'cv2', 'onnxruntime': 'onnxruntime',
+             'PyYAML': 'yaml'}
 """The libraries in the command of the README, and their modules."""
 
 
