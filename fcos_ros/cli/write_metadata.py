@@ -50,7 +50,9 @@ def _change(
     path: Path, wanted: Mapping[str, str], inside: Mapping[str, object],
     around: Mapping[str, object], beside: bool, check: Check,
 ) -> list[str]:
-    changed = _merged(around if beside else inside, wanted)
+    here, elsewhere = (around, inside) if beside else (inside, around)
+    _require_removable(path, [key for key, value in wanted.items() if not value], here, elsewhere)
+    changed = _merged(here, wanted)
     everything = combine(path, inside, changed) if beside else combine(path, changed, around)
     notes = _checked(path, everything, check)
     own = Metadata.parse(changed, str(path), path.parent)
@@ -72,6 +74,23 @@ def _checked(path: Path, metadata: Metadata, check: Check) -> list[str]:
     if problem:
         raise ModelError(f'nothing was written: {problem}')
     return []
+
+
+def _require_removable(
+    path: Path, keys: Sequence[str], here: Mapping[str, object], elsewhere: Mapping[str, object],
+) -> None:
+    """
+    Check that keys to remove stand in the file that is changed.
+
+    :raises ModelError: a key stands inside a model that is not changed, or nowhere.
+    """
+    for key in keys:
+        if key in elsewhere and key not in here:
+            raise ModelError(f'{key} cannot be removed: it stands inside {path}, which is not '
+                             'changed; state another value')
+        if key not in here:
+            raise ModelError(f'{key} cannot be removed: it is not stated; stated: '
+                             f'{", ".join(here) or "nothing"}')
 
 
 def _merged(entries: Mapping[str, object], wanted: Mapping[str, str]) -> dict[str, object]:

@@ -102,6 +102,20 @@ def test_a_wrong_file_beside_a_model_can_be_repaired(fcos, model):
     assert sidecar.read_text() == 'activation: sigmoid\n'
 
 
+@pytest.mark.parametrize(('change', 'complaint'), [
+    ('box_units=', 'box_units cannot be removed: it is not stated; stated: score'),
+    ('activation=', r'it stands inside .*model\.onnx, which is not changed'),
+])
+def test_a_key_that_does_not_stand_in_the_changed_file_is_not_removed(
+        fcos, model, change, complaint):
+    fcos('info', model, '--write-metadata', 'activation=sigmoid')
+    fcos('info', model, '--write-metadata', 'score=cls', '--sidecar')
+    result = fcos('info', model, '--write-metadata', change)
+    assert result.code == 2
+    assert re.search(complaint, result.err)
+    assert model.with_suffix('.yaml').read_text() == 'score: cls\n'
+
+
 def test_without_the_package_onnx_the_metadata_stands_beside_the_model(fcos, model, monkeypatch):
     monkeypatch.setitem(sys.modules, 'onnx', None)
     result = fcos('info', model, '--write-metadata', 'activation=sigmoid')
