@@ -4,8 +4,8 @@
 Read and write the metadata of a model: inside the file, and in a YAML file beside it.
 
 `model.bin.yaml` is for `model.bin` only; `model.yaml` is for all files of that name, whatever
-their suffix. The first of them that exists is read, and has priority over the metadata inside the
-model.
+their suffix. Both may end in `.yml` instead. The first of them that exists is read, and has
+priority over the metadata inside the model.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def combine(
     :raises ModelError: a key or a value is not accepted.
     """
     own = Metadata.parse(inside, str(model), model.parent)
-    place = find_beside(model) or _places(model)[-1]
+    place = find_beside(model) or model.with_suffix('.yaml')
     other = Metadata.parse(beside, str(place), model.parent)
     return replace(own.overridden(other), ignored=ignored)
 
@@ -108,7 +108,7 @@ def write_beside(model: Path, metadata: Metadata) -> Path:
     :returns: the path of the file: the present one, or a new one for the name without suffix.
     :raises ModelError: the file cannot be written; a present one is as before.
     """
-    path = find_beside(model) or _places(model)[-1]
+    path = find_beside(model) or model.with_suffix('.yaml')
     _replace(path, to_yaml(metadata).encode('utf-8'))
     return path
 
@@ -150,8 +150,9 @@ def _yaml_line(key: str, value: object) -> str:
                               width=math.inf))
 
 
-def _places(model: Path) -> tuple[Path, Path]:
-    return model.with_name(f'{model.name}.yaml'), model.with_suffix('.yaml')
+def _places(model: Path) -> tuple[Path, ...]:
+    return tuple(model.with_name(name + suffix) for name in (model.name, model.stem)
+                 for suffix in ('.yaml', '.yml'))
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -80,6 +80,13 @@ def test_a_wrong_file_beside_a_model_is_refused(model, text, complaint):
         load(model)
 
 
+@pytest.mark.parametrize('name', ['squares.yml', 'squares.onnx.yml'])
+def test_a_file_beside_a_model_may_have_the_short_suffix(model, name):
+    path = beside(model, 'point_offset: 0', name)
+    assert load(model).info.head.point_offset == 0
+    assert write_beside(model, parse(model, box_unit='pixel')) == path
+
+
 def test_a_folder_beside_a_model_is_no_metadata(model):
     model.with_suffix('.yaml').mkdir()
     with pytest.raises(ModelError, match=r'squares\.yaml is no text file'):
