@@ -40,6 +40,16 @@ CROWD = 0.25
 """Share of cells with a detection that is unlikely in any picture: objects have few cells each."""
 
 
+POSITION = 0.9
+"""
+Correlation with the place of the cell from which on a box value is a position. A distance reaches
+it only if all boxes have a side on the border of the input.
+"""
+
+MIN_GRID = 4
+"""Cells on each axis from which on a correlation says something."""
+
+
 class Finding(NamedTuple):
     """
     A contradiction between outputs and description.
@@ -100,6 +110,11 @@ def _findings(info: ModelInfo, outputs: Sequence[Array]) -> Iterator[Finding]:
             return
         levels = read_levels(head, outputs)
         yield from _judge_numbers(levels)
+        if _are_positions(levels[0]):
+            yield Finding(True, 'the first two box values grow with the place of the cell, as '
+                          'corners or centres of boxes do; accepted: the distances from the point '
+                          'of the cell to the sides of the box; export the network without its '
+                          'last operations, or with NMS inside')
         yield from _judge_activation(head, levels)
         yield from _judge_boxes(info, head, levels)
         yield from _judge_crowd(info, head, levels)
@@ -140,14 +155,16 @@ def _judge_boxes(
     if span is None:
         return
     low, high = span
+    # The class outputs of a network with 4 classes look like boxes.
+    order = 'order if they are class values, ' if head.num_classes == 4 else ''
     if high <= 0:
         yield Finding(True, f'all box distances are negative, {low:.3g} to {high:.3g} pixels; '
-                      'state box_activation: exp if they are logarithms, or export the network '
-                      'with its last operation')
+                      f'state {order}box_activation: exp if they are logarithms, or export the '
+                      'network with its last operation')
         return
     if np.mean(np.concatenate([level.distances.ravel() for level in levels]) < 0) > 0.5:
-        yield Finding(False, 'most box distances are negative; if they are logarithms, state '
-                      'box_activation: exp')
+        yield Finding(False, f'most box distances are negative; state {order}box_activation: exp '
+                      'if they are logarithms')
     # An author who states the unit knows it better than this picture.
     certain = 'box_unit' not in info.metadata.sources
     if head.box_unit == 'pixel' and _are_below_one_cell(levels):
@@ -158,6 +175,15 @@ def _judge_boxes(
         yield Finding(certain, 'the boxes of the largest cells are many times larger than the '
                       'input, and box_unit is stride; state box_unit: pixel, or stride if that is '
                       'right')
+
+
+def _are_positions(finest: LevelValues) -> bool:
+    """Return whether boxes look like (x1, y1, x2, y2) or (x, y, width, height)."""
+    grid = finest.level.grid
+    rows, columns = np.divmod(np.arange(finest.level.cells), grid.width)
+    return min(grid) >= MIN_GRID and all(
+        np.corrcoef(values, along)[0, 1] > POSITION
+        for values, along in zip(finest.distances.T, (columns, rows)))
 
 
 def _are_below_one_cell(levels: Sequence[LevelValues]) -> bool:

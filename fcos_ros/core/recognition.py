@@ -109,13 +109,13 @@ class _Tensor(NamedTuple):
         cells = sides[0] if len(sides) == 1 else Size(width=sides[1], height=sides[0])
         return cls(position, spec, cells, channels)
 
-    def name_rank(self, kind: str) -> int:
-        """Return 0 if the name hints at this kind, 1 if it has no hint, 2 for another kind."""
-        name = self.spec.name.lower()
-        for hinted, words in _HINTS.items():
-            if any(word in name for word in words):
-                return 0 if hinted == kind else 2
-        return 1
+
+def _name_rank(name: str, kind: str) -> int:
+    """Return 0 if a name hints at this kind, 1 if it has no hint, 2 for another kind."""
+    for hinted, words in _HINTS.items():
+        if any(word in name.lower() for word in words):
+            return 0 if hinted == kind else 2
+    return 1
 
 
 class _Plan(NamedTuple):
@@ -170,7 +170,7 @@ def _detection_outputs(
         return None
     if spec.num_classes is None:
         raise HeadError('the outputs are boxes and labels, which do not show the number of '
-                        'classes; state the labels or num_classes')
+                        'classes; state the labels')
     return DetectionOutputs(
         outputs, spec.num_classes, canvas, boxes[0], labels, scores[0] if scores else None)
 
@@ -242,7 +242,8 @@ def _stride_options(spec: HeadSpec, levels: int | None) -> Iterator[tuple[float,
         if levels in (None, len(spec.strides)):
             yield spec.strides
         return
-    for count in range(1, _MAX_LEVELS + 1) if levels is None else (levels,):
+    # Any list of boxes may be as long as a single level, which therefore must be stated.
+    for count in range(2, _MAX_LEVELS + 1) if levels is None else (levels,):
         for finest in _FINEST_STRIDES:
             yield tuple(finest * 2**level for level in range(count))
 
@@ -274,7 +275,7 @@ def _separate_parts(
             fitting = [tensor for tensor in free.values()
                        if tensor.cells == key and tensor.channels == channels.get(kind)
                        and (spec.order is None or spec.order[tensor.position] == kind)]
-            likely = sorted(fitting, key=lambda tensor: tensor.name_rank(kind))
+            likely = sorted(fitting, key=lambda tensor: _name_rank(tensor.spec.name, kind))
             found[kind] += sorted(likely[:list(keys).count(key)])
         for tensor in found[kind]:
             del free[tensor.position]
@@ -363,11 +364,26 @@ def _make_head(
     if spec.box_unit is None and not centred and outputs[levels[0].box.output].is_float:
         notes.append('distances are taken to be in strides, as usual without centerness; other '
                      'networks state box_unit')
+    if spec.order is None:
+        notes += _guesses(outputs, levels[0])
     return Head(
         outputs, levels, levels[0].classes.channels, canvas, layout,
         spec.box_unit or _default_unit(levels, outputs),
         0.5 if spec.point_offset is None else spec.point_offset,
         spec.activation or 'logits', score, tuple(notes), spec.box_activation or 'relu')
+
+
+def _guesses(outputs: Sequence[OutputSpec], level: Level) -> Iterator[str]:
+    """Yield a note for each part that neither its shape nor its name tells from the classes."""
+    for kind, part in level.parts.items():
+        if kind == 'class' or part.channels != level.classes.channels:
+            continue
+        names = {named: outputs[own.output].name
+                 for named, own in (('class', level.classes), (kind, part))}
+        if all(_name_rank(name, named) for named, name in names.items()):
+            yield (f'class and {kind} have equal shapes and names without a meaning; taken for '
+                   f'class: {names["class"]}, for {kind}: {names[kind]}; other networks state '
+                   'order')
 
 
 _SPACINGS: dict[str, Callable[[Size, float, Size], tuple[float, float]]] = {

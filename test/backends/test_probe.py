@@ -45,6 +45,16 @@ def test_a_contradiction_is_refused_with_the_key_that_ends_it(
     load(export.write(path, {**metadata, key: value}))
 
 
+def test_class_values_taken_for_boxes_are_refused_with_the_key_order(tmp_path):
+    kinds = ('box', 'class', 'centerness')
+    export = Export(classes=4, kinds=kinds, names=tuple(f'out{index}' for index in range(15)))
+    path = export.write(tmp_path / 'model.onnx')
+    with pytest.raises(ModelError, match=r'all box distances are negative.*; state order if they'):
+        load(path)
+    order = json.dumps([kind for kind in kinds for _ in STRIDES])
+    assert load(export.write(path, {'order': order})).info.warnings == ()
+
+
 def test_a_stated_unit_that_looks_wrong_is_a_warning(tmp_path):
     path = Export(unit='stride').write(tmp_path / 'model.onnx', {'box_unit': 'pixel'})
     warning, = load(path).info.warnings
@@ -117,6 +127,22 @@ def test_unlikely_outputs_are_a_warning(first, change, complaint):
     warnings = examine(info, changed(outputs, first, change)).warnings
     assert len(warnings) == 1
     assert re.search(complaint, warnings[0])
+
+
+@pytest.mark.parametrize('corners', [True, False], ids=['x1, y1, x2, y2', 'x, y, width, height'])
+@pytest.mark.parametrize('factor', [1.0, 1 / 256], ids=['pixels', 'fractions'])
+def test_boxes_at_positions_are_refused_before_all_else(corners, factor):
+    info, outputs = dense()
+    for index, stride in enumerate(STRIDES):
+        y, x = (np.indices(outputs[5 + index].shape[1:3]) + 0.5) * stride
+        left, top, right, bottom = np.moveaxis(outputs[5 + index][0], -1, 0)
+        width, height = left + right, top + bottom
+        box = ((x - left, y - top, x + right, y + bottom) if corners else
+               (x + (right - left) / 2, y + (bottom - top) / 2, width, height))
+        outputs[5 + index] = np.stack(box, axis=-1)[None].astype(np.float32) * factor
+    outputs = changed(outputs, 0, lambda x: 1 / (1 + np.exp(-x)))
+    with pytest.raises(ModelError, match='grow with the place of the cell'):
+        examine(info, outputs)
 
 
 def test_detections_in_every_cell_are_a_warning():

@@ -89,6 +89,24 @@ def test_names_decide_where_shapes_are_ambiguous(num_classes):
     assert names_by_level(head, specs) == expected_names(network.strides)
 
 
+@pytest.mark.parametrize(('num_classes', 'kinds', 'twin'), [
+    (1, ('cls', 'box', 'ctr'), 'centerness'), (4, ('cls', 'box', 'ctr'), 'box'),
+    (4, ('cls', 'box'), 'box'), (1, ('cls', 'box'), None), (3, ('cls', 'box', 'ctr'), None)])
+def test_parts_told_apart_by_their_order_only_are_noted(num_classes, kinds, twin):
+    network = Network(Size(512, 512), num_classes, kinds=kinds)
+    specs = specs_of(network)
+
+    def guesses(outputs, order=None):
+        notes = recognise(outputs, network.canvas, HeadSpec(order=order)).notes
+        return [note for note in notes if 'state order' in note]
+
+    assert guesses(specs) == []
+    order = [{'cls': 'class', 'box': 'box', 'ctr': 'centerness'}[spec.name[:3]] for spec in specs]
+    assert guesses(without_names(specs), tuple(order)) == []
+    found = guesses(without_names(specs))
+    assert [f'class and {twin} have equal shapes' in note for note in found] == [True] * bool(twin)
+
+
 def test_outputs_in_the_order_of_levels_are_recognised_without_names():
     network = Network(Size(256, 128), num_classes=4)
     specs = specs_of(network)
@@ -161,6 +179,14 @@ def test_the_spacing_of_cells_is_as_stated(spacing, expected):
     assert head.levels[-1].grid == Size(3, 2)
     assert head.levels[-1].spacing == expected
     assert head.levels[-1].stride == 128
+
+
+def test_a_list_of_boxes_is_no_level_unless_its_stride_is_stated():
+    network = Network(Size(640, 640), strides=(64,), kinds=('cls', 'box'), joined=True)
+    with pytest.raises(HeadError, match=r'given 2:'):
+        recognise(specs_of(network), network.canvas)
+    head = recognise(specs_of(network), network.canvas, HeadSpec(strides=(64,)))
+    assert [level.cells for level in head.levels] == [100]
 
 
 def test_strides_may_be_fractions_in_any_order():
