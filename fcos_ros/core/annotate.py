@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import colorsys
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import cv2
@@ -244,7 +245,17 @@ def _covered(places: NDArray[np.int_], taken: NDArray[np.int_]) -> NDArray[np.in
 
 def is_drawn_by_opencv(text: str) -> bool:
     """Return whether OpenCV can draw a text."""
-    return text.isascii() or hasattr(cv2, 'FontFace')  # OpenCV 5 has fonts for most languages
+    # OpenCV 5 has fonts for many languages.
+    return text.isascii() or (hasattr(cv2, 'FontFace') and all(map(_has_glyph, text)))
+
+
+@lru_cache(4096)
+def _has_glyph(character: str) -> bool:
+    """Return whether OpenCV 5 has a character; it draws a question mark for others."""
+    drawn, mark = np.zeros((2, 64, 64), np.uint8)
+    for image, text in ((drawn, character), (mark, '?')):
+        cv2.putText(image, text, (8, 48), _FONT, 1.0, (255,))
+    return character == '?' or not np.array_equal(drawn, mark)
 
 
 def _ascii(text: str) -> str:

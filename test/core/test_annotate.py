@@ -96,6 +96,13 @@ def test_a_font_is_used_only_for_names_that_opencv_cannot_draw():
     np.testing.assert_array_equal(drawn('person', BlockFont()), drawn('person'))
 
 
+@pytest.mark.parametrize('name', ['ไทย', 'हिन्दी', '\U0001f600', '行 ไทย'])
+def test_a_font_draws_characters_that_opencv_lacks(name):
+    assert not is_drawn_by_opencv(name)
+    assert (drawn(name, BlockFont()) != drawn(name)).any()
+    assert is_drawn_by_opencv('cat?')
+
+
 def test_a_character_that_cannot_be_drawn_becomes_a_question_mark():
     if is_drawn_by_opencv('\u884c'):  # OpenCV 5 does the same with its own fonts
         np.testing.assert_array_equal(drawn('\U00013000'), drawn('?'))

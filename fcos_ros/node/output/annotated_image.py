@@ -85,11 +85,12 @@ class AnnotatedImageOutput:
     def _load_font(self, labels: Labels) -> Font | None:
         """Return a font if a class name needs one; log if none is found."""
         other = [name for name in labels.names if not is_drawn_by_opencv(name)]
-        font = load_font() if other else None
+        font = load_font(other) if other else None
         if other and font is None:
             self._node.get_logger().warning(
                 f'class names such as {printable(other[0])} are drawn with question marks: '
-                'install python3-pil and fonts-noto-cjk')
+                'install python3-pil and a font that has their characters: fonts-noto-cjk or '
+                'fonts-freefont-ttf')
         return font
 
     def _draw_and_publish(self, found: FrameDetections) -> None:

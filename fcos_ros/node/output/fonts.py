@@ -1,18 +1,30 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Fonts for class names that are not ASCII, which OpenCV draws only from version 5 on."""
+"""Fonts for class names that OpenCV cannot draw: version 4 draws only ASCII, 5 most languages."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+import unicodedata
 
 import numpy as np
 
 from fcos_ros.core.arrays import Pixels
 
 FONTS = ('NotoSansCJK-Regular.ttc', 'NotoSansCJK-Bold.ttc', 'wqy-microhei.ttc', 'wqy-zenhei.ttc',
-         'NotoSerifCJK-Regular.ttc', 'NotoSerifCJK-Bold.ttc', 'DejaVuSans.ttf', 'FreeSans.ttf')
+         'NotoSerifCJK-Regular.ttc', 'NotoSerifCJK-Bold.ttc', 'DejaVuSans.ttf', 'FreeSans.ttf',
+         'FreeSerif.ttf')
 """Files of fonts in the packages of Ubuntu; those with most characters first."""
+
+_NO_CHARACTER = '\U0010ffff'
+"""A number without a character: fonts draw what they draw for characters that they lack."""
+
+_INVISIBLE = ('Cc', 'Cf', 'Zs')
+"""Categories of Unicode: characters that control others, and spaces."""
+
+_CHECKED_HEIGHT = 16
+"""Pixels in which different characters look different."""
 
 _EM = 1.4
 """Size of a font, in heights of a capital letter."""
@@ -40,15 +52,25 @@ class PillowFont:
         return np.asarray(mask, np.uint8)
 
 
-def load_font() -> PillowFont | None:
-    """Return the first of `FONTS` that the system has; None without one, or without Pillow."""
+def load_font(names: Iterable[str]) -> PillowFont | None:
+    """
+    Return the first of `FONTS` on the system that has all characters of some names.
+
+    :returns: None without such a font, or without Pillow.
+    """
     try:
         from PIL import ImageFont
     except ImportError:
         return None
-    for name in FONTS:
+    characters = {character for name in names for character in name
+                  if unicodedata.category(character) not in _INVISIBLE}
+    for file in FONTS:
         try:
-            return PillowFont(ImageFont.truetype(name))
+            font = PillowFont(ImageFont.truetype(file))
         except OSError:
             continue
+        missing = font.render(_NO_CHARACTER, _CHECKED_HEIGHT)
+        if not any(np.array_equal(font.render(character, _CHECKED_HEIGHT), missing)
+                   for character in characters):
+            return font
     return None

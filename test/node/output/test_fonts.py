@@ -14,7 +14,7 @@ from fcos_ros.node.output.fonts import FONTS, load_font
 @pytest.fixture(name='font')
 def load():
     """Return a font of this machine; every machine of the tests has one."""
-    font = load_font()
+    font = load_font(['Straße', 'кот'])
     assert font is not None, f'install one of {", ".join(FONTS)}'
     return font
 
@@ -33,10 +33,15 @@ def test_the_height_of_capitals_is_as_wanted_and_all_lines_are_equally_high(font
         assert len({len(font.render(line, height)) for line in ('a', 'Äg', '')}) == 1
 
 
+def test_a_font_that_lacks_a_character_is_not_used():
+    assert load_font(['cat', 'кот', 'zero\u200cwidth', 'a b']) is not None
+    assert load_font(['cat', '\U00013000']) is None  # a hieroglyph
+
+
 def test_without_pillow_or_a_font_there_is_none(monkeypatch):
     def no_font(name):
         raise OSError(f'cannot open {name}')
     monkeypatch.setattr(PIL.ImageFont, 'truetype', no_font)
-    assert load_font() is None
+    assert load_font(['кот']) is None
     monkeypatch.setitem(sys.modules, 'PIL', None)
-    assert load_font() is None
+    assert load_font(['кот']) is None
