@@ -135,10 +135,12 @@ def _padding(metadata: Metadata, nv12: bool) -> tuple[int, ...] | None:
 
 
 def _notes(spec: InputSpec, labels: Labels, metadata: Metadata) -> Iterator[str]:
-    """Yield what is assumed about a model because its author does not state it."""
+    """Yield what is assumed because the author does not state it, and what is not used."""
     if metadata.labels is None and labels in (COCO, COCO_CATEGORIES):
         yield (f'the {len(labels)} classes are taken to be those of COCO; other networks state '
                'labels')
+    if metadata.input_size not in (None, spec.size):
+        yield f'input_size is stated as {metadata.input_size}, and the input is {spec.size}'
     if spec.dtype.kind == 'f' and metadata.mean is None and metadata.std is None:
         yield ('pixels are given as 0 to 255, without normalisation; other networks state mean, '
                'std and mean_std_scale')

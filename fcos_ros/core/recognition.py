@@ -422,6 +422,8 @@ def _mismatch_text(outputs: Sequence[OutputSpec], canvas: Size, spec: HeadSpec) 
     rows = '\n'.join(f'  stride {stride:g}: [1, {grid.height}, {grid.width}, channels] or '
                      f'[1, channels, {grid.height}, {grid.width}]' for stride, grid in grids)
     given = '\n'.join(f'  {output}' for output in outputs) or '  no outputs'
+    order = (f'\norder has {len(spec.order)} entries; accepted: one for each output, or one for '
+             'each part that an output joins' if spec.order is not None else '')
     return (
         f'the outputs cannot be decoded for a canvas of {canvas}.\n'
         'accepted: outputs of the same layout; for each level, one with '
@@ -430,7 +432,7 @@ def _mismatch_text(outputs: Sequence[OutputSpec], canvas: Size, spec: HeadSpec) 
         'or the levels joined to one output for each part: [1, cells, channels];\n'
         'or the parts joined in the channels, if their order is stated;\n'
         'or boxes [N, 4], scores [N] and labels [N], or boxes with scores [1, N, 5] and labels '
-        f'[1, N]\ngiven {len(outputs)}:\n{given}')
+        f'[1, N]\ngiven {len(outputs)}:\n{given}{order}')
 
 
 def _listed(values: Iterable[object]) -> str:

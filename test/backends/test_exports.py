@@ -102,6 +102,13 @@ def test_a_size_that_is_not_open_cannot_be_chosen(tmp_path):
         load(path, input_size=Size(256, 256))
 
 
+def test_a_stated_size_that_is_not_used_is_noted(tmp_path):
+    path = Export().write(tmp_path / 'model.onnx', {'input_size': '256x256'})
+    note = 'input_size is stated as 256x256, and the input is 128x128'
+    assert note in load(path).info.notes
+    assert note not in load(Export().write(path, {'input_size': '128x128'})).info.notes
+
+
 def test_a_fixed_batch_is_refused_with_a_command_that_repairs_it(tmp_path):
     path = Export(shape=(4, 3, 128, 128)).write(tmp_path / "four 'images'.onnx")
     with pytest.raises(ModelError, match='takes 4 images at a time; accepted: 1') as refusal:

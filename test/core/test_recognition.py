@@ -202,7 +202,8 @@ def test_strides_may_be_fractions_in_any_order():
     (Network(combined=True), HeadSpec(), 'if their order is stated'),
     (Network(combined=True), HeadSpec(order=('class', 'box'), num_classes=80),
      'num_classes is 80, and the network has 81 classes'),
-    (Network(), HeadSpec(order=('class',) * 5 + ('box',) * 6), 'given 15:'),
+    (Network(), HeadSpec(order=('class',) * 5 + ('box',) * 6),
+     r'given 15:(.*\n)*order has 11 entries; accepted: one for each output'),
     (Network(Size(8, 8), 2, strides=(8,)), HeadSpec(),
      'the outputs fit the strides 8 or 16 or 32 or 64; state strides'),
 ], ids=['score', 'no order', 'order without centerness', 'length of the order', 'one cell'])
