@@ -23,6 +23,12 @@ TRANSPORTS = tuple(dict.fromkeys(source.transport for source in SOURCES.values()
 COMPRESSED = 'compressed'
 """The transport that may have a topic of its own, and the name of that topic below the base."""
 
+ANNOTATED = 'annotated_image'
+"""The last part of the name of a topic on which a detector publishes its own images."""
+
+SINGLE = 'image'
+"""The relative name of the topic of a single camera."""
+
 _RANKS = {type_name: rank for rank, type_name in enumerate(SOURCES)}
 
 
@@ -98,14 +104,19 @@ class PublisherDiscovery:
         self._silent_topic, self._silent_since = topic, self._searches
 
     def other_topics(self) -> list[str]:
-        """Return the topics on which other nodes publish images, the shortest names first."""
-        own = {publisher.topic_name for publisher in self._node.publishers}
+        """
+        Return the topics on which cameras publish images, the likeliest ones first.
+
+        These are not topics that this node receives for another camera, nor images that a detector
+        has annotated. Depths are unlikely, and so are long names.
+        """
+        received = {subscription.topic_name.removesuffix(f'/{COMPRESSED}')
+                    for subscription in self._node.subscriptions}
         topics = {_base_topic(topic, types)
                   for topic, types in self._node.get_topic_names_and_types()
-                  if SOURCES.keys() & types and topic not in own
-                  and not topic.endswith('/compressedDepth')
-                  and self._node.count_publishers(topic)}
-        return sorted(topics, key=lambda topic: (len(topic), topic))
+                  if SOURCES.keys() & types and not topic.endswith('/compressedDepth')
+                  and f'/{ANNOTATED}/' not in f'{topic}/' and self._node.count_publishers(topic)}
+        return sorted(topics - received, key=lambda topic: ('depth' in topic, len(topic), topic))
 
     def _on(self, topic: str, before: dict[tuple[int, ...], int]) -> Iterator[PublisherInfo]:
         for info in self._node.get_publishers_info_by_topic(topic):
@@ -183,8 +194,11 @@ def explain_absence(base: str, name: str, others: Sequence[str]) -> str:
     if not others:
         return f'{absence}; no other topic has images'
     remap = f'{name}:={others[0]}'
+    # The launch files have an argument for a single camera only.
+    launch = (f'for ros2 launch {remap}' if name == SINGLE else
+              'put a SetRemap into your launch file')
     return (f'{absence}; images are published on {enumerate_some(others)}: add --ros-args -r '
-            f'{remap}, or for ros2 launch {remap}')
+            f'{remap}, or {launch}')
 
 
 def _base_topic(topic: str, types: Sequence[str]) -> str:

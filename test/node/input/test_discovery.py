@@ -77,6 +77,13 @@ def test_a_publisher_that_cannot_be_received_is_explained_with_the_remedy(
         assert word in explanation
 
 
+@pytest.mark.parametrize(('name', 'cure'), [
+    ('image', 'image:=/a, or for ros2 launch image:=/a'),
+    ('front/image', 'front/image:=/a, or put a SetRemap into your launch file')])
+def test_the_launch_argument_is_named_only_for_a_single_camera(name, cure):
+    assert explain_absence('/x', name, ['/a']).endswith(f'--ros-args -r {cure}')
+
+
 @pytest.mark.parametrize(('other', 'spec'), [
     pytest.param(publisher(), SubscriptionSpec(BASE, IMAGE, True), id='reliable'),
     pytest.param(publisher(), SubscriptionSpec(BASE, IMAGE, False), id='more than requested'),

@@ -249,6 +249,20 @@ def test_a_missing_publisher_is_logged_with_the_topics_that_have_images(start, c
         wait_until(warning)
 
 
+def test_only_topics_of_other_cameras_are_offered_for_a_missing_one(start, cameras):
+    """The images of a detector and those of the node's other camera are no remedy."""
+    graph = start(cameras=['front', 'rear'])
+
+    def wait_for(words):
+        graph.wait_for_status('rear frames', lambda status: words in status.message)
+
+    with cameras.camera(Image, 'detector/annotated_image'), cameras.camera(Image, 'front/image'):
+        wait_for('no publisher on /rear/image: start the camera, or remap rear/image; no other')
+        with cameras.camera(Image, 'depth'), cameras.camera(Image, 'camera/image_raw'):
+            wait_for('images are published on /camera/image_raw, /depth: add --ros-args -r '
+                     'rear/image:=/camera/image_raw')
+
+
 def test_two_cameras_on_a_topic_are_received_with_the_weaker_reliability(start, cameras):
     graph, message = start(), MESSAGES['raw']()
     with cameras.camera(type(message)) as strong:
