@@ -98,8 +98,13 @@ def _read_tags(file: Bytes) -> Tags:
             raise _damaged(file, 'it has too many tags, or one of them twice')
         return {tag: _numbers(file, order, start + 10 + 12 * number, _TYPES[kind], length)
                 for number, (tag, kind, length) in enumerate(entries) if tag in known}
-    except (struct.error, KeyError) as error:
-        raise _damaged(file, f'its header cannot be read: {error!r}') from error
+    except struct.error as error:
+        raise _damaged(file, 'its header cannot be read: it lies beyond the end of the file',
+                       'truncated') from error
+    except KeyError as error:
+        raise _damaged(
+            file, f'its header cannot be read: a tag has the type {error}; accepted: '
+                  f'{", ".join(map(str, _TYPES))}') from error
 
 
 def _numbers(file: Bytes, order: str, place: int, code: str, count: int) -> tuple[int, ...]:
