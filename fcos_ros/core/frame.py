@@ -145,12 +145,15 @@ class Frame:
                        planes=(pixels,), mosaic='')
 
     def measure(self) -> tuple[Frame, Measurement]:
-        """Return the decoded frame with all properties of its samples, and what was measured."""
-        stated = self.bit_depth if self.is_wide else self.yuv_range != AUTO
-        if stated:
+        """
+        Return the decoded frame with all properties of its samples, and what was measured.
+
+        Bits are also measured if they are stated, so that a wrong statement is noticed.
+        """
+        if not self.is_wide and self.yuv_range != AUTO:
             return self, UNMEASURED
         found = measure(self.planes, ENCODINGS[self.encoding].after_scaling)
-        depth = max(self.min_bit_depth, found.bit_depth, BIT_DEPTHS[0])
+        depth = self.bit_depth or max(self.min_bit_depth, found.bit_depth, BIT_DEPTHS[0])
         yuv_range = found.yuv_range if self.yuv_range == AUTO else self.yuv_range
         return replace(self, bit_depth=depth, yuv_range=yuv_range), found
 
@@ -158,7 +161,7 @@ class Frame:
         """Return the frame with samples of 8 bits; itself if it has them."""
         if not self.is_wide:
             return self
-        frame, _ = self.measure()
+        frame = self if self.bit_depth else self.measure()[0]
         planes = (cv2.convertScaleAbs(plane, alpha=255 / (2**frame.bit_depth - 1))
                   for plane in frame.planes)
         return replace(frame, planes=tuple(np.asarray(plane, np.uint8) for plane in planes))

@@ -38,6 +38,9 @@ from fcos_ros.settings.schema import Settings
 FLAWED = 'image file has flaws'
 """The key of the number of images about which their decoder has warned."""
 
+BIT_DEPTH = 'bit_depth'
+"""The parameter that states the bits of samples."""
+
 
 @dataclass(frozen=True)
 class ActiveCriteria:
@@ -204,6 +207,7 @@ class Camera:
             self._report_warnings(result.warnings)
         if self._samples.learn(result.measured):
             self._log_samples()
+        self._check_bit_depth()
         found = self._select(result.detections, outcome)
         self._outputs.publish(FrameDetections.of(outcome, result.times, found))
         age = self._stamps.plausible_age(header.stamp)
@@ -232,6 +236,16 @@ class Camera:
         camera = f' of {self._name}' if self._name else ''
         facts = ', '.join(f'{name}: {value}' for name, value in self._samples.describe().items())
         self._node.get_logger().info(f'images{camera}: {facts}')
+
+    def _check_bit_depth(self) -> None:
+        """Report samples of more bits than are stated, as they become white."""
+        stated, highest = self._settings.bit_depth, self._samples.highest
+        if stated and highest >= 2**stated:
+            topic = self._node.resolve_topic_name(self._topic)
+            self._warnings.warn(
+                BIT_DEPTH, f'images of {topic} have samples up to {highest}, but {BIT_DEPTH} is '
+                f'{stated}, so all above {2**stated - 1} become white; set {BIT_DEPTH} to 0 to '
+                'measure it')
 
     def _log_failure(self, error: Exception | None) -> None:
         camera = f' of {self._name}' if self._name else ''

@@ -49,6 +49,11 @@ class SampleProperties:
         before, self._measured = self._measured, self._known.describe()
         return before != self._measured
 
+    @property
+    def highest(self) -> int:
+        """The highest sample of 16 bits in the last images; 0 if there were none."""
+        return self._known.highest
+
     def describe(self) -> dict[str, str]:
         """Return the measured properties by name, and the number of images with more bytes."""
         trailing = {'images with bytes after them': f'{self._trailing}'} if self._trailing else {}

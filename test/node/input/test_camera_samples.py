@@ -37,8 +37,17 @@ def test_an_object_is_detected_in_samples_of_few_bits(model, bit_depth, stated):
         graph.wait_until_connected()
         for encoding in ('mono16', 'bgr16'):
             assert len(graph.detect(message(encoding, bit_depth=bit_depth)).detections) == 1
-        reported = values(graph, published='2')
-        assert reported.get('measured bit_depth') == (None if stated else str(bit_depth))
+        values(graph, published='2', **{'measured bit_depth': str(bit_depth)})
+
+
+@pytest.mark.parametrize(('bit_depth', 'named'), [(8, False), (9, True), (12, True)])
+def test_samples_of_more_bits_than_stated_are_named(model, bit_depth, named, capfd):
+    with Graph(model=model, bit_depth=8) as graph:
+        graph.wait_until_connected()
+        graph.detect(message('mono16', bit_depth=bit_depth))
+        values(graph, published='1')
+    complaint = f'/image have samples up to {2**bit_depth - 1}, but bit_depth is 8'
+    assert (complaint in capfd.readouterr().err) == named
 
 
 @pytest.mark.parametrize('yuv_range', ['full', 'limited'])
