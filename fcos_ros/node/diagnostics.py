@@ -135,11 +135,15 @@ def _odd(camera: CameraHealth, subscription: SubscriptionStatus,
 
 def _loss_hint(camera: CameraHealth, subscription: SubscriptionStatus) -> str:
     """Return why images may be lost; '' if that is unknown."""
-    if camera.other_users:
-        return (f'; shared memory of Fast DDS belongs to {enumerate_some(camera.other_users)}, '
-                'and this node runs as another user, between whom most images are lost: run '
-                'camera and detector as the same user; see docs/cameras.md')
-    return f'; {BEST_EFFORT_HINT}' if subscription.reliability == 'best effort' else ''
+    hints = []
+    if camera.other_users:  # it is unknown which user the camera has
+        hints.append(
+            f'shared memory of Fast DDS belongs to {enumerate_some(camera.other_users)}, too: if '
+            'the camera runs as another user than this node, most images are lost: run both as '
+            'the same user; see docs/cameras.md')
+    if subscription.reliability == 'best effort':
+        hints.append(BEST_EFFORT_HINT)
+    return ''.join(f'; {hint}' for hint in hints)
 
 
 def _latency(camera: CameraHealth) -> DiagnosticStatus:

@@ -93,8 +93,11 @@ def test_a_healthy_camera_is_ok(changes, message):
     pytest.param({'subscription': replace(SUBSCRIPTION, publishers=0, absence='no camera')},
                  WARN, ['no camera'], id='no publisher'),
     pytest.param({'silence': MAX_SILENCE + 1, 'other_users': ('camera_user',)}, WARN,
-                 ['no image on /image', 'shared memory of Fast DDS belongs to camera_user'],
-                 id='no image from another user'),
+                 ['no image on /image', 'shared memory of Fast DDS belongs to camera_user, too: '
+                  'if the camera runs as another user'], id='no image, beside another user'),
+    pytest.param({'silence': MAX_SILENCE + 1, 'other_users': ('camera_user',),
+                  'subscription': replace(SUBSCRIPTION, reliability='best effort')}, WARN,
+                 ['camera_user, too', BEST_EFFORT_HINT], id='two likely reasons'),
     pytest.param({'counts': counts(received=8, published=8, missed=2)}, WARN,
                  ['2 of 10 images', 'the camera sends more than is taken'], id='missed images'),
     pytest.param({'silence': MAX_SILENCE + 1}, WARN, ['no image on /image for 3 s'],
