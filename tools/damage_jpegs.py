@@ -9,6 +9,7 @@ standard error elsewhere.
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -77,7 +78,10 @@ DAMAGES: Mapping[str, Damage] = {
 
 def main(arguments: list[str]) -> int:
     """Print for each kind of file and damage how many of the files are refused."""
-    paths = sorted(path for path in Path(arguments[0]).rglob('*') if path.is_file())
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument('folder', type=Path, help='folder with JPEG files')
+    folder = parser.parse_args(arguments).folder
+    paths = sorted(path for path in folder.rglob('*') if path.is_file())
     files = [path.read_bytes() for path in paths]
     rng = random.Random(0)
     total: Counter[tuple[str, str]] = Counter()

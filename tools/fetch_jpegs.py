@@ -9,6 +9,7 @@ downloaded is reported and left out. Needs dpkg-deb for the packages of Debian.
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -42,7 +43,9 @@ TIMEOUT = 120.0
 
 def main(arguments: list[str]) -> int:
     """Return 0 when at least one file was found."""
-    folder = Path(arguments[0])
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument('folder', type=Path, help='folder that receives the files')
+    folder = parser.parse_args(arguments).folder
     seen: set[bytes] = set()
     for client, names in ((_apt, DEBIAN), (_pip_source, SOURCES), (_pip_wheel, WHEELS)):
         for name in names:
