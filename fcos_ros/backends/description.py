@@ -97,7 +97,7 @@ def _recognise(outputs: Sequence[OutputSpec], canvas: Size, metadata: Metadata) 
         if found in (None, spec.num_classes):
             raise
     raise HeadError(f'labels has {spec.num_classes} names, the network {found} classes; state one '
-                    'name for each class')
+                    'name for each class, from class 0 on')
 
 
 def _class_count(outputs: Sequence[OutputSpec], canvas: Size, spec: Any) -> int | None:
@@ -120,6 +120,9 @@ def _normalisation(metadata: Metadata) -> tuple[tuple[float, ...], tuple[float, 
         raise ValueError(f'{stated}; accepted: up to 1; or state mean_std_scale: 255')
     small_mean = metadata.mean_std_scale is None and 0 < max(mean) <= 1
     if scale == 255 and (0 < min(std) < 1 or small_mean):
+        if max(*mean, *std) > 1:
+            raise ValueError(f'{stated}, which seem to be for different scales; state both for '
+                             'one scale, and mean_std_scale')
         grey = (MIDDLE_GREY - mean[0]) / std[0]
         raise ValueError(f'{stated}, which converts middle grey to {grey:.0f}; if they are meant '
                          'for pixels from 0 to 1, state mean_std_scale: 1')

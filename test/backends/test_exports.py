@@ -143,6 +143,10 @@ def test_pixels_are_normalised_on_the_stated_scale(tmp_path):
                  r'middle grey to 557; .* state mean_std_scale: 1', id='of 1 on the scale of 255'),
     pytest.param({'std': '[0.25, 0.25, 0.25]'}, 'middle grey to 512', id='only std'),
     pytest.param({'mean': '[0.5, 0.5, 0.5]'}, 'state mean_std_scale: 1', id='only mean'),
+    pytest.param({'mean': '[124, 116, 104]', 'std': '[0.229, 0.224, 0.225]'},
+                 'different scales; state both for one scale', id='only std of 1'),
+    pytest.param({'mean': '[0.485, 0.456, 0.406]', 'std': '[58, 57, 57]'},
+                 'different scales; state both for one scale', id='only mean of 1'),
     pytest.param({'mean': '[127, 127, 127]', 'std': '[50, 50, 50]', 'mean_std_scale': '1'},
                  'state mean_std_scale: 255', id='of 255 on the scale of 1'),
 ])

@@ -100,6 +100,9 @@ def test_several_threads_run_a_model_at_the_same_time(tmp_path):
                  id='range of NV12'),
     pytest.param({'metadata': {'labels': '["a", "b"]'}},
                  'labels has 2 names, the network 3 classes', id='two labels, three classes'),
+    pytest.param({'metadata': {'names': '{1: "a", 2: "b", 3: "c"}'}},
+                 'labels has 4 names, the network 3 classes; .*from class 0 on',
+                 id='labels from 1 on'),
 ])
 def test_a_model_that_is_not_an_fcos_network_is_refused_with_the_reason(
     tmp_path, properties, complaint,
