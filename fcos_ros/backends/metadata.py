@@ -142,13 +142,13 @@ def split_onnx_entries(entries: Mapping[str, str]) -> tuple[dict[str, str], tupl
     """
     Separate our keys in an ONNX file from those of other programs.
 
-    A key that is nearly one of ours is kept: `Metadata.parse` refuses it. `stride` with a single
-    number is Ultralytics' and no mistake.
+    A key that is ours but for its spelling is kept: `Metadata.parse` refuses it. `stride` with a
+    single number is Ultralytics' and no mistake.
 
     :returns: our entries, and the other keys.
     """
     own = {key: value for key, value in entries.items()
-           if (key in KEYS or key == 'names' or _near(key))
+           if (key in KEYS or key == 'names' or _is_misspelt(key))
            and not (key == 'stride' and value.strip().isdecimal())}
     return own, tuple(sorted(set(entries) - set(own)))
 
@@ -389,10 +389,34 @@ def _plain(value: Any) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+SIMILAR = 0.75
+"""Minimum similarity of two words that may be one; `mean` and `mena` just reach it."""
+
+VERY_SIMILAR = 0.9
+"""Minimum similarity of two keys that are one, however they are split into words."""
+
+
 def _near(key: str) -> str:
     """Return the key of ours that is meant; empty if none is similar."""
-    plain = re.sub('[^a-z0-9]+', '_', key.lower())
-    return next(iter(difflib.get_close_matches(plain, KEYS, 1, 0.75)), '')
+    return next(iter(difflib.get_close_matches(_plain_key(key), KEYS, 1, SIMILAR)), '')
+
+
+def _is_misspelt(key: str) -> bool:
+    """Return whether a key is one of ours but for its spelling, as `input_shape` is not."""
+    plain, near = _plain_key(key), _near(key)
+    if _similarity(plain, near) >= VERY_SIMILAR:
+        return True
+    words, own_words = plain.split('_'), near.split('_')
+    return len(words) == len(own_words) and all(
+        _similarity(*pair) >= SIMILAR for pair in zip(words, own_words))
+
+
+def _plain_key(key: str) -> str:
+    return re.sub('[^a-z0-9]+', '_', key.lower())
+
+
+def _similarity(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other).ratio()
 
 
 def _advice(key: str) -> str:

@@ -104,12 +104,20 @@ def test_a_wrong_value_is_refused_with_the_accepted_ones(tmp_path, key, text):
 @pytest.mark.parametrize(('key', 'near'), [
     ('box_units', 'box_unit'), ('Mean', 'mean'), ('STD', 'std'), ('label', 'labels'),
     ('nms-threshold', 'nms_threshold'), ('scoreThreshold', 'score_threshold'),
-    ('stride', 'strides'), ('nv12range', 'nv12_range'), ('Input size', 'input_size')])
+    ('stride', 'strides'), ('box_uint', 'box_unit'), ('mena', 'mean'),
+    ('nv12range', 'nv12_range'), ('Input size', 'input_size')])
 def test_a_misspelt_key_is_refused_with_the_near_one(key, near):
     with pytest.raises(ModelError, match=f"has the key {key!r}; did you mean '{near}'"):
         parse(**{key: '1'})
     own, foreign = split_onnx_entries({key: 'x'})
     assert (own, foreign) == ({key: 'x'}, ())
+
+
+@pytest.mark.parametrize('key', [
+    'input_shape', 'image_size', 'input_names', 'score_thr', 'conf_threshold', 'iou_threshold',
+    'threshold', 'nms_iou_threshold', 'class_labels', 'label_map'])
+def test_a_key_of_another_program_with_a_word_of_ours_is_no_mistake(key):
+    assert split_onnx_entries({key: 'x'}) == ({}, (key,))
 
 
 def test_an_unknown_key_is_refused_with_all_keys():
