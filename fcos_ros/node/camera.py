@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
+from rclpy.logging import get_logger
 from std_msgs.msg import Header
 
 from fcos_ros.backends import ModelInfo
@@ -72,6 +73,8 @@ class Camera:
 
     def __init__(self, node: LifecycleNode, name: str, settings: Settings) -> None:
         self._node = node
+        # Each logger counts `once` and `throttle_duration_sec` for itself.
+        self._logger = get_logger(node.get_logger().name)
         self._name = name
         self._settings = settings
         self._topic = f'{name}/image' if name else 'image'
@@ -178,7 +181,7 @@ class Camera:
             self._statistics.count_failed(error)
             return
         if frame.trailing_bytes:
-            self._node.get_logger().warning(
+            self._logger.warning(
                 f'images on {self._topic} are followed by {frame.trailing_bytes} bytes, which are '
                 'ignored; if colours are wrong, let the camera send rows without padding',
                 once=True)
@@ -249,5 +252,4 @@ class Camera:
 
     def _log_failure(self, error: Exception | None) -> None:
         camera = f' of {self._name}' if self._name else ''
-        self._node.get_logger().error(
-            f'a frame{camera} failed: {error}', throttle_duration_sec=1.0)
+        self._logger.error(f'a frame{camera} failed: {error}', throttle_duration_sec=1.0)

@@ -78,6 +78,28 @@ def test_each_camera_has_its_own_counts_of_frames(cameras):
     assert front.wait_for_counts(received=2, published=1)['failed'] == '1'
 
 
+def test_the_failures_of_one_camera_do_not_hide_those_of_another_in_the_log(cameras, capfd):
+    for camera in cameras:
+        camera.publish(SCENE, encoding='yuv9')
+    for camera in cameras:
+        camera.wait_for_counts(failed=1)
+    log = capfd.readouterr().err
+    assert 'a frame of front failed' in log
+    assert 'a frame of rear failed' in log
+
+
+def test_bytes_behind_the_pictures_of_each_camera_are_in_the_log(cameras, capfd):
+    nv12 = image_message(np.zeros((SIZE * 3 // 2, SIZE), np.uint8), 'nv12')
+    nv12.height, nv12.data = SIZE, bytes(nv12.data) + bytes(64)
+    for camera in cameras:
+        camera.publisher.publish(nv12)
+    for camera in cameras:
+        camera.wait_for_counts(published=1)
+    log = capfd.readouterr().err
+    assert 'images on front/image are followed by 64 bytes' in log
+    assert 'images on rear/image are followed by 64 bytes' in log
+
+
 def test_the_problems_of_each_camera_are_logged_with_its_name(cameras, capfd):
     log = ''
 
