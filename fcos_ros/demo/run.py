@@ -4,8 +4,8 @@
 Run a synthetic camera, the detector and a listener as three processes of a ROS 2 graph.
 
 Prints a table of frames and latencies, with precision and recall against the exact boxes, and
-saves annotated images. The exit code is 0 if all checks passed, 1 if one failed, and 130 after an
-interruption.
+saves annotated images. The exit code is 0 if all checks passed, 1 if one failed, 130 after an
+interruption, and 141 if the reader of its output ended.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 from collections.abc import Sequence
 import os
 from pathlib import Path
+import signal
 import sys
 from tempfile import TemporaryDirectory
 
@@ -43,7 +44,7 @@ ANNOTATED_IMAGES = 5
 
 
 def run(signals: EndSignals, arguments: Sequence[str] | None = None) -> int:
-    """Run the demo and return its exit code: 0 passed, 1 failed, 130 interrupted."""
+    """Run the demo and return its exit code."""
     options = _parse_options(arguments)
     domain = Domain()
     _set_environment(domain)
@@ -53,7 +54,9 @@ def run(signals: EndSignals, arguments: Sequence[str] | None = None) -> int:
     try:
         runs = [_run(encoding, options, stop_request) for encoding in options.encodings]
         return _report(runs, options)
-    except (DemoFailed, ProcessEnded) as error:
+    except BrokenPipeError:  # such as `fcos_demo | head`
+        return 128 + signal.SIGPIPE
+    except (DemoFailed, ProcessEnded, OSError) as error:
         print(f'\nThe demo failed: {error}', file=sys.stderr)
         return 1
     except StopRequested:
@@ -174,7 +177,8 @@ def _save_image(listener: Listener, path: Path) -> None:
 def _report(runs: Sequence[RunResult], options: argparse.Namespace) -> int:
     """Print the table and the problems; return 1 if there are any problems."""
     print(format_table(runs))
-    print(f'annotated: {", ".join(str(options.output / f"{run.encoding}.png") for run in runs)}')
+    images = (str(options.output / f'{run.encoding}.png') for run in runs)
+    print(f'annotated: {", ".join(images)}', flush=True)
     problems = [f'{run.encoding}: {problem}' for run in runs for problem in run.problems]
     for problem in problems:
         print(f'FAILED {problem}', file=sys.stderr)

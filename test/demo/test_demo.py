@@ -95,6 +95,23 @@ def test_a_missing_model_fails_with_the_error_of_the_node(tmp_path):
     assert output == ''
 
 
+def test_a_reader_of_the_output_that_has_ended_is_no_error(blind_model, tmp_path):
+    process = start_demo(
+        *QUICK, '--encodings', 'nv12', '--model', blind_model, '--output', str(tmp_path))
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait(TIMEOUT) == 141
+    assert 'Traceback' not in errors
+
+
+def test_output_that_cannot_be_written_fails_with_the_reason(blind_model):
+    code, _, errors = run_demo(
+        *QUICK, '--encodings', 'nv12', '--model', blind_model, '--output', '/dev/full/images')
+    assert code == 1
+    assert "The demo failed: [Errno 20] Not a directory: '/dev/full/images'" in errors
+    assert 'Traceback' not in errors
+
+
 def test_the_output_of_a_camera_that_cannot_start_is_printed(blind_model, tmp_path):
     code, _, errors = run_demo(
         '--size', '127', '96', '--model', blind_model, '--output', str(tmp_path))
