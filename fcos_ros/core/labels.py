@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import difflib
 import unicodedata
 
+from fcos_ros.core.text import MAX_QUOTE, shorten
+
 MAX_CLASSES = 1 << 16
 """Maximum number of classes: a class id in `vision_msgs/VisionClass` has 16 bits."""
 
@@ -81,7 +83,7 @@ class Labels:
             return (int(text),)
         near = difflib.get_close_matches(text, self.names)
         hint = f'did you mean {" or ".join(map(repr, near))}?' if near else self._accepted()
-        raise ValueError(f'unknown class {entry!r}; {hint}')
+        raise ValueError(f'unknown class {shorten(repr(entry), MAX_QUOTE)}; {hint}')
 
     def _accepted(self) -> str:
         if not self.names:

@@ -12,6 +12,7 @@ from fcos_ros.backends import ModelInfo
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.resize import Size
+from fcos_ros.core.text import MAX_QUOTE, shorten
 from fcos_ros.core.tracking import TrackerSettings
 from fcos_ros.core.zones import Polygon, Zones, parse_polygon
 from fcos_ros.settings.schema import Settings
@@ -91,8 +92,8 @@ def _threshold(entry: str, labels: Labels) -> tuple[tuple[int, float], ...]:
     except ValueError:
         threshold = -1.0
     if not name or not 0 <= threshold <= 1:
-        raise ValueError(f'class_thresholds has {entry!r}; accepted: CLASS: SCORE with a score '
-                         'from 0 to 1, such as person: 0.3')
+        raise ValueError(f'class_thresholds has {shorten(repr(entry), MAX_QUOTE)}; accepted: '
+                         'CLASS: SCORE with a score from 0 to 1, such as person: 0.3')
     return tuple((class_id, threshold) for class_id in labels.ids([name.strip()]))
 
 

@@ -10,7 +10,7 @@ from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.tracking import TrackerSettings
 from fcos_ros.core.zones import Zones
-from fcos_ros.settings.criteria import to_criteria, to_tracker_settings
+from fcos_ros.settings.criteria import to_criteria, to_input_size, to_tracker_settings
 from fcos_ros.settings.schema import Settings
 
 LABELS = Labels(('cube', 'ball', 'cone'))
@@ -22,6 +22,24 @@ SQUARE = ((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5))
 
 def criteria(**settings):
     return to_criteria(Settings(**settings), MODEL)
+
+
+@pytest.mark.parametrize(('settings', 'remedy'), [
+    ({'classes': ('c' * 100_000,)}, '; accepted: a name'),
+    ({'class_thresholds': ('c' * 100_000 + ': 0.5',)}, '; accepted: a name'),
+    ({'class_thresholds': ('c' * 100_000,)}, '; accepted: CLASS: SCORE'),
+    ({'include_zones': ('c' * 100_000,)}, '; accepted: 3 or more points'),
+])
+def test_a_long_value_is_shortened_and_the_remedy_follows(settings, remedy):
+    with pytest.raises(ValueError, match=remedy) as refusal:
+        criteria(**settings)
+    assert len(str(refusal.value)) < 500
+
+
+def test_a_long_size_is_shortened_and_the_remedy_follows():
+    with pytest.raises(ValueError, match='; accepted: WIDTHxHEIGHT') as refusal:
+        to_input_size('9' * 100_000)
+    assert len(str(refusal.value)) < 500
 
 
 def test_the_defaults_are_the_criteria_of_the_model():
