@@ -23,7 +23,7 @@ from fcos_ros.core.errors import FrameError
 from fcos_ros.core.image_file import FORMATS, decode, read_header
 from fcos_ros.core.measurement import BIT_DEPTHS, UNMEASURED, Measurement, measure
 from fcos_ros.core.resize import Size
-from fcos_ros.core.yuv_range import AUTO, CHANGE_RANGE, LIMITED
+from fcos_ros.core.yuv_range import AUTO, CHANGE_RANGE, FULL, LIMITED
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +39,7 @@ class Frame:
         (H, W) and interleaved chroma (H/2, W/2, 2); i420 and yv12: Y (H, W) and two planes of
         chroma (H/2, W/2); nv24: Y (H, W) and chroma (H, W, 2); files: (N,).
     :ivar yuv_range: the range of YUV samples; see `yuv_range`. AUTO measures it in this image.
+    :ivar seen_full_range: whether another image of the camera had the full range; for AUTO.
     :ivar bit_depth: number of bits that samples of 16 bits use, from the lowest on; 0 for as many
         as the highest sample of this image needs, and at least `min_bit_depth`.
     :ivar mosaic: a Bayer encoding if a file holds such an image.
@@ -49,6 +50,7 @@ class Frame:
     encoding: str
     planes: tuple[Array, ...]
     yuv_range: str = LIMITED
+    seen_full_range: bool = False
     bit_depth: int = 0
     min_bit_depth: int = 0
     mosaic: str = ''
@@ -154,7 +156,9 @@ class Frame:
             return self, UNMEASURED
         found = measure(self.planes, ENCODINGS[self.encoding].after_scaling)
         depth = self.bit_depth or max(self.min_bit_depth, found.bit_depth, BIT_DEPTHS[0])
-        yuv_range = found.yuv_range if self.yuv_range == AUTO else self.yuv_range
+        yuv_range = self.yuv_range
+        if yuv_range == AUTO:
+            yuv_range = FULL if self.seen_full_range else found.yuv_range
         return replace(self, bit_depth=depth, yuv_range=yuv_range), found
 
     def narrowed(self) -> Frame:

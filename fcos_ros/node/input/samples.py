@@ -16,6 +16,9 @@ from fcos_ros.settings.schema import Settings
 MAX_MEASUREMENTS = 300
 """Images whose measurements count: 10 s at 30 Hz. A dark moment then changes nothing."""
 
+MIN_FULL_IMAGES = 2
+"""Images of full range that settle the range for good: one alone may be damaged."""
+
 
 class SampleProperties:
     """
@@ -27,6 +30,7 @@ class SampleProperties:
     def __init__(self) -> None:
         self._recent: deque[Measurement] = deque(maxlen=MAX_MEASUREMENTS)
         self._known = UNMEASURED
+        self._full_images = 0
         self._measured: Mapping[str, str] = {}
         self._trailing = 0
 
@@ -34,20 +38,30 @@ class SampleProperties:
         """Return the frame with the properties that are stated or known from earlier images."""
         self._trailing += frame.trailing_bytes > 0
         yuv_range = settings.nv12_range
-        if yuv_range == AUTO and self._known.yuv_range == FULL:
+        if yuv_range == AUTO and self._full_images >= MIN_FULL_IMAGES:
             yuv_range = FULL
         return replace(frame, bit_depth=settings.bit_depth,
-                       min_bit_depth=self._known.bit_depth, yuv_range=yuv_range)
+                       min_bit_depth=self._known.bit_depth, yuv_range=yuv_range,
+                       seen_full_range=self._known.yuv_range == FULL)
 
     def learn(self, measured: Measurement) -> bool:
         """Learn from an image; return whether it changes a property."""
+        if measured == UNMEASURED:
+            return False
         self._recent.append(measured)
         self._known = Measurement(
             highest=max(image.highest for image in self._recent),
             luma=any(image.luma for image in self._recent),
             beyond_limited=max(image.beyond_limited for image in self._recent))
-        before, self._measured = self._measured, self._known.describe()
+        self._full_images += measured.yuv_range == FULL
+        before, self._measured = self._measured, self._describe_known()
         return before != self._measured
+
+    def _describe_known(self) -> Mapping[str, str]:
+        # Images are not measured any more when the range is settled.
+        settled = Measurement(luma=True, beyond_limited=1.0)
+        is_settled = self._full_images >= MIN_FULL_IMAGES
+        return {**self._known.describe(), **(settled.describe() if is_settled else {})}
 
     @property
     def highest(self) -> int:

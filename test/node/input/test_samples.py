@@ -65,6 +65,22 @@ def test_yuv_of_any_range_has_its_colours(encoding, yuv_range, stated):
     assert properties.describe() == ({} if stated else {'measured nv12_range': yuv_range})
 
 
+@pytest.mark.parametrize('full_images', [1, 2])
+def test_full_range_is_settled_by_two_images(full_images):
+    """A dull scene has no samples by which the ranges differ."""
+    properties, settings = SampleProperties(), Settings()
+    dull = DARK + 60
+    for image in [SCENE] * full_images + [dull] * MAX_MEASUREMENTS:
+        receive(properties, frame_of(image, 'nv12', yuv_range='full'), settings)
+    changes = [properties.learn(frame.measure()[1]) for frame in (
+        properties.complete(frame_of(dull, 'nv12', yuv_range='full'), settings),)]
+    settled = full_images > 1
+    assert changes == [False]
+    assert properties.describe() == {'measured nv12_range': 'full' if settled else 'limited'}
+    pixels = receive(properties, frame_of(dull, 'nv12', yuv_range='full'), settings)
+    assert (np.abs(pixels.astype(int) - dull).max() <= 4) == settled
+
+
 def test_a_change_of_what_is_measured_is_reported_once():
     properties = SampleProperties()
     dark, bright = (frame_of(SCENE, bit_depth=bit_depth).measure()[1] for bit_depth in (10, 12))
