@@ -25,6 +25,7 @@ from common.timing import ROUNDS, interleaved_medians
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.preprocess import InputSpec, Preprocessor
 from fcos_ros.core.resize import Resize, Size
+from fcos_ros.core.yuv_range import LIMITED
 
 FRAMES = (Size(640, 480), Size(1920, 1080))
 CASES = (
@@ -49,7 +50,8 @@ def main() -> None:
 
 def _row(size: Size, encoding: str, pixels: str, canvas: Size) -> str:
     frame = _frame(size, encoding)
-    preprocessor = Preprocessor(InputSpec('image', canvas, pixels))
+    # The other way can only make limited range.
+    preprocessor = Preprocessor(InputSpec('image', canvas, pixels, nv12_range=LIMITED))
     _require_similar(preprocessor.prepare(frame)[0], through_bgr(frame, pixels, canvas))
     other, ours = interleaved_medians(
         lambda: through_bgr(frame, pixels, canvas), lambda: preprocessor.prepare(frame))

@@ -31,6 +31,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 import cProfile
+from dataclasses import replace
 from itertools import cycle
 import json
 import os
@@ -58,6 +59,7 @@ from fcos_ros.backends import load
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
+from fcos_ros.core.yuv_range import FULL
 from fcos_ros.runtime.detector import DetectorConfig, Result
 from fcos_ros.runtime.pool import Pool
 from fcos_ros.runtime.statistics import FrameStatistics
@@ -195,7 +197,9 @@ def run_pool(model: PublishedModel, path: str, kind: str, seconds: str, number: 
 def _frames(size: Size) -> list[Frame]:
     rng = np.random.default_rng(0)
     count = size.width * size.height * 3 // 2
-    return [Frame.wrap(rng.integers(0, 256, count, np.uint8), size, 'nv12') for _ in range(4)]
+    frames = (Frame.wrap(rng.integers(0, 256, count, np.uint8), size, 'nv12') for _ in range(4))
+    # As from the decoder of a board: in the range of the network.
+    return [replace(frame, yuv_range=FULL) for frame in frames]
 
 
 def _all(measured: Sequence[Mapping[str, Any]], key: str) -> str:
