@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 import re
 import sys
 
@@ -17,6 +18,9 @@ from rclpy.signals import SignalHandlerOptions
 
 from fcos_ros.runtime.end_signals import EndSignals
 from fcos_ros.runtime.stop_request import StopRequest, StopRequested
+
+SHARED_MEMORY = Path('/dev/shm')
+FILE_DESCRIPTORS = Path('/proc/self/fd')
 
 LOG_FOLDER_REMEDY = 'set ROS_LOG_DIR to a folder that can be written'
 
@@ -42,7 +46,7 @@ def run_node(
         print(f'{name}: ROS 2 cannot start: {_reason(error)}', file=sys.stderr)
         return 1
     with ExitStack() as clean_up:
-        clean_up.callback(rclpy.try_shutdown)
+        clean_up.callback(_shut_down)
         if stop_request.made:
             return 0
         executor = SingleThreadedExecutor()
@@ -62,6 +66,28 @@ def run_node(
         while not stop_request.made:
             executor.spin_once()
     return 0
+
+
+def _shut_down() -> None:
+    """Shut ROS 2 down, and remove the shared memory of this process: its exit may not do so."""
+    segments = [SHARED_MEMORY / name for name in _own_segments()]
+    rclpy.try_shutdown()
+    for segment in segments:
+        for file in (segment, segment.with_name(f'{segment.name}_el')):
+            with suppress(OSError):  # Fast DDS has removed it
+                file.unlink()
+
+
+def _own_segments() -> set[str]:
+    """Return the names of the segments of Fast DDS whose lock this process holds."""
+    found = set()
+    for link in FILE_DESCRIPTORS.iterdir():
+        with suppress(OSError):  # it was closed, like the file of the listing
+            match = re.fullmatch(rf'{SHARED_MEMORY}/(fast(?:rtps|dds)_[0-9a-f]{{16}})_el',
+                                 str(link.readlink()))
+            if match:
+                found.add(match[1])
+    return found
 
 
 def _stop(stop_request: StopRequest, executor: SingleThreadedExecutor) -> None:

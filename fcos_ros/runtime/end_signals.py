@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+import ctypes
 import fcntl
 import os
 import signal
 import socket
 import sys
-from threading import Lock, Thread
+from threading import Lock, Thread, enumerate as enumerate_threads, main_thread
 from time import sleep
 from typing import NoReturn
 
@@ -32,6 +33,8 @@ INTERRUPTED = 130
 INTERRUPTED_MESSAGE = '\nInterrupted.\n'
 """It begins on a new line, after the `^C` of a terminal."""
 
+
+THREAD_NAME = 'fcos-signals'
 
 CLEAN_UP_TIME = 1.5
 """Seconds in which an interrupted command may remove its temporary files."""
@@ -55,7 +58,7 @@ class EndSignals:
         for number in END_SIGNALS:
             signal.signal(number, _do_nothing)
             signal.siginterrupt(number, False)
-        Thread(target=self._run, name='fcos-signals', daemon=True).start()
+        Thread(target=self._run, name=THREAD_NAME, daemon=True).start()
 
     def call(self, action: Callable[[], None]) -> None:
         """Call another action from now on; return once the former one is not running."""
@@ -95,11 +98,15 @@ def exit_process(code: int) -> NoReturn:
     End the process with an exit code, without the finalisation of Python.
 
     Finalisation would crash under a thread in native code, such as an inference that hangs. A
-    signal during finalisation would end the process with another exit code.
+    signal during finalisation would end the process with another exit code. Without such a thread,
+    the exit functions of libraries run: Fast DDS then removes its shared memory.
     """
     for stream in filter(None, (sys.stdout, sys.stderr)):  # None if it was closed at the start
         with suppress(OSError, ValueError):  # the other end of the pipe was closed
             stream.flush()
+    if {thread.name for thread in enumerate_threads()} <= {main_thread().name, THREAD_NAME}:
+        # In contrast to CDLL, PyDLL holds the GIL, so that no other thread runs any more.
+        ctypes.PyDLL(None).exit(code)
     os._exit(code)
 
 

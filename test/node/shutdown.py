@@ -223,7 +223,10 @@ class Shutdown(AbstractContextManager['Shutdown']):
             lines: list[str] = []
             reader = Thread(target=lambda: lines.extend(process.stdout or ()))
             reader.start()
-            self._wait_for(phase, process, lines)
+            try:
+                self._wait_for(phase, process, lines)
+            except AssertionError as error:
+                raise AssertionError(f'{error}; the node printed:\n{"".join(lines)}') from error
             time.sleep(delay)
             if phase.stopped:
                 for child in children(process.pid):
@@ -287,8 +290,11 @@ def _end(process: subprocess.Popen[str], signals: Sequence[signal.Signals]) -> d
 
 
 def shared_memory(process: int) -> set[str]:
-    """Return the names of the segments of Fast DDS that a process has mapped."""
+    """Return the names of the segments of Fast DDS that a process owns: it holds their lock."""
+    found = set()
     with suppress(OSError):  # the process has ended
-        maps = Path(f'/proc/{process}/maps').read_text()
-        return set(re.findall(f'{SHARED_MEMORY}/(fastrtps_[0-9a-f]{{16}}\\S*)', maps))
-    return set()
+        for link in Path(f'/proc/{process}/fd').iterdir():
+            with suppress(OSError):  # it was closed meanwhile
+                found |= set(re.findall(
+                    f'^{SHARED_MEMORY}/(fast(?:rtps|dds)_[0-9a-f]{{16}})_el$', os.readlink(link)))
+    return found
