@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the command as a user does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 import sys
+from types import ModuleType
 from typing import NamedTuple
 
 import pytest
 
 from fcos_ros.cli.main import main
+
+BOARD = Path(__file__).parents[1] / 'board'
 
 
 class CommandResult(NamedTuple):
@@ -34,3 +38,16 @@ def fcos(
             code = int(end.code or 0)
         return CommandResult(code, *capfd.readouterr())
     return run
+
+
+@pytest.fixture
+def tiny_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
+    """Set up a simulated RDK X5, and return the module that writes models for it."""
+    monkeypatch.syspath_prepend(str(BOARD))
+    monkeypatch.syspath_prepend(str(BOARD / 'simulator' / 'images' / 'x5'))
+    monkeypatch.setenv('FCOS_SIM_DIR', str(tmp_path / 'cores'))
+    import tiny_models
+    yield tiny_models
+    for name in list(sys.modules):
+        if name.split('.')[0] == 'hobot_dnn':
+            del sys.modules[name]

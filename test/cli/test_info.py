@@ -5,7 +5,6 @@
 from dataclasses import replace
 import json
 from pathlib import Path
-import sys
 
 from child_processes import children
 import numpy as np
@@ -136,19 +135,6 @@ def test_a_file_that_is_not_a_model_exits_with_2(fcos, tmp_path):
     result = fcos('info', path)
     assert (result.code, result.out) == (2, '')
     assert 'cannot be read as ONNX' in result.err
-
-
-@pytest.fixture
-def tiny_models(monkeypatch, tmp_path):
-    """Set up a simulated RDK X5, and return the module that writes models for it."""
-    monkeypatch.syspath_prepend(str(BOARD))
-    monkeypatch.syspath_prepend(str(BOARD / 'simulator' / 'images' / 'x5'))
-    monkeypatch.setenv('FCOS_SIM_DIR', str(tmp_path / 'cores'))
-    import tiny_models
-    yield tiny_models
-    for name in list(sys.modules):
-        if name.split('.')[0] == 'hobot_dnn':
-            del sys.modules[name]
 
 
 def test_a_compiled_model_is_described_with_its_scales(fcos, tmp_path, tiny_models):

@@ -133,19 +133,6 @@ def test_metadata_of_a_compiled_model_is_written_without_its_engine(fcos, tmp_pa
     assert path.read_bytes() == b'compiled elsewhere'
 
 
-@pytest.fixture
-def tiny_models(monkeypatch, tmp_path):
-    """Set up a simulated RDK X5, and return the module that writes models for it."""
-    monkeypatch.syspath_prepend(str(BOARD))
-    monkeypatch.syspath_prepend(str(BOARD / 'simulator' / 'images' / 'x5'))
-    monkeypatch.setenv('FCOS_SIM_DIR', str(tmp_path / 'cores'))
-    import tiny_models
-    yield tiny_models
-    for name in list(sys.modules):
-        if name.split('.')[0] == 'hobot_dnn':
-            del sys.modules[name]
-
-
 def test_metadata_of_a_compiled_model_is_checked_on_its_board(fcos, tmp_path, tiny_models):
     path = tiny_models.write(tmp_path, tiny_models.tiny(dtype='float32'))
     assert 'state box_unit: stride' in fcos('info', path).out
