@@ -30,24 +30,24 @@ def _room(task: str, may_use: str, row: int, column: float) -> Room:
 
 ROOMS: Mapping[str, Room] = {
     'cli': _room('the command `fcos` and its verbs',
-                 'demo settings deploy evaluation runtime backends core', 0, 0.2),
+                 'demo settings deploy evaluation runtime backends core', 0, 0.4),
     'demo': _room('rendered scenes, their camera, and the check of the detections',
-                  'node settings evaluation runtime core', 0, 0.85),
+                  'node settings evaluation runtime core', 1, 0.72),
     'node': _room('the border to ROS 2: lifecycle, parameters, diagnostics; `node/input`: '
                   'messages to frames; `node/output`: detections to messages',
-                  'settings runtime backends core', 1, 0.62),
-    'settings': _room('all that a user can set, once: schema, conversion, launch arguments',
-                      'backends core', 2, 0.37),
-    'runtime': _room('frames in flight: detector, workers, pool, streams, statistics, boards',
-                     'backends core', 2, 0.63),
-    'evaluation': _room('ground truth and figures: datasets, average precision, '
-                        'comparison of two networks', 'backends core', 2, 0.88),
+                  'settings runtime backends core', 2, 0.5),
     'deploy': _room('from a trained network to the file of a board: checkpoints, also of other '
-                    'programs; export; layers, costs and their picture',
-                    'backends core', 2, 0.12),
-    'backends': _room('inference engines behind one protocol', 'core', 3, 0.4),
+                    'programs; export; layers, costs and their picture; the compiler',
+                    'runtime backends core', 2, 0.15),
+    'settings': _room('all that a user can set, once: schema, conversion, launch arguments',
+                      'backends core', 3, 0.27),
+    'runtime': _room('frames in flight: detector, workers, pool, streams, statistics, boards',
+                     'backends core', 3, 0.55),
+    'evaluation': _room('ground truth and figures: datasets, average precision, '
+                        'comparison of two networks', 'backends core', 3, 0.86),
+    'backends': _room('inference engines behind one protocol', 'core', 4, 0.5),
     'core': _room('the maths: frames, preprocessing, head, decode, NMS, zones, tracking, '
-                  'drawing; numpy and OpenCV only', '', 4, 0.5),
+                  'drawing; numpy and OpenCV only', '', 5, 0.5),
 }
 """Every room, from the top of the house to its foundation."""
 

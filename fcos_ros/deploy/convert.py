@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-import hashlib
 import json
 from pathlib import Path
 import shutil
@@ -31,6 +30,7 @@ from fcos_ros.deploy.calibration import CalibrationSet, Picture, write_calibrati
 from fcos_ros.deploy.compiler_input import CompilerInput, check_compiler_input
 from fcos_ros.deploy.compiler_job import RESULTS, CompilerJob, CompilerOptions, is_installed
 from fcos_ros.deploy.quantisation import QuantisationReport, read_report
+from fcos_ros.runtime.model_file import file_digest
 
 COMPILED_IN = ('pixels', 'mean', 'std', 'mean_std_scale', 'input_size', 'padding')
 """Keys of the metadata that the compiler builds into its result."""
@@ -153,8 +153,8 @@ def _sidecar(
     entries = {key: value for key, value in metadata.entries().items() if key not in COMPILED_IN}
     origin = {
         **(metadata.provenance or {}), 'compiled_from': source.path.name,
-        'onnx_sha256': digest(source.path.read_bytes()),
-        'bin_sha256': digest(file.path.read_bytes()),
+        'onnx_sha256': file_digest(source.path),
+        'bin_sha256': file_digest(file.path),
         'march': file.march, **_compiler_versions(file)}
     entries.update(nv12_range=request.nv12_range, provenance=origin)
     return Metadata.parse(entries, str(request.output), request.output.parent)
@@ -166,9 +166,9 @@ def _receipt(
 ) -> dict[str, Any]:
     """Return the facts by which somebody else can repeat the conversion and check its result."""
     return {
-        'result': {'file': request.output.name, 'sha256': digest(file.path.read_bytes()),
+        'result': {'file': request.output.name, 'sha256': file_digest(file.path),
                    'march': file.march, 'board': BOARDS_BY_MARCH.get(file.march, '')},
-        'network': {'file': source.path.name, 'sha256': digest(source.path.read_bytes())},
+        'network': {'file': source.path.name, 'sha256': file_digest(source.path)},
         'calibration': {'pictures': list(calibration.sources), 'sha256': calibration.digest},
         'compiler': {**_compiler_versions(file), 'configuration': job.config()},
         'estimate': _estimate(report),
@@ -200,11 +200,6 @@ def _write(
     replace_file(receipt_path, (json.dumps(receipt, indent=1) + '\n').encode())
     replace_file(output, file.path.read_bytes())
     return Conversion(output, sidecar, receipt_path, report, findings)
-
-
-def digest(content: bytes) -> str:
-    """Return the SHA-256 of bytes, in hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def calibrated_cosines(model: Path) -> list[float]:

@@ -24,15 +24,12 @@ class QuantisedLayer:
 
     :ivar cosine: similarity of its output to that of the float network, on the pictures of the
         calibration; None if the compiler does not state it.
-    :ivar threshold: the largest value of its input that 8 bits hold.
     :ivar outputs: the names of its output tensors.
     """
 
     name: str
-    kind: str
     cosine: float | None
-    threshold: float | None
-    outputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -57,8 +54,7 @@ class QuantisationReport:
 def read_report(folder: Path) -> QuantisationReport:
     """Read the reports that the compiler wrote beside its result; what it lacks is left out."""
     layers = tuple(
-        QuantisedLayer(name, str(entry.get('type', '')), _cosine(entry), _threshold(entry),
-              tuple(map(str, entry.get('outputs', ()))))
+        QuantisedLayer(name, _cosine(entry), tuple(map(str, entry.get('outputs', ()))))
         for path in sorted(folder.glob('*_quant_info.json'))
         for name, entry in _read(path).items() if isinstance(entry, Mapping))
     summaries = [_read(path).get('summary') for path in sorted(folder.glob('*_subgraph_*.json'))]
@@ -74,12 +70,5 @@ def _read(path: Path) -> Mapping[str, Any]:
 def _cosine(entry: Mapping[str, Any]) -> float | None:
     try:
         return float(entry['cosine_similarity'])
-    except (LookupError, TypeError, ValueError):
-        return None
-
-
-def _threshold(entry: Mapping[str, Any]) -> float | None:
-    try:
-        return max(map(float, entry['thresholds'][0]))
     except (LookupError, TypeError, ValueError):
         return None
