@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from functools import partial
 import json
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
                           'score_threshold': threshold, **asdict(at_threshold)}, indent=2))
         return 0
     print(plain_table([('', 'AP', 'AP50', 'AP75'), _row('all classes', result),
-                       *((detector.labels.name(class_id), f'{ap:.3f}')
+                       *((detector.labels.name(class_id), f'{ap:.3f}', '', '')
                          for class_id, ap in result.by_class.items())]))
     print(f'{len(found)} images; at score {threshold:g}: precision {at_threshold.precision:.3f}, '
           f'recall {at_threshold.recall:.3f}')
@@ -93,13 +93,18 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run_comparison(options: argparse.Namespace) -> int:
-    reference, compiled = map(load, options.compare)
-    labels = compiled.info.labels
-    if reference.info.labels != labels:
-        raise ModelError(f'{reference.info.path} and {compiled.info.path} have other classes; '
-                         'accepted: a compiled model and the ONNX file that it was made of')
-    examples = _Examples.open(options.data, options.images, labels)
-    result = compare(reference, compiled, examples)
+    with ExitStack() as engines:
+        reference, compiled = (engines.enter_context(closing(load(path)))
+                               for path in options.compare)
+        labels = compiled.info.labels
+        if reference.info.labels != labels:
+            raise ModelError(f'{reference.info.path} and {compiled.info.path} have other classes; '
+                             'accepted: a compiled model and the ONNX file that it was made of')
+        if compiled.info.input.pixels != 'nv12':
+            raise ModelError(f'{compiled.info.path} takes {compiled.info.input.pixels}; accepted '
+                             'as the second model: a compiled one, which takes nv12')
+        examples = _Examples.open(options.data, options.images, labels)
+        result = compare(reference, compiled, examples)
     causes = list(explain(result, calibrated_cosines(compiled.info.path)))
     if options.json:
         print(json.dumps(_comparison_figures(result, labels, causes), indent=2))
@@ -141,10 +146,12 @@ class _Examples:
     def __iter__(self) -> Iterator[Example]:
         progress = Progress(len(self._images), sys.stderr)
         progress.begin(f'{len(self._images)} images')
-        for image in self._images:
-            yield self._read(image)
-            progress.advance()
-        progress.end()
+        try:
+            for image in self._images:
+                yield self._read(image)
+                progress.advance()
+        finally:
+            progress.end()
 
 
 def _dataset(path: Path) -> Dataset:

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 
-from fcos_ros.backends import ModelError
+from fcos_ros.backends import InferenceError, ModelError
 from fcos_ros.cli import bench, convert, evaluate, export_network, import_network, info
 from fcos_ros.cli.output import (
     discard_stdout,
@@ -61,6 +61,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (FrameError, ModelError) as error:
         print(f'{parser.prog} {options.verb}: {printable_lines(str(error))}', file=sys.stderr)
         return 2
+    except InferenceError as error:
+        print(f'{parser.prog} {options.verb}: the model failed: {printable_lines(str(error))}',
+              file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print('\nInterrupted.', file=sys.stderr)
         return 130
