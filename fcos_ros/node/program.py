@@ -18,9 +18,13 @@ from rclpy.signals import SignalHandlerOptions
 
 from fcos_ros.runtime.end_signals import EndSignals
 from fcos_ros.runtime.stop_request import StopRequest, StopRequested
+from fcos_ros.settings.fast_dds import SEGMENT_PREFIXES, SHARED_MEMORY
 
-SHARED_MEMORY = Path('/dev/shm')
 FILE_DESCRIPTORS = Path('/proc/self/fd')
+
+_SEGMENT_LOCK = re.compile(
+    rf'{SHARED_MEMORY}/((?:{"|".join(SEGMENT_PREFIXES)})[0-9a-f]{{16}})_el')
+"""The path of the lock of a segment of Fast DDS; only its owner keeps it open."""
 
 LOG_FOLDER_REMEDY = 'set ROS_LOG_DIR to a folder that can be written'
 
@@ -83,8 +87,7 @@ def _own_segments() -> set[str]:
     found = set()
     for link in FILE_DESCRIPTORS.iterdir():
         with suppress(OSError):  # it was closed, like the file of the listing
-            match = re.fullmatch(rf'{SHARED_MEMORY}/(fast(?:rtps|dds)_[0-9a-f]{{16}})_el',
-                                 str(link.readlink()))
+            match = _SEGMENT_LOCK.fullmatch(str(link.readlink()))
             if match:
                 found.add(match[1])
     return found

@@ -20,6 +20,12 @@ Only one is set: Fast DDS reports an error for a file that it reads twice.
 _TRANSPORTS_VARIABLE = 'FASTDDS_BUILTIN_TRANSPORTS'
 """The variable that chooses among Fast DDS's own transports; our profile replaces them."""
 
+SHARED_MEMORY = Path('/dev/shm')
+"""The folder of the shared memory."""
+
+SEGMENT_PREFIXES = ('fastrtps_', 'fastdds_')
+"""The first letters of the names of shared memory, of Fast DDS 2 (Humble to Jazzy) and 3."""
+
 _FAST_DDS_2_DISTRIBUTIONS = ('humble', 'iron', 'jazzy')
 
 

@@ -10,13 +10,10 @@ import pwd
 
 from rclpy.utilities import get_rmw_implementation_identifier
 
-FOLDER = Path('/dev/shm')
-
-PREFIX = 'fastdds_'
-"""Names of the segments; they are readable for all users, but only their owner can write them."""
+from fcos_ros.settings.fast_dds import SEGMENT_PREFIXES, SHARED_MEMORY
 
 
-def other_users(folder: Path = FOLDER) -> tuple[str, ...]:
+def other_users(folder: Path = SHARED_MEMORY) -> tuple[str, ...]:
     """
     Return the names of the other users who have shared memory of Fast DDS on this computer.
 
@@ -31,7 +28,8 @@ def _owners(folder: Path) -> set[int]:
     owners = set()
     try:
         for entry in os.scandir(folder):
-            if entry.name.startswith(PREFIX):
+            # Segments are readable for all users, but only their owner can write them.
+            if entry.name.startswith(SEGMENT_PREFIXES):
                 owners.add(_owner(entry))
     except OSError:  # there is no such folder
         pass

@@ -20,11 +20,12 @@ def another_user(monkeypatch):
     return pwd.getpwuid(owner).pw_name
 
 
-def test_only_segments_of_fast_dds_of_other_users_count(tmp_path, another_user):
+@pytest.mark.parametrize('version', ['fastrtps', 'fastdds'])
+def test_only_segments_of_fast_dds_of_other_users_count(tmp_path, another_user, version):
     assert other_users(tmp_path / 'missing') == ()
     (tmp_path / 'other').touch()
     assert other_users(tmp_path) == ()
-    (tmp_path / 'fastdds_0123').touch()
+    (tmp_path / f'{version}_0123').touch()
     assert other_users(tmp_path) == (another_user,)
 
 
