@@ -201,7 +201,8 @@ def _widened(block, big_endian, bit_depth):
 def _to_samples(bgr, entry, yuv_range):
     """Return an array (rows, columns) for each letter of an encoding."""
     if 'y' in entry.letters:
-        return _to_yuv(bgr, entry.shared, yuv_range)
+        return {letter: _bytes(plane)
+                for letter, plane in to_yuv(bgr, entry.shared, yuv_range).items()}
     if entry.mosaic:
         sites = _sites(entry.mosaic, *bgr.shape[:2])
         return {'s': np.take_along_axis(bgr, sites[..., None], 2)[..., 0]}
@@ -218,15 +219,16 @@ RANGES = {'limited': (16, 219, 112), 'full': (0, 255, 127.5)}
 """Luma of black, levels from black to white, and levels of chroma on each side of 128."""
 
 
-def _to_yuv(bgr, shared, yuv_range):
+def to_yuv(bgr, shared, yuv_range):
+    """Return the planes y, u and v before they are rounded; `shared` pixels share their chroma."""
     black, white, half = RANGES[yuv_range]
     blue, green, red = np.moveaxis(bgr.astype(np.float64) / 255, -1, 0)
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
     u, v = 128 + half * (blue - luma) / 0.886, 128 + half * (red - luma) / 0.701
     height, width = len(luma) // shared.height, len(luma[0]) // shared.width
-    u, v = (_bytes(plane.reshape(height, shared.height, width, shared.width).mean((1, 3)))
+    u, v = (plane.reshape(height, shared.height, width, shared.width).mean((1, 3))
             for plane in (u, v))
-    return {'y': _bytes(black + white * luma), 'u': u, 'v': v}
+    return {'y': black + white * luma, 'u': u, 'v': v}
 
 
 def _from_yuv(samples, shared, yuv_range):
