@@ -7,21 +7,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 import os
 from pathlib import Path
 import platform
 
 import cv2
-import numpy as np
 
-ENGINE_PACKAGES = ('onnxruntime', 'hobot-dnn', 'hobot-dnn-rdkx5', 'hbm-runtime')
-"""Python distributions of inference engines; the version of each installed one is reported."""
+from fcos_ros.runtime.libraries import library_versions
+from fcos_ros.runtime.process_usage import BPU_LOADS
 
 CPU_CLOCK = 'sys/devices/system/cpu/cpu[0-9]*/cpufreq'
 BPU_CORE = 'sys/devices/system/bpu/bpu[0-9]*'
-BPU_LOAD = (f'{BPU_CORE}/ratio', 'sys/devices/system/bpu/ratio')
-"""Files with the load of the BPU: one for each core, on some system images one for all cores."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +72,10 @@ class Machine:
             bpu_clock=_summary(root.glob(f'{BPU_CORE}/devfreq/*/cur_freq'), _megahertz(1e6)),
             bpu_governor=_summary(root.glob(f'{BPU_CORE}/devfreq/*/governor')),
             bpu_load=next(filter(None, (
-                _summary(root.glob(pattern), '{} %'.format) for pattern in BPU_LOAD)), ''),
+                _summary(root.glob(pattern), '{} %'.format) for pattern in BPU_LOADS)), ''),
             system=f'{platform.system()} {platform.release()} {platform.machine()}',
             opencv_threads=cv2.getNumThreads(),
-            libraries=_libraries())
+            libraries=library_versions())
 
 
 def machine_rows(machine: Machine) -> list[tuple[str, str]]:
@@ -130,14 +126,3 @@ def _summary(paths: Iterable[Path], convert: Callable[[str], str] = str) -> str:
     if len(values) == 1:
         return str(next(iter(values)))
     return ', '.join(f'{count} x {value}' for value, count in values.items())
-
-
-def _libraries() -> dict[str, str]:
-    found = {'Python': platform.python_version(), 'numpy': np.__version__,
-             'OpenCV': cv2.__version__}
-    for name in ('fcos_ros', *ENGINE_PACKAGES):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

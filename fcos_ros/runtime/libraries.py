@@ -1,0 +1,28 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The versions of this package, of Python, and of the libraries and engines that are used."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+import platform
+
+import cv2
+import numpy as np
+
+PACKAGE = 'fcos_ros'
+
+ENGINE_PACKAGES = ('onnxruntime', 'hobot-dnn', 'hobot-dnn-rdkx5', 'hbm-runtime')
+"""Python distributions of inference engines; the version of each installed one is reported."""
+
+
+def library_versions() -> dict[str, str]:
+    """Return the version of each library that is installed, by its name."""
+    found = {'Python': platform.python_version(), 'numpy': np.__version__,
+             'OpenCV': cv2.__version__}
+    for name in (PACKAGE, *ENGINE_PACKAGES):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,101 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Measure the memory and CPU time of this process and of its children, and read sensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+import os
+from pathlib import Path
+from time import monotonic
+
+_PAGE = os.sysconf('SC_PAGE_SIZE')
+_TICK = os.sysconf('SC_CLK_TCK')
+
+_USER_TICKS, _SYSTEM_TICKS = 11, 12
+"""Places in `/proc/PID/stat`, counted from the first field after the name of the program."""
+
+BPU_LOADS = ('sys/devices/system/bpu/bpu[0-9]*/ratio', 'sys/devices/system/bpu/ratio')
+"""Files with the load of the BPU: one for each core, on some system images one for all cores."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """
+    The memory and CPU time of a process and of its children.
+
+    :ivar memory: resident memory in bytes; memory that several of them share counts for each.
+    :ivar cpu: CPU cores in use since the last measurement; None at the first one.
+    """
+
+    memory: int
+    cpu: float | None
+
+
+class UsageMeter:
+    """
+    Measure the usage of this process and of its children, the worker processes.
+
+    A kernel without `CONFIG_PROC_CHILDREN` does not list the children: they are left out.
+    """
+
+    def __init__(self) -> None:
+        self._seconds: dict[int, float] = {}
+        self._moment = monotonic()
+
+    def read(self) -> Usage:
+        """Return the present usage."""
+        own = os.getpid()
+        processes = [usage for pid in (own, *_children(own)) if (usage := _read(pid))]
+        before, self._seconds = self._seconds, {
+            pid: seconds for pid, _, seconds in processes}
+        passed, self._moment = monotonic() - self._moment, monotonic()
+        used = sum(seconds - before.get(pid, 0.0) for pid, seconds in self._seconds.items())
+        return Usage(sum(memory for _, memory, _ in processes),
+                     used / passed if before and passed else None)
+
+
+def temperature(root: Path = Path('/')) -> float | None:
+    """
+    Return the highest temperature of this machine in degrees Celsius; None if it is unknown.
+
+    :param root: of the file system with /sys.
+    """
+    found = _numbers(root, 'sys/class/thermal/thermal_zone*/temp')
+    return max((value / 1000 for value in found if 0 < value < 200_000), default=None)
+
+
+def bpu_load(root: Path = Path('/')) -> float | None:
+    """Return the load of the BPU in percent, the mean of its cores; None if it is unknown."""
+    for pattern in BPU_LOADS:
+        loads = list(_numbers(root, pattern))
+        if loads:
+            return sum(loads) / len(loads)
+    return None
+
+
+def _numbers(root: Path, pattern: str) -> Iterator[int]:
+    for path in sorted(root.glob(pattern)):
+        try:
+            yield int(path.read_text())
+        except (OSError, ValueError):  # a sensor that is switched off
+            continue
+
+
+def _children(pid: int) -> Iterator[int]:
+    for listing in Path(f'/proc/{pid}/task').glob('*/children'):
+        try:
+            yield from map(int, listing.read_text().split())
+        except OSError:  # the thread has ended
+            continue
+
+
+def _read(pid: int) -> tuple[int, int, float] | None:
+    """Return a process, its memory in bytes and its CPU time in seconds; None if it has ended."""
+    try:
+        pages = int(Path(f'/proc/{pid}/statm').read_text().split()[1])
+        fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+    except (OSError, IndexError):
+        return None
+    return pid, pages * _PAGE, (int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])) / _TICK
