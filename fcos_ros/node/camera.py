@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
@@ -80,6 +81,7 @@ class Camera:
         self._topic = f'{name}/image' if name else 'image'
         self._statistics = FrameStatistics()
         self._reported_counts = self._statistics.counts()
+        self._reported = 0.0
         self._stamps = StampChecker(node.get_clock())
         self._mixture = MixtureChecker()
         self._flawed = 0
@@ -149,6 +151,7 @@ class Camera:
         counts_before, self._reported_counts = self._reported_counts, self._statistics.counts()
         oddities_before, self._reported_oddities = self._reported_oddities, self._oddities()
         counts = self._reported_counts
+        reported, self._reported = self._reported, monotonic()
         loses = counts.received == counts_before.received or counts.missed > counts_before.missed
         return CameraHealth(
             name=self._name, topic=self._node.resolve_topic_name(self._topic),
@@ -159,7 +162,8 @@ class Camera:
             oddities_before=oddities_before, oddities=self._reported_oddities,
             latencies=self._statistics.percentiles(), samples=self._samples.describe(),
             other_users=other_users() if loses else (),
-            mixed={kind: self._mixture.values(kind) for kind in self._mixture.mixtures})
+            mixed={kind: self._mixture.values(kind) for kind in self._mixture.mixtures},
+            period=self._reported - reported if reported else 0.0)
 
     def _oddities(self) -> Mapping[str, int]:
         flaws = {FLAWED: self._flawed} if self._flawed else {}

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from builtin_interfaces.msg import Time
@@ -16,8 +16,22 @@ from fcos_ros.core.text import enumerate_some, shorten
 from fcos_ros.node.health import CameraHealth, NodeHealth, SubscriptionStatus
 from fcos_ros.node.input.mixture import REMEDIES as MIXTURE_REMEDIES
 from fcos_ros.node.input.stamps import EXPIRING, REMEDIES
+from fcos_ros.runtime.node_status import (
+    FAILED_KIND,
+    FRAMES,
+    LATENCY,
+    MODEL,
+    PERCENTILES,
+    PROBLEM,
+    PROCESS,
+    ProcessStatus,
+    camera_rates,
+    process_values,
+)
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+_WORDS = {OK: 'ok', WARN: 'warning', ERROR: 'error'}
 
 MAX_SILENCE = 2.0
 """Seconds without an image before a warning: cameras slower than 0.5 Hz are rare."""
@@ -44,13 +58,19 @@ class Problem(NamedTuple):
 
 
 def to_diagnostics(node: str, stamp: Time, health: NodeHealth) -> DiagnosticArray:
-    """Return the statuses of a node: frames and latency of each camera, then the model."""
+    """
+    Return the statuses of a node: frames and latency of each camera, the model, and the process.
+
+    `runtime.node_status.read_diagnostics` reads them.
+    """
     parts = {}
     for camera in health.cameras:
         prefix = f'{camera.name} ' if camera.name else ''
-        parts[f'{prefix}frames'] = _frames(health, camera)
-        parts[f'{prefix}latency'] = _latency(camera)
-    parts['model'] = _model(health)
+        parts[f'{prefix}{FRAMES}'] = _frames(health, camera)
+        parts[f'{prefix}{LATENCY}'] = _latency(camera)
+    parts[MODEL] = _model(health)
+    if health.process is not None:
+        parts[PROCESS] = _process(health.process)
     for part, status in parts.items():
         status.name = f'{node}: {part}'
         status.hardware_id = health.model.backend if health.model else 'none'
@@ -61,7 +81,7 @@ def _frames(health: NodeHealth, camera: CameraHealth) -> DiagnosticStatus:
     counts, before, subscription = camera.counts, camera.counts_before, camera.subscription
     published = counts.published - before.published
     usual = 'publishing' if published else 'waiting for images'
-    problem = next(camera_problems(health, camera), Problem(OK, usual))
+    problem, *others = list(camera_problems(health, camera)) or [Problem(OK, usual)]
     values = {
         'received': counts.received, 'published': counts.published,
         'superseded': counts.superseded, 'expired': counts.expired, 'failed': counts.failed,
@@ -71,9 +91,16 @@ def _frames(health: NodeHealth, camera: CameraHealth) -> DiagnosticStatus:
         'type': subscription.type_name if subscription else '',
         'reliability': subscription.reliability if subscription else '',
         'publishers': subscription.publishers if subscription else 0,
-        **{f'failed: {kind}': count for kind, count in counts.errors.items()},
-        **camera.samples, **camera.oddities}
+        **camera_rates(counts.received - before.received, published, camera.period),
+        **{f'{FAILED_KIND}{kind}': count for kind, count in counts.errors.items()},
+        **camera.samples, **camera.oddities, **_further(others)}
     return _status(problem.level, problem.message, values)
+
+
+def _further(problems: Sequence[Problem]) -> dict[str, str]:
+    """Return the problems after the worst, as values."""
+    return {f'{PROBLEM}{number}': f'{_WORDS[problem.level]}: {problem.message}'
+            for number, problem in enumerate(problems, 2)}
 
 
 def camera_problems(health: NodeHealth, camera: CameraHealth) -> Iterator[Problem]:
@@ -148,7 +175,7 @@ def _loss_hint(camera: CameraHealth, subscription: SubscriptionStatus) -> str:
 
 def _latency(camera: CameraHealth) -> DiagnosticStatus:
     values = {
-        f'{stage} p50/p95/p99 ms': ' / '.join(
+        f'{stage}{PERCENTILES}': ' / '.join(
             f'{1000 * value:.2f}' for value in (spread.p50, spread.p95, spread.p99))
         for stage, spread in camera.latencies.items()}
     total = camera.latencies.get('total')
@@ -165,10 +192,16 @@ def _model(health: NodeHealth) -> DiagnosticStatus:
         level, message = WARN, (f'{len(health.worker_faults)} of {health.workers} workers do not '
                                 f'run: {health.worker_faults[0]}')
     return _status(level, message, {
-        'workers': health.workers, 'path': model.path, 'backend': model.backend,
-        'input': model.input.size,
+        'name': model.name, 'workers': health.workers, 'path': model.path,
+        'backend': model.backend, 'input': model.input.size,
         'strides': ' '.join(f'{level.stride:g}' for level in model.head.levels),
         'classes': model.head.num_classes, 'box unit': model.head.box_unit})
+
+
+def _process(process: ProcessStatus) -> DiagnosticStatus:
+    memory = f'{process.memory / 1e6:.0f} MB'
+    cores = '' if process.cpu is None else f', {process.cpu:.2f} CPU cores'
+    return _status(OK, f'{process.state}, {memory}{cores}', process_values(process))
 
 
 def _status(level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:

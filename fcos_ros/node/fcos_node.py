@@ -32,6 +32,7 @@ from fcos_ros.node.memory import keep_memory
 from fcos_ros.node.namesakes import NamesakeChecker
 from fcos_ros.node.parameters import CameraSettings, Parameters
 from fcos_ros.node.problem_log import RepeatedWarning
+from fcos_ros.node.process_reporter import ProcessReporter
 from fcos_ros.node.program import run_node
 from fcos_ros.node.qos import queued_qos
 from fcos_ros.node.timers import create_steady_timer
@@ -100,6 +101,7 @@ class FcosNode(LifecycleNode):
         self._cameras = {name: Camera(self, name, settings)
                          for name, settings in self._node_parameters.cameras.items()}
         self._namesakes = NamesakeChecker(self)
+        self._process = ProcessReporter()
         self._warnings = RepeatedWarning(self)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', queued_qos())
         # Diagnostics are needed most while simulated time stands still.
@@ -248,12 +250,14 @@ class FcosNode(LifecycleNode):
                         (camera.name, problem.kind), f'{prefix}{problem.message}')
 
     def _report(self) -> None:
+        workers, faults = len(self._workers), self._pool.faults if self._pool else ()
+        working = workers - len(faults) if self._pool else 0
         health = NodeHealth(
             state=self._state, fault=self._fault,
-            model=self._model if self._workers else None, workers=len(self._workers),
-            worker_faults=self._pool.faults if self._pool else (),
+            model=self._model if self._workers else None, workers=workers, worker_faults=faults,
             cameras=tuple(camera.health() for camera in self._cameras.values()),
-            namesakes=self._namesakes.count())
+            namesakes=self._namesakes.count(),
+            process=self._process.read(self._state, workers, working))
         self._log_problems(health)
         stamp = self.get_clock().now().to_msg()
         name = self.get_fully_qualified_name().lstrip('/')

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fcos_ros.backends import ModelInfo
+from fcos_ros.runtime.node_status import ProcessStatus
 from fcos_ros.runtime.statistics import FrameCounts, Percentiles
 
 
@@ -55,6 +56,7 @@ class CameraHealth:
     :ivar other_users: if images are lost: the other users with shared memory of Fast DDS.
     :ivar samples: properties of the samples by name, as far as they were measured.
     :ivar mixed: for each such sign, the values that change.
+    :ivar period: seconds since the last report; 0 if there was none.
     :ivar latencies: percentiles of each stage, in seconds.
     """
 
@@ -71,6 +73,7 @@ class CameraHealth:
     samples: Mapping[str, str] = field(default_factory=dict)
     other_users: Sequence[str] = ()
     mixed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    period: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class NodeHealth:
     :ivar workers: number of workers, also of those that do not run.
     :ivar worker_faults: why workers do not run; empty if all run.
     :ivar namesakes: number of other nodes with the same full name.
+    :ivar process: the process of the node; None if it was not measured.
     """
 
     state: str
@@ -93,3 +97,4 @@ class NodeHealth:
     worker_faults: tuple[str, ...]
     cameras: tuple[CameraHealth, ...]
     namesakes: int = 0
+    process: ProcessStatus | None = None

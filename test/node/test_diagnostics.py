@@ -4,9 +4,11 @@
 
 from dataclasses import FrozenInstanceError, replace
 from itertools import pairwise
+import os
 
 from builtin_interfaces.msg import Time
 from node.graph import Graph, image_message
+import numpy as np
 from onnx_models import white_square
 import pytest
 from waiting import wait_until
@@ -17,6 +19,7 @@ from fcos_ros.node.diagnostics import BEST_EFFORT_HINT, MAX_SILENCE, to_diagnost
 from fcos_ros.node.health import CameraHealth, NodeHealth, SubscriptionStatus
 from fcos_ros.node.input.mixture import SIZES
 from fcos_ros.node.input.stamps import BACKWARDS, FUTURE, NEGATIVE, OLD, REMEDIES, ZERO
+from fcos_ros.runtime.node_status import Level, read_diagnostics
 from fcos_ros.runtime.statistics import FrameCounts, Percentiles
 
 OK, WARN, ERROR = b'\x00', b'\x01', b'\x02'
@@ -144,7 +147,18 @@ def test_the_values_of_the_frames_are_the_counts_and_the_subscription():
         'in_flight': '1', 'missed': '0', 'last_error': 'too short',
         'published since last report': '3',
         'topic': '/image', 'type': 'sensor_msgs/msg/Image', 'reliability': 'reliable',
-        'publishers': '1', 'failed: truncated': '2', ZERO: '4'}
+        'publishers': '1', 'failed: truncated': '2', ZERO: '4',
+        'problem 2': 'warning: 1 images since the last report were older than max_age, 0 s; if '
+                     'they are not, set the clocks, or use_sim_time for a recording',
+        'problem 3': f'warning: 4 images since the last report: {ZERO}; {REMEDIES[ZERO]}'}
+
+
+def test_rates_are_of_the_time_since_the_last_report():
+    values = {entry.key: entry.value for entry in frames(
+        period=2.0, counts_before=counts(received=2, published=2),
+        counts=counts(received=12, published=5)).values}
+    assert values['images per second'] == '5.00'
+    assert values['detections per second'] == '1.50'
 
 
 def test_latencies_are_percentiles_in_milliseconds():
@@ -238,3 +252,24 @@ def test_each_report_of_the_node_has_the_counts_of_the_last_one(model, monkeypat
     assert active.cameras[0].topic == '/image'
     assert healths[-1].model is None
     assert cameras[-1].subscription is None
+
+
+def test_the_reports_of_a_running_node_are_read(graph, model):
+    graph.detect(image_message(SCENE))
+    graph.wait_for_counts(published=1, in_flight=0)
+    node, = read_diagnostics(graph.reports[-1])
+    assert node.name == '/fcos'
+    camera, = node.cameras
+    assert (camera.topic, camera.type_name) == ('/image', 'sensor_msgs/msg/Image')
+    assert (camera.counts.received, camera.counts.published) == (1, 1)
+    assert list(camera.stages) == ['wait', 'preprocess', 'infer', 'decode', 'publish', 'total']
+    assert all(0 <= spread.p50 <= spread.p99 for spread in camera.stages.values())
+    assert camera.detection_rate >= 0
+    assert (node.model.name, node.model.path, node.model.input) == ('squares', model, '128x128')
+    process = node.process
+    assert (process.state, process.workers, process.working) == ('active', 1, 1)
+    assert process.pid == os.getpid()
+    assert process.memory > 10**7
+    assert process.libraries['numpy'] == np.__version__
+    problem, = [problem for problem in node.problems if OLD in problem.message]
+    assert problem.level == Level.WARNING
