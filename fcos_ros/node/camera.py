@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -15,15 +14,14 @@ from rclpy.logging import get_logger
 from std_msgs.msg import Header
 
 from fcos_ros.backends import ModelInfo
-from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.errors import FrameError
+from fcos_ros.core.samples import SampleProperties
 from fcos_ros.core.selection import reapply_criteria
 from fcos_ros.core.tracking import Tracker
 from fcos_ros.node.health import CameraHealth
 from fcos_ros.node.input.images import Source, check_frame_id
 from fcos_ros.node.input.mixture import FRAME_IDS, SIZES, MixtureChecker
-from fcos_ros.node.input.samples import SampleProperties
 from fcos_ros.node.input.shared_memory import other_users
 from fcos_ros.node.input.stamps import StampChecker, to_seconds
 from fcos_ros.node.input.subscription import CameraSubscription
@@ -34,7 +32,7 @@ from fcos_ros.node.problem_log import RepeatedWarning
 from fcos_ros.runtime.pool import Pool
 from fcos_ros.runtime.statistics import FrameStatistics
 from fcos_ros.runtime.streams import Outcome, Stream
-from fcos_ros.settings.criteria import to_criteria, to_tracker_settings
+from fcos_ros.settings.criteria import ActiveCriteria, to_criteria, to_tracker_settings
 from fcos_ros.settings.schema import Settings
 
 FLAWED = 'image file has flaws'
@@ -42,27 +40,6 @@ FLAWED = 'image file has flaws'
 
 BIT_DEPTH = 'bit_depth'
 """The parameter that states the bits of samples."""
-
-
-@dataclass(frozen=True)
-class ActiveCriteria:
-    """
-    Settings and the criteria made of them; they are replaced together.
-
-    :ivar wanted: the criteria for publishing.
-    :ivar decoded: the criteria for decoding; tracking also needs lower scores.
-    """
-
-    settings: Settings = field(default_factory=Settings)
-    wanted: Criteria = field(default_factory=Criteria)
-    decoded: Criteria = field(default_factory=Criteria)
-
-    @classmethod
-    def of(cls, settings: Settings, model: ModelInfo) -> ActiveCriteria:
-        """Convert settings; raise ValueError if they name classes that the model lacks."""
-        wanted = to_criteria(settings, model)
-        decoded = wanted.lowered(settings.track_threshold) if settings.track else wanted
-        return cls(settings, wanted, decoded)
 
 
 class Camera:
@@ -179,7 +156,8 @@ class Camera:
             return
         try:
             check_frame_id(header.frame_id)
-            frame = self._samples.complete(source.read(message), self._settings)
+            frame = self._samples.complete(
+                source.read(message), self._settings.bit_depth, self._settings.nv12_range)
         except FrameError as error:
             self._log_failure(error)
             self._statistics.count_failed(error)

@@ -30,7 +30,7 @@ from fcos_ros.node.diagnostics import camera_problems, to_diagnostics
 from fcos_ros.node.health import NodeHealth
 from fcos_ros.node.memory import keep_memory
 from fcos_ros.node.namesakes import NamesakeChecker
-from fcos_ros.node.parameters import CameraSettings, Parameters
+from fcos_ros.node.parameters import Parameters
 from fcos_ros.node.problem_log import RepeatedWarning
 from fcos_ros.node.process_reporter import ProcessReporter
 from fcos_ros.node.program import run_node
@@ -42,6 +42,7 @@ from fcos_ros.runtime.model_path import demo_notice, find_model
 from fcos_ros.runtime.pool import Pool
 from fcos_ros.runtime.stop_request import StopRequest, StopRequested
 from fcos_ros.runtime.workers import Worker, close_workers, default_workers, open_workers
+from fcos_ros.settings.cameras import CameraSettings
 from fcos_ros.settings.criteria import to_criteria, to_input_size
 from fcos_ros.settings.schema import Settings
 

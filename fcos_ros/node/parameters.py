@@ -20,10 +20,13 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from fcos_ros.core.text import shorten
+from fcos_ros.settings.cameras import (
+    CameraSettings,
+    camera_settings,
+    common_settings,
+    refuse,
+)
 from fcos_ros.settings.schema import Option, Settings, near_name
-
-CameraSettings = Mapping[str, Settings]
-"""The settings of each camera, by its name; '' is the only camera of a node."""
 
 Check = Callable[[CameraSettings, CameraSettings], None]
 """Called with the old and the new settings; raises ValueError to refuse the change."""
@@ -57,12 +60,12 @@ class Parameters:
         self._values: dict[str, Any] = {
             name: _initial(option, overrides.get(name), option.default)
             for name, option in self._options.items()}
-        _refuse(self.settings.complaints())
+        refuse(self.settings.complaints())
         names = self.settings.camera_names
         for own, option in _own_options(names).items():
             self._options[own] = option
             self._values[own] = _initial(option, overrides.get(own), None)
-        self.cameras: CameraSettings = _camera_settings(names, self._values)
+        self.cameras: CameraSettings = camera_settings(names, self._values)
         for name in self._options:
             self._declare(name)
         _warn_of_unknown(node, self._values)
@@ -71,7 +74,7 @@ class Parameters:
     @property
     def settings(self) -> Settings:
         """The common settings: those of the node, and of cameras without their own values."""
-        return _common(self._values)
+        return common_settings(self._values)
 
     def set(self, parameters: Sequence[Any], set_all: SetAll) -> SetParametersResult:
         """
@@ -148,7 +151,7 @@ class Parameters:
         """Apply all changes, or raise and apply none."""
         before = self._values, self.cameras
         values = {**self._values, **changes}
-        settings_of = _camera_settings(tuple(self.cameras), values)
+        settings_of = camera_settings(tuple(self.cameras), values)
         self._check(self.cameras, settings_of)
         self._values, self.cameras = values, settings_of
         try:
@@ -157,31 +160,6 @@ class Parameters:
             self._values, self.cameras = before
             self._changed()  # undo what the failed call has applied
             raise
-
-
-def _camera_settings(cameras: Sequence[str], values: Mapping[str, Any]) -> CameraSettings:
-    """Return the settings of each camera: its own values, else the common ones."""
-    options = Settings.options()
-    common = _common(values)
-    complaints = common.complaints()
-    settings_of = {}
-    for camera in cameras:
-        own = {name: values[f'{camera}.{name}'] for name in options
-               if values.get(f'{camera}.{name}') is not None}
-        complaints += [f'{camera}.{name} {complaint}' for name, value in own.items()
-                       if (complaint := options[name].complaint(value))]
-        settings_of[camera] = replace(common, **own)
-    _refuse(complaints)
-    return settings_of
-
-
-def _refuse(complaints: Sequence[str]) -> None:
-    if complaints:
-        raise ValueError('; '.join(complaints))
-
-
-def _common(values: Mapping[str, Any]) -> Settings:
-    return Settings(**{name: values[name] for name in Settings.options()})
 
 
 def _own_options(cameras: Sequence[str]) -> Mapping[str, Option]:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from fcos_ros.backends import ModelInfo
@@ -21,6 +21,27 @@ Entry = TypeVar('Entry', bound='str | int')
 
 _ONE_CLASS = {'true': True, 'false': False}
 """The words of `one_class_per_cell`; any other one leaves it to the model."""
+
+
+@dataclass(frozen=True)
+class ActiveCriteria:
+    """
+    Settings and the criteria made of them; they are replaced together.
+
+    :ivar wanted: the criteria for publishing.
+    :ivar decoded: the criteria for decoding; tracking also needs lower scores.
+    """
+
+    settings: Settings = field(default_factory=Settings)
+    wanted: Criteria = field(default_factory=Criteria)
+    decoded: Criteria = field(default_factory=Criteria)
+
+    @classmethod
+    def of(cls, settings: Settings, model: ModelInfo) -> ActiveCriteria:
+        """Convert settings; raise ValueError if they name classes that the model lacks."""
+        wanted = to_criteria(settings, model)
+        decoded = wanted.lowered(settings.track_threshold) if settings.track else wanted
+        return cls(settings, wanted, decoded)
 
 
 def to_criteria(settings: Settings, model: ModelInfo) -> Criteria:

@@ -12,7 +12,7 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray, LabelInfo
 from waiting import wait_until
 
-from fcos_ros.node.camera import ActiveCriteria
+from fcos_ros.settings.criteria import ActiveCriteria
 from fcos_ros.settings.parameter_file import parameters_for
 
 SIZE = 128

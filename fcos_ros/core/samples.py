@@ -11,7 +11,6 @@ from dataclasses import replace
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.measurement import UNMEASURED, Measurement
 from fcos_ros.core.yuv_range import AUTO, FULL
-from fcos_ros.settings.schema import Settings
 
 MAX_MEASUREMENTS = 300
 """Images whose measurements count: 10 s at 30 Hz. A dark moment then changes nothing."""
@@ -34,13 +33,17 @@ class SampleProperties:
         self._measured: Mapping[str, str] = {}
         self._trailing = 0
 
-    def complete(self, frame: Frame, settings: Settings) -> Frame:
-        """Return the frame with the properties that are stated or known from earlier images."""
+    def complete(self, frame: Frame, bit_depth: int, yuv_range: str) -> Frame:
+        """
+        Return the frame with the properties that are stated or known from earlier images.
+
+        :param bit_depth: as stated; 0 measures it.
+        :param yuv_range: as stated; AUTO measures it.
+        """
         self._trailing += frame.trailing_bytes > 0
-        yuv_range = settings.nv12_range
         if yuv_range == AUTO and self._full_images >= MIN_FULL_IMAGES:
             yuv_range = FULL
-        return replace(frame, bit_depth=settings.bit_depth,
+        return replace(frame, bit_depth=bit_depth,
                        min_bit_depth=self._known.bit_depth, yuv_range=yuv_range,
                        seen_full_range=self._known.yuv_range == FULL)
 

@@ -12,8 +12,8 @@ import pytest
 
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
-from fcos_ros.node.input.samples import MAX_MEASUREMENTS, SampleProperties
-from fcos_ros.settings.schema import Settings
+from fcos_ros.core.samples import MAX_MEASUREMENTS, SampleProperties
+from fcos_ros.core.yuv_range import AUTO
 
 SIZE = Size(64, 48)
 LEVELS = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1))
@@ -25,9 +25,9 @@ def frame_of(bgr, encoding='mono16', **options):
     return Frame.wrap(join(encoding, encode(bgr, encoding, **options)), SIZE, encoding)
 
 
-def receive(properties, frame, settings):
+def receive(properties, frame, bit_depth=0, yuv_range=AUTO):
     """Return the pixels of a frame after it has passed through the node."""
-    completed = properties.complete(frame, settings)
+    completed = properties.complete(frame, bit_depth, yuv_range)
     properties.learn(completed.measure()[1])
     return completed.bgr()
 
@@ -36,20 +36,20 @@ def receive(properties, frame, settings):
 @pytest.mark.parametrize('stated', [True, False], ids=['stated', 'measured'])
 def test_images_of_any_bit_depth_have_their_full_contrast(bit_depth, stated):
     properties = SampleProperties()
-    settings = Settings(bit_depth=bit_depth if stated else 0)
     for image in (SCENE, DARK, SCENE):
-        pixels = receive(properties, frame_of(image, bit_depth=bit_depth), settings)
+        pixels = receive(properties, frame_of(image, bit_depth=bit_depth),
+                         bit_depth if stated else 0)
         np.testing.assert_allclose(pixels, image, atol=1)
     assert properties.describe() == {'measured bit_depth': f'{bit_depth}'}
 
 
 def test_one_wrong_image_does_not_darken_all_later_ones():
-    properties, settings = SampleProperties(), Settings()
-    receive(properties, frame_of(SCENE, bit_depth=16), settings)
+    properties = SampleProperties()
+    receive(properties, frame_of(SCENE, bit_depth=16))
     for _ in range(MAX_MEASUREMENTS):
-        receive(properties, frame_of(SCENE, bit_depth=10), settings)
+        receive(properties, frame_of(SCENE, bit_depth=10))
     assert properties.describe() == {'measured bit_depth': '10'}
-    pixels = receive(properties, frame_of(SCENE, bit_depth=10), settings)
+    pixels = receive(properties, frame_of(SCENE, bit_depth=10))
     np.testing.assert_allclose(pixels, SCENE, atol=1)
 
 
@@ -58,9 +58,9 @@ def test_one_wrong_image_does_not_darken_all_later_ones():
 @pytest.mark.parametrize('stated', [True, False], ids=['stated', 'measured'])
 def test_yuv_of_any_range_has_its_colours(encoding, yuv_range, stated):
     properties = SampleProperties()
-    settings = Settings(nv12_range=yuv_range if stated else 'auto')
     for image in (SCENE, DARK + 60, SCENE):
-        pixels = receive(properties, frame_of(image, encoding, yuv_range=yuv_range), settings)
+        pixels = receive(properties, frame_of(image, encoding, yuv_range=yuv_range),
+                         yuv_range=yuv_range if stated else AUTO)
         np.testing.assert_allclose(pixels, image, atol=4)
     assert properties.describe() == ({} if stated else {'measured nv12_range': yuv_range})
 
@@ -68,16 +68,16 @@ def test_yuv_of_any_range_has_its_colours(encoding, yuv_range, stated):
 @pytest.mark.parametrize('full_images', [1, 2])
 def test_full_range_is_settled_by_two_images(full_images):
     """A dull scene has no samples by which the ranges differ."""
-    properties, settings = SampleProperties(), Settings()
+    properties = SampleProperties()
     dull = DARK + 60
     for image in [SCENE] * full_images + [dull] * MAX_MEASUREMENTS:
-        receive(properties, frame_of(image, 'nv12', yuv_range='full'), settings)
+        receive(properties, frame_of(image, 'nv12', yuv_range='full'))
     changes = [properties.learn(frame.measure()[1]) for frame in (
-        properties.complete(frame_of(dull, 'nv12', yuv_range='full'), settings),)]
+        properties.complete(frame_of(dull, 'nv12', yuv_range='full'), 0, AUTO),)]
     settled = full_images > 1
     assert changes == [False]
     assert properties.describe() == {'measured nv12_range': 'full' if settled else 'limited'}
-    pixels = receive(properties, frame_of(dull, 'nv12', yuv_range='full'), settings)
+    pixels = receive(properties, frame_of(dull, 'nv12', yuv_range='full'))
     assert (np.abs(pixels.astype(int) - dull).max() <= 4) == settled
 
 
@@ -97,5 +97,5 @@ def test_nothing_is_measured_in_images_of_8_bits():
 def test_images_in_a_longer_buffer_are_counted():
     properties, frame = SampleProperties(), frame_of(SCENE, 'nv12')
     for extra in (0, 30, 30):
-        properties.complete(replace(frame, trailing_bytes=extra), Settings())
+        properties.complete(replace(frame, trailing_bytes=extra), 0, AUTO)
     assert properties.describe() == {'images with bytes after them': '2'}
