@@ -9,9 +9,11 @@ from contextlib import contextmanager, redirect_stdout
 import ctypes
 import io
 import os
+from shutil import get_terminal_size
 import sys
 from threading import Lock
 from time import monotonic
+from types import TracebackType
 from typing import TextIO
 
 from fcos_ros.core.labels import printable
@@ -97,28 +99,36 @@ class Progress:
     """
     Show the progress of several steps: as a bar on a terminal, else as a line for each step.
 
-    Any thread may call `advance`.
+    Any thread may call `advance`. As a context manager, it removes the bar at the end.
 
-    :param total: frames in all steps.
+    :param total: frames in all steps; None if that is unknown.
     """
 
-    def __init__(self, total: int, stream: TextIO) -> None:
+    def __init__(self, total: int | None, stream: TextIO) -> None:
         self._total = total
         self._stream = stream
         self._lock = Lock()
         self._is_terminal = stream.isatty()
+        self._start = monotonic()
         self._done = 0
         self._step = ''
         self._drawn = 0.0
 
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self.end()
+
     def begin(self, step: str) -> None:
         """Begin a step, and show its name."""
         with self._lock:
-            self._step = step
+            self._step = printable(step)
             if self._is_terminal:
                 self._draw()
             else:
-                print(step, file=self._stream, flush=True)
+                print(self._step, file=self._stream, flush=True)
 
     def advance(self, frames: int = 1) -> None:
         """Count finished frames."""
@@ -135,10 +145,32 @@ class Progress:
 
     def _draw(self) -> None:
         self._drawn = monotonic()
-        done = min(self._done / self._total, 1.0)
-        bar = ('#' * round(BAR_WIDTH * done)).ljust(BAR_WIDTH, '.')
-        self._stream.write(f'\r\x1b[K[{bar}] {done:4.0%} {self._step}')
+        state = progress_text(self._done, self._total, self._drawn - self._start)
+        # A longer line would wrap, and `\r` would not return to its beginning.
+        line = f'{state} {self._step}'[:get_terminal_size().columns - 1]
+        self._stream.write(f'\r\x1b[K{line}')
         self._stream.flush()
+
+
+def progress_text(done: int, total: int | None, seconds: float) -> str:
+    """Return a bar with the time that is left; without a total, the number of frames."""
+    if not total:
+        rate = f', {done / seconds:.1f} a second' if seconds > 1 else ''
+        return f'{done} frames{rate}'
+    share = min(done / total, 1.0)
+    bar = ('#' * round(BAR_WIDTH * share)).ljust(BAR_WIDTH, '.')
+    left = f', {_duration(seconds * (1 - share) / share)} left' if share and seconds > 1 else ''
+    return f'[{bar}] {share:4.0%}{left}'
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration such as `12 s`, `3:05 min` or `2:07 h`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f'{whole} s'
+    if whole < 3600:
+        return f'{whole // 60}:{whole % 60:02} min'
+    return f'{whole // 3600}:{whole % 3600 // 60:02} h'
 
 
 def _printable(rows: Sequence[Row]) -> list[Row]:
