@@ -30,12 +30,15 @@ def _room(task: str, may_use: str, row: int, column: float) -> Room:
 
 ROOMS: Mapping[str, Room] = {
     'cli': _room('the command `fcos` and its verbs',
-                 'demo settings deploy evaluation runtime backends core', 0, 0.4),
+                 'offline demo settings deploy evaluation runtime backends core', 0, 0.4),
     'demo': _room('rendered scenes, their camera, and the check of the detections',
-                  'node settings evaluation runtime core', 1, 0.72),
+                  'node settings evaluation runtime core', 1, 0.6),
     'node': _room('the border to ROS 2: lifecycle, parameters, diagnostics; `node/input`: '
                   'messages to frames; `node/output`: detections to messages',
                   'settings runtime backends core', 2, 0.5),
+    'offline': _room('the detector on files: pictures, videos, streams and recordings; their '
+                     'results; many inputs on many machines',
+                     'settings evaluation runtime backends core', 2, 0.86),
     'deploy': _room('from a trained network to the file of a board: checkpoints, also of other '
                     'programs; export; layers, costs and their picture; the compiler',
                     'runtime backends core', 2, 0.15),
