@@ -30,9 +30,13 @@ def _room(task: str, may_use: str, row: int, column: float) -> Room:
 
 ROOMS: Mapping[str, Room] = {
     'cli': _room('the command `fcos` and its verbs',
-                 'offline demo settings deploy evaluation runtime backends core', 0, 0.4),
+                 'inspection offline demo settings deploy evaluation runtime backends core',
+                 0, 0.4),
     'demo': _room('rendered scenes, their camera, and the check of the detections',
                   'node settings evaluation runtime core', 1, 0.6),
+    'inspection': _room('running detectors seen from outside: their reports, graph, model, board '
+                        'and machine, and what is wrong with them',
+                        'node settings runtime backends core', 1, 0.3),
     'node': _room('the border to ROS 2: lifecycle, parameters, diagnostics; `node/input`: '
                   'messages to frames; `node/output`: detections to messages',
                   'settings runtime backends core', 2, 0.5),
@@ -54,7 +58,7 @@ ROOMS: Mapping[str, Room] = {
 }
 """Every room, from the top of the house to its foundation."""
 
-ROS_ROOMS = frozenset({'node', 'demo'})
+ROS_ROOMS = frozenset({'node', 'demo', 'inspection'})
 """The rooms that may import ROS 2."""
 
 SEPARATE = (('node/input', 'node/output'),)

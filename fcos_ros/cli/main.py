@@ -16,7 +16,7 @@ import signal
 import sys
 
 from fcos_ros.backends import InferenceError, ModelError
-from fcos_ros.cli import bench, convert, evaluate, export_network, import_network, info
+from fcos_ros.cli import bench, convert, evaluate, export_network, import_network, info, top
 from fcos_ros.cli.output import (
     discard_stdout,
     escape_unknown_characters,
@@ -24,9 +24,11 @@ from fcos_ros.cli.output import (
     printable_lines,
 )
 from fcos_ros.core.errors import FrameError
+from fcos_ros.inspection.start import RosError
 
 VERBS = {'info': info, 'bench': bench, 'eval': evaluate, 'export': export_network,
-         'import': import_network, 'convert': convert}
+         'import': import_network, 'convert': convert,
+         'top': top}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,7 +60,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return int(end.code or 0)
     try:
         code: int = VERBS[options.verb].run(options)
-    except (FrameError, ModelError) as error:
+    except (FrameError, ModelError, RosError) as error:
         print(f'{parser.prog} {options.verb}: {printable_lines(str(error))}', file=sys.stderr)
         return 2
     except InferenceError as error:
@@ -73,7 +75,8 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog='fcos', description='Describe, measure, judge, export and convert FCOS models.')
+        prog='fcos', description='Describe, measure, judge, export and convert FCOS models; watch '
+                                      'running detectors.')
     verbs = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
     for name, verb in VERBS.items():
         verb.add_options(verbs.add_parser(name, help=verb.SUMMARY, description=verb.__doc__))

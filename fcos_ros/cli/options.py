@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+import math
 
 from fcos_ros.backends import ModelError
 from fcos_ros.core.resize import Size
@@ -38,6 +39,20 @@ def chosen_input_size(options: argparse.Namespace) -> Size | None:
         return to_input_size(options.input_size)
     except ValueError as error:
         raise ModelError(str(error)) from None
+
+
+def seconds(minimum: float, maximum: float) -> Callable[[str], float]:
+    """Return a type for argparse that accepts seconds within limits."""
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not minimum <= value <= maximum:
+            raise argparse.ArgumentTypeError(
+                f'{text!r} is not accepted; accepted: seconds from {minimum:g} to {maximum:g}')
+        return value
+    return parse
 
 
 def whole_number(minimum: float = 1, maximum: float = 1_000_000) -> Callable[[str], int]:
