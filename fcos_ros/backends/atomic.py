@@ -1,10 +1,11 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Replace a file as a whole."""
+"""Replace files as a whole."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 import os
 from pathlib import Path
 import tempfile
@@ -18,19 +19,32 @@ def replace_file(path: Path, content: bytes) -> None:
 
     :raises OSError: the file cannot be written; the old content stays.
     """
-    target = path.resolve()
+    replace_files({path: content})
+
+
+def replace_files(contents: Mapping[Path, bytes]) -> None:
+    """
+    Write several files as `replace_file` does; the first appears when the last is complete.
+
+    :raises OSError: a file cannot be written; the old contents stay.
+    """
+    with ExitStack() as temporary:
+        complete = [(_write_beside(path.resolve(), content, temporary), path.resolve())
+                    for path, content in contents.items()]
+        for name, target in complete:
+            os.replace(name, target)
+
+
+def _write_beside(target: Path, content: bytes, temporary: ExitStack) -> str:
+    """Write a temporary file beside a target; it is removed with `temporary`, unless renamed."""
     descriptor, name = tempfile.mkstemp(prefix=f'.{target.name[:100]}.', dir=target.parent)
-    try:
-        with open(descriptor, 'wb') as file:
-            os.fchmod(descriptor, _permissions(target))
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(name, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
+    temporary.callback(Path(name).unlink, missing_ok=True)
+    with open(descriptor, 'wb') as file:
+        os.fchmod(descriptor, _permissions(target))
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    return name
 
 
 def _permissions(path: Path) -> int:

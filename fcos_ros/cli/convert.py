@@ -11,20 +11,23 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+import json
 from pathlib import Path
 import sys
+from typing import Any
 
 import numpy as np
 
 from fcos_ros.backends import ModelError
 from fcos_ros.backends.bpu_tools import INSTALL
 from fcos_ros.cli.options import whole_number
+from fcos_ros.cli.output import Progress
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.yuv_range import FULL, RANGES
 from fcos_ros.deploy.calibration import CalibrationError, Picture, spread
-from fcos_ros.deploy.compiler_job import CALIBRATION_TYPES, MARCHES, CompilerJob
-from fcos_ros.deploy.convert import Conversion, Request, convert
+from fcos_ros.deploy.compiler_job import CALIBRATION_TYPES, MARCHES
+from fcos_ros.deploy.convert import Conversion, PreparedJob, Request, convert
 
 SUMMARY = 'convert an ONNX file to the .bin file of a board'
 
@@ -60,6 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help='0 to 3; 3 takes longest and makes the fastest model [3]')
     parser.add_argument('--job-folder', type=Path, metavar='FOLDER',
                         help='new folder to work in, which stays')
+    parser.add_argument('--json', action='store_true', help='print JSON')
 
 
 def run(options: argparse.Namespace) -> int:
@@ -68,32 +72,60 @@ def run(options: argparse.Namespace) -> int:
     request = Request(options.model, output, options.target, options.nv12_range,
                       options.calibration_type, options.int16, options.optimize,
                       options.job_folder)
-    pictures = (_scenes(options.images) if options.calibration == SCENES
-                else _folder(Path(options.calibration), options.images))
     try:
-        done = convert(request, pictures, print)
+        with Progress(options.images, sys.stderr) as progress:
+            done = convert(request, _counted(_pictures(options), progress), progress.begin)
     except OSError as error:
         raise ModelError(f'nothing was written: {error}') from error
     except CalibrationError as error:
         raise ModelError(str(error)) from error
-    return _explain(done) if isinstance(done, CompilerJob) else _report(done)
-
-
-def _report(done: Conversion) -> int:
-    for finding in done.findings:
-        print(f'warning: {finding}')
-    if done.report.estimate is not None:
-        print(f'estimate: {done.report.estimate}')
-    print(f'wrote {done.output}, {done.sidecar.name} and {done.receipt.name}; copy the first two '
-          'to the board')
+    if isinstance(done, PreparedJob):
+        return _explain(done)
+    print(json.dumps(_figures(done), indent=2) if options.json else _text(done))
     return 0
 
 
-def _explain(job: CompilerJob) -> int:
+def _text(done: Conversion) -> str:
+    lines = [f'warning: {finding}' for finding in done.findings]
+    if done.report.estimate is not None:
+        lines.append(f'estimate: {done.report.estimate}')
+    files = [done.sidecar.name, done.receipt.name]
+    if done.calibrated:
+        files.append(done.calibrated.name)
+    lines.append(f'wrote {done.output}, {" and ".join([", ".join(files[:-1]), files[-1]])}; copy '
+                 'the first two to the board')
+    return '\n'.join(lines)
+
+
+def _figures(done: Conversion) -> dict[str, Any]:
+    estimate = done.report.estimate
+    return {
+        'model': str(done.output), 'sidecar': str(done.sidecar), 'receipt': str(done.receipt),
+        'calibrated_network': str(done.calibrated) if done.calibrated else None,
+        'estimate': estimate and {'latency_us': estimate.latency,
+                                  'memory_bytes': estimate.memory_bytes},
+        'findings': list(done.findings)}
+
+
+def _explain(prepared: PreparedJob) -> int:
+    for finding in prepared.findings:
+        print(f'warning: {finding}', file=sys.stderr)
     print(f'The compiler was not found; {INSTALL}.\n'
-          f'Its input is ready. Where the compiler is installed, type:\n{job.advice()}',
-          file=sys.stderr)
+          f'Its input is ready. Where the compiler is installed, type:\n'
+          f'{prepared.job.advice()}', file=sys.stderr)
     return 1
+
+
+def _pictures(options: argparse.Namespace) -> Iterator[Picture]:
+    if options.calibration == SCENES:
+        return _scenes(options.images)
+    return _folder(Path(options.calibration), options.images)
+
+
+def _counted(pictures: Iterator[Picture], progress: Progress) -> Iterator[Picture]:
+    for picture in pictures:
+        yield picture
+        progress.advance()
 
 
 def _scenes(count: int) -> Iterator[Picture]:

@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fcos_ros.backends.errors import ModelError
 from fcos_ros.backends.onnx_package import load_graph
+from fcos_ros.core.head import OutputSpec
 from fcos_ros.core.resize import Size
 
 OPSETS = (10, 11)
@@ -48,13 +51,13 @@ class CompilerInput:
     An ONNX file that the compiler takes.
 
     :ivar input_name: of the one input, float32 (1, 3, H, W).
-    :ivar outputs: the names of the outputs.
+    :ivar outputs: float32.
     """
 
     path: Path
     input_name: str
     size: Size
-    outputs: tuple[str, ...]
+    outputs: tuple[OutputSpec, ...]
 
 
 def check_compiler_input(path: Path, target: str) -> CompilerInput:
@@ -74,7 +77,8 @@ def check_compiler_input(path: Path, target: str) -> CompilerInput:
     value = _inputs(network)[0]
     _, _, height, width = _shape(value)
     return CompilerInput(path, value.name, Size(width, height),
-                         tuple(output.name for output in network.graph.output))
+                         tuple(OutputSpec(output.name, _shape(output), np.dtype(np.float32))
+                               for output in network.graph.output))
 
 
 def _versions(network: Any, target: str) -> Iterator[str]:

@@ -14,14 +14,12 @@ from dataclasses import dataclass
 import os
 from pathlib import Path
 import shlex
-import signal
-import subprocess
 from typing import Any
 
 import yaml
 
 from fcos_ros.backends.bin_file import BinFile, read_bin_file
-from fcos_ros.backends.bpu_tools import environment, find_tool
+from fcos_ros.backends.bpu_tools import find_tool, run_tool
 from fcos_ros.backends.errors import ModelError
 from fcos_ros.deploy.compiler_input import CompilerInput
 
@@ -135,7 +133,7 @@ class CompilerJob:
         """
         log = self.folder / f'{step}.log'
         with log.open('w') as output:
-            code = _run(self.commands()[step], self.folder, output)
+            code = run_tool(self.commands()[step], self.folder, output.write)
         if code != 0:
             raise ModelError(f'{shlex.join(self.commands()[step])} ended with {code}: '
                              f'{_complaints(log)}')
@@ -154,6 +152,11 @@ class CompilerJob:
         if problems:
             raise ModelError(f'{COMMAND} did not make what was asked for: {"; ".join(problems)}')
         return file
+
+    def calibrated_network(self) -> Path | None:
+        """Return the network with the quantisation of the compiler; None if there is not one."""
+        files = list((self.folder / RESULTS).glob('*_calibrated_model.onnx'))
+        return files[0] if len(files) == 1 else None
 
     def _mismatches(self, file: BinFile) -> Iterator[str]:
         march, size = MARCHES[self.options.target], self._source.size
@@ -177,18 +180,6 @@ def is_installed() -> bool:
 
 def _joined(values: Any) -> str:
     return ' '.join(f'{value:.9g}' for value in values)
-
-
-def _run(command: list[str], folder: Path, output: Any) -> int:
-    process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output,
-                               stderr=subprocess.STDOUT, env=environment(),
-                               start_new_session=True)
-    try:
-        return process.wait()
-    finally:
-        if process.poll() is None:  # the user interrupted us: the compiler has children
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def _complaints(log: Path) -> str:

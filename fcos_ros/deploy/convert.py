@@ -3,8 +3,8 @@
 """
 Convert an ONNX file to the file of a board: calibration set, compiler, checks, receipt.
 
-Everything happens in a folder of its own. The three results appear under their names only when all
-of them are complete.
+Everything happens in a folder of its own. The results appear under their names only when all of
+them are complete.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from fcos_ros.backends.atomic import replace_file
+from fcos_ros.backends.atomic import replace_files
 from fcos_ros.backends.bin_file import BinFile
-from fcos_ros.backends.description import make_input
+from fcos_ros.backends.bpu_tools import CALIBRATED_NETWORK
+from fcos_ros.backends.description import describe, make_input
+from fcos_ros.backends.errors import ModelError
 from fcos_ros.backends.metadata import Metadata
 from fcos_ros.backends.metadata_files import read_metadata, to_yaml
 from fcos_ros.backends.model_file import BOARDS_BY_MARCH
@@ -35,8 +37,8 @@ from fcos_ros.runtime.model_file import file_digest
 COMPILED_IN = ('pixels', 'mean', 'std', 'mean_std_scale', 'input_size', 'padding')
 """Keys of the metadata that the compiler builds into its result."""
 
-Say = Callable[[str], None]
-"""Prints a line about the progress."""
+Say = Callable[[str], object]
+"""Shows the name of a step that begins."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Conversion:
     """
     A finished conversion.
 
+    :ivar calibrated: the network with the quantisation of the compiler, for PCs; None without it.
     :ivar report: of the compiler.
     :ivar findings: likely faults, one sentence each.
     """
@@ -71,41 +74,67 @@ class Conversion:
     output: Path
     sidecar: Path
     receipt: Path
+    calibrated: Path | None
     report: QuantisationReport
     findings: tuple[str, ...]
 
 
-def convert(request: Request, pictures: Iterable[Picture], say: Say) -> Conversion | CompilerJob:
+@dataclass(frozen=True)
+class PreparedJob:
+    """
+    A job that is ready for the compiler, which is not installed.
+
+    :ivar findings: likely faults of the calibration, one sentence each.
+    """
+
+    job: CompilerJob
+    findings: tuple[str, ...]
+
+
+def convert(request: Request, pictures: Iterable[Picture], say: Say) -> Conversion | PreparedJob:
     """
     Convert a model.
 
     :param pictures: for the calibration.
     :returns: the results; or, where the compiler is not installed, the job that is ready for it.
-    :raises ModelError: the model cannot be converted, or the compiler failed.
+    :raises ModelError: the model cannot be converted, the compiler failed, or the job's folder
+        exists.
     :raises CalibrationError: there are no pictures.
     :raises FrameError: a picture cannot be read.
     :raises OSError: a file cannot be written.
     """
     source = check_compiler_input(request.model, request.target)
     metadata = read_metadata(request.model)
+    network = _require_fcos(source, metadata)
     if request.job_folder is not None or not is_installed():
-        folder = request.job_folder or request.output.with_suffix('.job')
-        folder.mkdir(parents=True)
-        return _convert_in(folder, request, source, metadata, pictures, say)
+        folder = _make_folder(request.job_folder or request.output.with_suffix('.job'))
+        return _convert_in(folder, request, source, network, metadata, pictures, say)
     with TemporaryDirectory(prefix='fcos_convert_') as folder_name:
-        return _convert_in(Path(folder_name), request, source, metadata, pictures, say)
+        return _convert_in(Path(folder_name), request, source, network, metadata, pictures,
+                           say)
+
+
+def _make_folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise ModelError(f'{folder} exists; accepted: a new folder; remove it, or choose another '
+                         'one with --job-folder') from None
+    return folder
 
 
 def _convert_in(
-    folder: Path, request: Request, source: CompilerInput, metadata: Metadata,
-    pictures: Iterable[Picture], say: Say,
-) -> Conversion | CompilerJob:
-    job, calibration = _prepare(folder, request, source, metadata, pictures)
-    say(f'calibration: {len(calibration.sources)} pictures')
-    for finding in calibration.findings:
-        say(f'warning: {finding}')
+    folder: Path, request: Request, source: CompilerInput, network: InputSpec,
+    metadata: Metadata, pictures: Iterable[Picture], say: Say,
+) -> Conversion | PreparedJob:
+    say('calibration')
+    try:
+        job, calibration = _prepare(folder, request, source, network, pictures)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # an incomplete job is of no use
+        raise
     if not is_installed():
-        return job
+        return PreparedJob(job, calibration.findings)
     for step in job.commands():
         say(f'{step}: {" ".join(job.commands()[step][:2])} ...')
         job.run(step)
@@ -113,16 +142,31 @@ def _convert_in(
     findings = (*calibration.findings, *_findings(file, report))
     sidecar = _sidecar(request, metadata, source, file)
     receipt = _receipt(request, source, calibration, job, file, report, findings)
-    return _write(request.output, file, sidecar, receipt, report, findings)
+    return _write(request.output, job, file, sidecar, receipt, report, findings)
+
+
+def _require_fcos(source: CompilerInput, metadata: Metadata) -> InputSpec:
+    """
+    Return the input of the network.
+
+    :raises ModelError: it is not an FCOS network, or contradicts its metadata.
+    """
+    try:
+        network = make_input(source.input_name, source.size, metadata, 'NCHW',
+                             np.dtype(np.float32))
+        describe(source.path, 'onnx', '', network, source.outputs, metadata)
+    except ValueError as error:
+        raise ModelError(f'{source.path} is not an FCOS network that can be used: '
+                         f'{error}') from error
+    return network
 
 
 def _prepare(
-    folder: Path, request: Request, source: CompilerInput, metadata: Metadata,
+    folder: Path, request: Request, source: CompilerInput, network: InputSpec,
     pictures: Iterable[Picture],
 ) -> tuple[CompilerJob, CalibrationSet]:
     """Put all that the compiler needs into a folder."""
     shutil.copy(source.path, folder)
-    network = make_input(source.input_name, source.size, metadata, 'NCHW', np.dtype(np.float32))
     canvas = InputSpec(source.input_name, source.size, 'nv12', nv12_range=request.nv12_range)
     calibration = write_calibration_set(pictures, canvas, network.pixels, folder)
     options = CompilerOptions(request.target, network.pixels, network.mean, network.std,
@@ -165,6 +209,7 @@ def _receipt(
     file: BinFile, report: QuantisationReport, findings: tuple[str, ...],
 ) -> dict[str, Any]:
     """Return the facts by which somebody else can repeat the conversion and check its result."""
+    names = {output.name for output in source.outputs}
     return {
         'result': {'file': request.output.name, 'sha256': file_digest(file.path),
                    'march': file.march, 'board': BOARDS_BY_MARCH.get(file.march, '')},
@@ -173,7 +218,7 @@ def _receipt(
         'compiler': {**_compiler_versions(file), 'configuration': job.config()},
         'estimate': _estimate(report),
         'outputs': {name: layer.cosine for layer in report.layers for name in layer.outputs
-                    if name in source.outputs},
+                    if name in names},
         'layers': {layer.name: layer.cosine for layer in report.layers},
         'findings': list(findings),
     }
@@ -191,15 +236,21 @@ def _compiler_versions(file: BinFile) -> dict[str, str]:
 
 
 def _write(
-    output: Path, file: BinFile, metadata: Metadata, receipt: Mapping[str, Any],
-    report: QuantisationReport, findings: tuple[str, ...],
+    output: Path, job: CompilerJob, file: BinFile, metadata: Metadata,
+    receipt: Mapping[str, Any], report: QuantisationReport, findings: tuple[str, ...],
 ) -> Conversion:
     """Write the results, the model last: who finds the model finds what belongs to it."""
     sidecar, receipt_path = output.with_suffix('.yaml'), output.with_suffix('.receipt.json')
-    replace_file(sidecar, to_yaml(metadata).encode())
-    replace_file(receipt_path, (json.dumps(receipt, indent=1) + '\n').encode())
-    replace_file(output, file.path.read_bytes())
-    return Conversion(output, sidecar, receipt_path, report, findings)
+    calibrated, source = output.with_suffix(CALIBRATED_NETWORK), job.calibrated_network()
+    contents = {sidecar: to_yaml(metadata).encode(),
+                receipt_path: (json.dumps(receipt, indent=1) + '\n').encode()}
+    if source is None:
+        calibrated.unlink(missing_ok=True)  # of an earlier model
+    else:
+        contents[calibrated] = source.read_bytes()
+    replace_files({**contents, output: file.path.read_bytes()})
+    return Conversion(output, sidecar, receipt_path, calibrated if source else None, report,
+                      findings)
 
 
 def calibrated_cosines(model: Path) -> list[float]:

@@ -6,16 +6,27 @@
 A script stands in for the vendor's compiler here. `make test-bpu` tests with the real one.
 """
 
+from functools import partial
 import json
+import os
+from pathlib import Path
 import re
+import resource
+import signal
+import subprocess
 import sys
 
+from child_processes import is_alive
 import cv2
 from deploy.bin_writer import Output, bin_content
 from deploy.compiler_models import LABELS, PARTS, STRIDES, write_compiler_model
 import numpy as np
+from onnx import helper
 import pytest
+from waiting import TIMEOUT, wait_until
 import yaml
+
+ROOT = Path(__file__).parents[2]
 
 COMPILER = '''#!{python}
 """Log the call; of makertbin, write the results that the test has prepared."""
@@ -63,6 +74,7 @@ def compiler(tmp_path, monkeypatch):
             content = bin_content(OUTPUTS, (128, 128), properties=PROPERTIES)
         if content:
             (results / 'model.bin').write_bytes(content)
+        (results / 'model_calibrated_model.onnx').write_bytes(b'calibrated')
         (results / 'model_quant_info.json').write_text(json.dumps(quant_info))
         (results / 'model_subgraph_0.json').write_text(json.dumps(SUMMARY))
         monkeypatch.setenv('FCOS_BPU_TOOLS', str(folder))
@@ -96,8 +108,11 @@ def test_a_model_its_sidecar_and_a_receipt_are_written(fcos, tmp_path, compiler,
     out.mkdir()
     result = fcos('convert', model, '--target', 'x5', '--calibration', pictures, '--images', '20',
                   '--output', out / 'toys_x5.bin')
-    assert (result.code, result.err) == (0, '')
-    assert results_of(out) == ['toys_x5.bin', 'toys_x5.receipt.json', 'toys_x5.yaml']
+    assert result.code == 0, result.err
+    assert 'warning' not in result.out + result.err
+    assert results_of(out) == ['toys_x5.bin', 'toys_x5.calibrated.onnx', 'toys_x5.receipt.json',
+                               'toys_x5.yaml']
+    assert (out / 'toys_x5.calibrated.onnx').read_bytes() == b'calibrated'
     assert 'estimate: 0.73 ms, 1373 inferences a second' in result.out
     assert (out / 'toys_x5.bin').read_bytes() == (tools / 'results/model.bin').read_bytes()
 
@@ -164,6 +179,50 @@ def test_a_failure_is_said_and_leaves_no_file(
     assert re.search(message, result.err)
 
 
+def test_the_results_are_also_given_as_json(fcos, tmp_path, compiler, pictures, model):
+    tools = compiler()
+    (tools / 'results' / 'model_calibrated_model.onnx').unlink()
+    stale = tmp_path / 'toys.calibrated.onnx'
+    stale.write_bytes(b'of an earlier model')
+    result = fcos('convert', model, '--target', 'x5', '--calibration', pictures, '--images', '5',
+                  '--output', tmp_path / 'toys.bin', '--json')
+    assert result.code == 0
+    facts = json.loads(result.out)
+    assert facts['model'] == str(tmp_path / 'toys.bin')
+    assert facts['calibrated_network'] is None
+    assert not stale.exists()
+    assert facts['estimate']['latency_us'] == 728.4
+    assert facts['findings'] == [
+        'there are 5 pictures for the calibration; at least 20 are advised']
+
+
+def sigmoid(graph):
+    node = next(node for node in graph.graph.node if 'box_8' in node.output)
+    node.output[0] = 'box_8_linear'
+    graph.graph.node.append(helper.make_node('Sigmoid', ['box_8_linear'], ['box_8'], 'Sigmoid'))
+
+
+def third_class(graph):
+    next(entry for entry in graph.metadata_props if entry.key == 'labels').value = '["a","b","c"]'
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (sigmoid, 'box_8 (Sigmoid) do not end in a convolution'),
+    (third_class, 'labels has 3 names, the network 2 classes'),
+])
+def test_a_network_that_does_not_suit_is_refused_before_the_compiler(
+        fcos, tmp_path, compiler, pictures, change, message):
+    tools = compiler()
+    model = write_compiler_model(tmp_path / 'toys.onnx', change)
+    result = fcos('convert', model, '--target', 'x5', '--calibration', pictures,
+                  '--output', tmp_path / 'toys.bin', '--job-folder', tmp_path / 'job')
+    assert result.code == 2
+    assert message in result.err
+    assert not (tools / 'calls').exists()
+    assert not (tmp_path / 'job').exists()
+    assert not (tmp_path / 'toys.bin').exists()
+
+
 def test_layers_that_lose_much_are_named(fcos, tmp_path, compiler, pictures, model):
     bad = {**QUANT_INFO, '/stem/Conv': {**QUANT_INFO['/stem/Conv'], 'cosine_similarity': 0.81}}
     compiler(quant_info=bad)
@@ -183,6 +242,7 @@ def test_without_the_compiler_its_input_is_left_ready(
     assert result.code == 1
     job = tmp_path / 'toys_x3.job'
     assert results_of(job) == ['calibration_f32', 'compile.yaml', 'toys.onnx']
+    assert 'warning: there are' not in result.err
     for line in (f'cd {job}', 'hb_mapper checker --model-type onnx --model toys.onnx --march '
                  'bernoulli2', 'hb_mapper makertbin --model-type onnx --config compile.yaml'):
         assert line in result.err
@@ -206,9 +266,81 @@ def test_pictures_that_cannot_be_used_are_named(
     assert not (tmp_path / 'toys.bin').exists()
 
 
-def test_a_folder_that_cannot_be_written_is_said(fcos, tmp_path, compiler, pictures, model):
+@pytest.mark.parametrize('calibration', ['broken', 'empty'])
+def test_an_incomplete_job_is_removed(fcos, tmp_path, monkeypatch, model, calibration):
+    monkeypatch.setenv('FCOS_BPU_TOOLS', str(tmp_path))
+    monkeypatch.setenv('PATH', '')
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / 'broken').mkdir()
+    (tmp_path / 'broken' / 'broken.jpg').write_bytes(b'\xff\xd8nothing')
+    result = fcos('convert', model, '--target', 'x3', '--calibration', tmp_path / calibration,
+                  '--output', tmp_path / 'toys.bin')
+    assert result.code == 2
+    assert not (tmp_path / 'toys.job').exists()
+
+
+def test_the_folder_of_an_earlier_job_stays(fcos, tmp_path, compiler, pictures, model):
+    compiler()
+    (tmp_path / 'job').mkdir()
+    (tmp_path / 'job' / 'notes').write_text('mine')
+    result = fcos('convert', model, '--target', 'x5', '--calibration', pictures,
+                  '--output', tmp_path / 'toys.bin', '--job-folder', tmp_path / 'job')
+    assert result.code == 2
+    assert f'{tmp_path / "job"} exists; accepted: a new folder' in result.err
+    assert results_of(tmp_path / 'job') == ['notes']
+
+
+@pytest.mark.parametrize('folder', ['missing', '/proc'])
+def test_a_folder_that_cannot_be_written_is_said(
+        fcos, tmp_path, compiler, pictures, model, folder):
     compiler()
     result = fcos('convert', model, '--target', 'x5', '--calibration', pictures,
-                  '--output', tmp_path / 'missing' / 'toys.bin')
+                  '--output', tmp_path / folder / 'toys.bin')
     assert result.code == 2
     assert 'nothing was written' in result.err
+
+
+def start(model, pictures, output, tools, **options):
+    """Start the command as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, '-m', 'fcos_ros.cli', 'convert', model, '--target', 'x5',
+         '--calibration', pictures, '--output', output],
+        env={**os.environ, 'FCOS_BPU_TOOLS': str(tools), 'TMPDIR': str(output.parent)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, **options)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, compiler, pictures, model):
+    """A file of the calibration is larger than files may be."""
+    tools, out = compiler(), tmp_path / 'out'
+    out.mkdir()
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100_000, 100_000))
+    process = start(model, pictures, out / 'toys.bin', tools, preexec_fn=limit)
+    _, error = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 2, error
+    assert 'nothing was written: [Errno 27] File too large' in error
+    assert results_of(out) == []
+
+
+SLEEPING = """#!{python}
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'])
+with open('{folder}/children.part', 'w') as file:
+    file.write(str(os.getpid()) + ' ' + str(child.pid))
+os.rename('{folder}/children.part', '{folder}/children')
+child.wait()
+"""
+
+
+def test_an_interrupt_ends_the_compiler_and_leaves_nothing(tmp_path, compiler, pictures, model):
+    tools, out = compiler(), tmp_path / 'out'
+    out.mkdir()
+    (tools / 'hb_mapper').write_text(SLEEPING.format(python=sys.executable, folder=tools))
+    process = start(model, pictures, out / 'toys.bin', tools)
+    wait_until((tools / 'children').exists)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 130, error
+    assert 'Traceback' not in error
+    assert results_of(out) == []
+    for child in map(int, (tools / 'children').read_text().split()):
+        wait_until(lambda child=child: not is_alive(child))

@@ -15,7 +15,8 @@ from fcos_ros.deploy.compiler_input import check_compiler_input
 def test_a_file_for_the_compiler_is_accepted(tmp_path):
     source = check_compiler_input(write_compiler_model(tmp_path / 'model.onnx'), 'x5')
     assert (source.input_name, source.size) == ('image', Size(128, 128))
-    assert source.outputs[0] == 'class_8'
+    assert source.outputs[0].name == 'class_8'
+    assert source.outputs[0].shape == (1, 16, 16, 2)
     assert len(source.outputs) == 15
 
 
