@@ -30,7 +30,7 @@ MAY_USE = {
 CORE_LIBRARIES = {'numpy', 'cv2'}
 
 LAZY = {'PIL', 'ai_msgs', 'ament_index_python', 'cv_bridge', 'foxglove_msgs', 'hbm_img_msgs',
-        'hbm_runtime', 'hobot_dnn', 'hobot_dnn_rdkx5', 'onnx', 'onnxruntime'}
+        'hbm_runtime', 'hobot_dnn', 'hobot_dnn_rdkx5', 'horizon_tc_ui', 'onnx', 'onnxruntime'}
 """Modules that may be missing: each is imported inside a function, and in one file only."""
 
 TORCH_FILES = {f'fcos_ros/deploy/{name}.py' for name in (
@@ -44,8 +44,8 @@ Other files import them inside functions only.
 ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'yaml': 'python3-yaml'}
 """The names of modules in package.xml, where they differ."""
 
-WITHOUT_KEY = {'fcos_ros', 'onnx', 'onnxruntime', 'hobot_dnn', 'hobot_dnn_rdkx5', 'hbm_runtime',
-               'ai_msgs', 'torch'}
+WITHOUT_KEY = {'fcos_ros', 'onnx', 'onnxruntime', 'hobot_dnn', 'hobot_dnn_rdkx5', 'horizon_tc_ui',
+               'hbm_runtime', 'ai_msgs', 'torch'}
 """
 This package, and modules that no rosdep key installs.
 

@@ -23,6 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcos_ros.backends import ModelError, load
+from fcos_ros.cli.compiled_comparison import (
+    compare_compiled,
+    figures,
+    figures_row,
+    require_comparable,
+)
 from fcos_ros.cli.options import MODEL_HELP, whole_number
 from fcos_ros.cli.output import Progress, plain_table
 from fcos_ros.core.detections import Detections
@@ -30,9 +36,8 @@ from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import Labels
 from fcos_ros.demo.scenes import CLASS_NAMES, render
 from fcos_ros.deploy.calibration import spread
-from fcos_ros.deploy.convert import calibrated_cosines
-from fcos_ros.evaluation.average_precision import Evaluation, evaluate, precision_recall
-from fcos_ros.evaluation.comparison import LOWEST_SCORE, Comparison, compare, explain
+from fcos_ros.evaluation.average_precision import evaluate, precision_recall
+from fcos_ros.evaluation.comparison import LOWEST_SCORE
 from fcos_ros.evaluation.datasets import (
     Dataset,
     DatasetError,
@@ -81,10 +86,10 @@ def run(options: argparse.Namespace) -> int:
         result = evaluate(found, truth)
         at_threshold = precision_recall(found, truth, threshold)
     if options.json:
-        print(json.dumps({'images': len(found), **_figures(result, detector.labels),
+        print(json.dumps({'images': len(found), **figures(result, detector.labels),
                           'score_threshold': threshold, **asdict(at_threshold)}, indent=2))
         return 0
-    print(plain_table([('', 'AP', 'AP50', 'AP75'), _row('all classes', result),
+    print(plain_table([('', 'AP', 'AP50', 'AP75'), figures_row('all classes', result),
                        *((detector.labels.name(class_id), f'{ap:.3f}', '', '')
                          for class_id, ap in result.by_class.items())]))
     print(f'{len(found)} images; at score {threshold:g}: precision {at_threshold.precision:.3f}, '
@@ -96,21 +101,9 @@ def _run_comparison(options: argparse.Namespace) -> int:
     with ExitStack() as engines:
         reference, compiled = (engines.enter_context(closing(load(path)))
                                for path in options.compare)
-        labels = compiled.info.labels
-        if reference.info.labels != labels:
-            raise ModelError(f'{reference.info.path} and {compiled.info.path} have other classes; '
-                             'accepted: a compiled model and the ONNX file that it was made of')
-        if compiled.info.input.pixels != 'nv12':
-            raise ModelError(f'{compiled.info.path} takes {compiled.info.input.pixels}; accepted '
-                             'as the second model: a compiled one, which takes nv12')
-        examples = _Examples.open(options.data, options.images, labels)
-        result = compare(reference, compiled, examples)
-    causes = list(explain(result, calibrated_cosines(compiled.info.path)))
-    if options.json:
-        print(json.dumps(_comparison_figures(result, labels, causes), indent=2))
-    else:
-        print(_comparison_text(result, labels, causes))
-    return 1 if causes else 0
+        require_comparable(reference.info, compiled.info)
+        examples = _Examples.open(options.data, options.images, compiled.info.labels)
+        return compare_compiled(reference, compiled, examples, len(examples), options.json)
 
 
 class _Examples:
@@ -142,6 +135,9 @@ class _Examples:
             read = partial(_labelled, _class_ids(dataset.class_names, labels))
         chosen = spread(len(images), count or len(images))
         return cls([images[index] for index in chosen], read)
+
+    def __len__(self) -> int:
+        return len(self._images)
 
     def __iter__(self) -> Iterator[Example]:
         progress = Progress(len(self._images), sys.stderr)
@@ -189,46 +185,3 @@ def _scene(class_ids: NDArray[np.int32], seed: int) -> Example:
 def _labelled(class_ids: NDArray[np.int32], image: LabelledImage) -> Example:
     truth = image.truth()
     return image.frame(), replace(truth, class_ids=class_ids[truth.class_ids])
-
-
-def _row(name: str, result: Evaluation) -> tuple[str, ...]:
-    return (name, *(f'{value:.3f}' for value in (result.ap, result.ap50, result.ap75)))
-
-
-def _figures(result: Evaluation, labels: Labels) -> dict[str, Any]:
-    return {'ap': result.ap, 'ap50': result.ap50, 'ap75': result.ap75,
-            'by_class': {labels.name(class_id): ap for class_id, ap in result.by_class.items()}}
-
-
-def _comparison_text(result: Comparison, labels: Labels, causes: Sequence[str]) -> str:
-    ways = [('float, RGB', result.float_rgb), ('float, NV12', result.float_nv12),
-            ('compiled', result.compiled)]
-    classes = [(labels.name(class_id), *(f'{way.by_class[class_id]:.3f}' for _, way in ways))
-               for class_id in result.compiled.by_class]
-    parts = [
-        plain_table([('AP', 'AP50', 'AP75', ''), *((*_row('', way)[1:], name)
-                                                   for name, way in ways)]),
-        plain_table([('class', *(name for name, _ in ways)), *classes])]
-    if result.outputs:
-        parts.append(plain_table([
-            ('output', 'cosine', 'float', 'compiled'),
-            *((output.name, f'{output.cosine:.4f}', _range(output.limits),
-               _range(output.compiled_limits)) for output in result.outputs)]))
-    parts.append(f'NV12 costs {100 * result.nv12_loss:.1f} AP, quantisation '
-                 f'{100 * result.quantisation_loss:.1f} AP')
-    parts += [f'likely cause: {cause}' for cause in causes]
-    return '\n\n'.join(parts)
-
-
-def _range(limits: tuple[float, float]) -> str:
-    return f'{limits[0]:.3g} to {limits[1]:.3g}'
-
-
-def _comparison_figures(
-    result: Comparison, labels: Labels, causes: Sequence[str],
-) -> dict[str, Any]:
-    return {
-        'float_rgb': _figures(result.float_rgb, labels),
-        'float_nv12': _figures(result.float_nv12, labels),
-        'compiled': _figures(result.compiled, labels),
-        'outputs': [asdict(output) for output in result.outputs], 'causes': list(causes)}

@@ -26,6 +26,7 @@ from fcos_ros.core.resize import Resize
 from fcos_ros.core.selection import select
 from fcos_ros.core.yuv_range import RANGES
 from fcos_ros.evaluation.average_precision import Evaluation, evaluate
+from fcos_ros.evaluation.layers import LayerSimilarity
 
 TOLERATED = 0.01
 """The loss of average precision up to which no cause is named."""
@@ -35,6 +36,12 @@ CLEAR = 0.005
 
 CLIPPED = 0.8
 """The part of the float range that a healthy compiled output covers at least."""
+
+SATURATED = 0.001
+"""The fraction of clipped values from which a layer is saturated; calibration leaves 0.00005."""
+
+NAMED_LAYERS = 3
+"""Layers that are named in a cause."""
 
 LOWEST_SCORE = 0.05
 """Detections below it hardly change the average precision."""
@@ -113,11 +120,15 @@ def compare(
     return Comparison(float_rgb, float_nv12, compiled_nv12, runner.similarities())
 
 
-def explain(comparison: Comparison, calibrated: Sequence[float] = ()) -> Iterator[str]:
+def explain(
+    comparison: Comparison, calibrated: Sequence[float] = (),
+    layers: Sequence[LayerSimilarity] = (),
+) -> Iterator[str]:
     """
     Yield the likely causes of a visible loss, each with how to go on.
 
     :param calibrated: the cosines of the outputs on the pictures of the calibration, if known.
+    :param layers: on these images, if known; the least similar first.
     """
     if comparison.nv12_loss > TOLERATED:
         yield ('NV12 halves the resolution of colours, and the network depends on them; train it '
@@ -135,14 +146,26 @@ def explain(comparison: Comparison, calibrated: Sequence[float] = ()) -> Iterato
         yield ('the compiled network reads NV12 of the other colour range than its metadata say; '
                'correct nv12_range, or compile it again')
         return
-    clipped = [output.name for output in outputs if output.covered < CLIPPED]
+    clipped = [*_saturated(layers), *(
+        f'{output.name}: {output.covered:.0%} of its range' for output in outputs
+        if output.covered < CLIPPED)]
     if clipped or (calibrated and min(calibrated) > own + CLEAR):
-        where = f' (clipped: {", ".join(clipped[:3])})' if clipped else ''
+        where = f' ({"; ".join(clipped[:NAMED_LAYERS])})' if clipped else ''
         yield (f'layers are saturated{where}: the calibration pictures are unlike these images; '
                'calibrate with at least 50 pictures of the place where the robot works')
         return
-    yield ('8 bits are too coarse for some layers, also on the calibration pictures; compile with '
-           '--int16 (X5), or with another --calibration-type')
+    worst = ', '.join(f'{layer.name} (cosine {layer.cosine:.3f})'
+                      for layer in layers[:NAMED_LAYERS])
+    yield (f'8 bits are too coarse for {worst or "some layers"}, also on the calibration '
+           'pictures; compile with --int16 (X5), or with another --calibration-type')
+
+
+def _saturated(layers: Sequence[LayerSimilarity]) -> Iterator[str]:
+    """Yield the layers that clip many values, the worst first."""
+    for layer in sorted(layers, key=lambda layer: -layer.beyond):
+        if layer.beyond > SATURATED:
+            yield (f'{layer.name}: {layer.beyond:.1%} of its values are beyond the calibrated '
+                   f'{layer.threshold:.3g}')
 
 
 class _Network:

@@ -7,6 +7,7 @@ import sys
 
 import cv2
 from deploy.bin_writer import Output, bin_content
+from evaluation.vendor_runtime import install, write_network
 import numpy as np
 from onnx_models import white_square, write_fcos
 import pytest
@@ -143,6 +144,34 @@ def test_a_compiled_model_is_compared_with_the_float_one(fcos, tmp_path, model, 
     facts = json.loads(fcos('eval', data, '--compare', model, compiled, '--json').out)
     assert facts['causes'] == []
     assert len(facts['outputs']) == 15
+
+
+def test_the_least_similar_layers_are_listed(fcos, tmp_path, monkeypatch, model, compiled):
+    for name, value in install(tmp_path / 'tools', sys.executable).items():
+        monkeypatch.setenv(name, value)
+    write_network(compiled.with_suffix('.calibrated.onnx'), (9.0, 7.0), width=128, height=128)
+    data = write_dataset(tmp_path / 'data')
+    result = fcos('eval', data, '--compare', model, compiled)
+    assert result.code == 0, result.err
+    rows = [line.split() for line in result.out.splitlines()]
+    header = next(index for index, row in enumerate(rows) if row[:2] == ['least', 'similar'])
+    assert sorted(row[0] for row in rows[header + 1:header + 3]) == ['first/Relu', 'second/Conv']
+    facts = json.loads(fcos('eval', data, '--compare', model, compiled, '--json').out)
+    assert [layer['threshold'] for layer in sorted(
+        facts['layers'], key=lambda layer: layer['name'])] == [9.0, 7.0]
+    assert facts['layers'][0]['cosine'] <= facts['layers'][1]['cosine'] <= 1
+
+
+def test_without_the_compilers_network_the_layers_are_left_out(fcos, tmp_path, model, compiled):
+    command = compiled.parent / 'tools' / 'hb_mapper'
+    command.write_text(f'#!{sys.executable}\n')
+    command.chmod(0o755)
+    result = fcos('eval', write_dataset(tmp_path / 'data'), '--compare', model, compiled)
+    assert result.code == 0
+    assert 'least similar' not in result.out
+    assert (f'layers are not compared: {compiled.with_suffix(".calibrated.onnx")} is not a file; '
+            in result.err)
+    assert 'fcos convert writes it beside the model' in result.err
 
 
 def test_only_a_compiled_model_of_the_same_classes_is_compared(fcos, tmp_path, model, compiled):

@@ -4,6 +4,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+import re
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from fcos_ros.core.recognition import recognise
 from fcos_ros.core.resize import Size
 from fcos_ros.evaluation.average_precision import Evaluation
 from fcos_ros.evaluation.comparison import Comparison, OutputSimilarity, compare, explain
+from fcos_ros.evaluation.layers import LayerSimilarity
 
 CANVAS = Size(128, 128)
 STRIDES = (8, 16, 32, 64, 128)
@@ -113,7 +115,7 @@ def test_a_saturated_network_is_recognised(images):
     result = compare(NumpyBackend(RGB), NumpyBackend(NV12, limit=-1.5), images)
     assert result.quantisation_loss > 0.1
     cause, = explain(result)
-    assert 'layers are saturated (clipped: class_8' in cause
+    assert re.search(r'layers are saturated \(class_8: \d+% of its range; class_16: ', cause)
     assert 'calibrate with at least 50 pictures' in cause
 
 
@@ -135,6 +137,22 @@ def evaluation(ap):
 
 def output(cosine, other=0.9, compiled_limits=(-1.0, 1.0)):
     return OutputSimilarity('class_8', cosine, other, (-1.0, 1.0), compiled_limits)
+
+
+def layer(name, cosine, beyond):
+    return LayerSimilarity(name, cosine, (0.0, 9.0), 4.0, beyond)
+
+
+@pytest.mark.parametrize(('layers', 'cause'), [
+    ([layer('b', 0.8, 0.0002), layer('a', 0.9, 0.3), layer('c', 0.95, 0.02)],
+     'layers are saturated (a: 30.0% of its values are beyond the calibrated 4; c: 2.0% '),
+    ([layer('b', 0.8, 0.0002), layer('a', 0.9, 0.0)],
+     '8 bits are too coarse for b (cosine 0.800), a (cosine 0.900), also on the calibration'),
+])
+def test_the_worst_layers_are_named(layers, cause):
+    comparison = Comparison(*map(evaluation, (0.9, 0.9, 0.8)), (output(0.95),))
+    found, = explain(comparison, layers=layers)
+    assert cause in found
 
 
 @pytest.mark.parametrize(('aps', 'outputs', 'calibrated', 'causes'), [
