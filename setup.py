@@ -39,5 +39,6 @@ setup(
         'fcos_demo = fcos_ros.demo.__main__:main',
         'fcos_demo_camera = fcos_ros.demo.camera_program:main',
         'fcos_node = fcos_ros.node.__main__:main',
+        'fcos_web = fcos_ros.web.__main__:main',
     ]},
 )

@@ -35,13 +35,17 @@ LAZY = {'PIL', 'ai_msgs', 'ament_index_python', 'cv_bridge', 'foxglove_msgs', 'h
 
 TORCH_FILES = {f'fcos_ros/deploy/{name}.py' for name in (
     'checkpoint', 'export', 'families', 'network', 'resnet_fcos', 'trained_network')}
+"""Files that cannot be imported without torch: a network is a subclass of its class."""
+
+FILES_OF = {'torch': TORCH_FILES, 'aiohttp': {'fcos_ros/web/http_server.py'}}
 """
-Files that cannot be imported without torch: a network is a subclass of its class.
+Files that cannot be imported without a module that may be missing, by its name.
 
 Other files import them inside functions only.
 """
 
-ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'yaml': 'python3-yaml'}
+ROSDEP_KEYS = {'aiohttp': 'python3-aiohttp', 'cv2': 'python3-opencv', 'numpy': 'python3-numpy',
+               'yaml': 'python3-yaml'}
 """The names of modules in package.xml, where they differ."""
 
 WITHOUT_KEY = {'fcos_ros', 'onnx', 'onnxruntime', 'hobot_dnn', 'hobot_dnn_rdkx5', 'horizon_tc_ui',
@@ -155,7 +159,7 @@ def test_package_xml_has_every_imported_module():
      'backends must not import ROS 2: sensor_msgs'),
     ('backends/a.py', 'import onnxruntime', 'onnxruntime must be imported inside a function'),
     ('backends/a.py', 'class A:\n    import hobot_dnn', 'hobot_dnn must be imported inside'),
-    ('deploy/a.py', 'def f():\n    import torch', 'torch must be imported in TORCH_FILES only'),
+    ('deploy/a.py', 'def f():\n    import torch', 'torch must be imported in'),
     ('deploy/a.py', 'from fcos_ros.deploy.checkpoint import Checkpoint',
      'checkpoint needs torch, so it must be imported inside a function'),
     ('deploy/a.py', 'from fcos_ros.deploy import network',
@@ -214,13 +218,13 @@ def _violations(found: Import, imports: list[Import]) -> Iterator[str]:
     room, top = found.room, found.imported[0]
     if top == 'fcos_ros':
         yield from _room_violations(found)
-        yield from _torch_file_violations(found)
+        yield from _file_violations(found)
     elif top in NOT_INSTALLED:
         yield f'{top} is not installed with the package'
     elif top in LAZY:
         yield from _lazy_violations(found, imports)
-    elif top == 'torch' and found.file not in TORCH_FILES:
-        yield 'torch must be imported in TORCH_FILES only'
+    elif found.file not in FILES_OF.get(top, {found.file}):
+        yield f'{top} must be imported in {sorted(FILES_OF[top])} only'
     elif _is_ros(top):
         if room not in ROS_ROOMS:
             yield f'{room} must not import ROS 2: {top}'
@@ -239,10 +243,11 @@ def _room_violations(found: Import) -> Iterator[str]:
                 yield f'{one} must not import {other}'
 
 
-def _torch_file_violations(found: Import) -> Iterator[str]:
+def _file_violations(found: Import) -> Iterator[str]:
     file = f'{"/".join(found.imported[:3])}.py'
-    if file in TORCH_FILES and found.file not in TORCH_FILES and not found.lazy:
-        yield f'{found.imported[2]} needs torch, so it must be imported inside a function'
+    for module, files in FILES_OF.items():
+        if file in files and found.file not in files and not found.lazy:
+            yield f'{found.imported[2]} needs {module}, so it must be imported inside a function'
 
 
 def _lazy_violations(found: Import, imports: list[Import]) -> Iterator[str]:

@@ -37,6 +37,8 @@ ROOMS: Mapping[str, Room] = {
     'inspection': _room('running detectors seen from outside: their reports, graph, model, board '
                         'and machine, and what is wrong with them',
                         'node settings runtime backends core', 1, 0.3),
+    'web': _room('the page in a browser and its server: pictures, detections, figures, parameters',
+                 'node settings runtime core', 1, 0.86),
     'node': _room('the border to ROS 2: lifecycle, parameters, diagnostics; `node/input`: '
                   'messages to frames; `node/output`: detections to messages',
                   'settings runtime backends core', 2, 0.5),
@@ -58,7 +60,7 @@ ROOMS: Mapping[str, Room] = {
 }
 """Every room, from the top of the house to its foundation."""
 
-ROS_ROOMS = frozenset({'node', 'demo', 'inspection'})
+ROS_ROOMS = frozenset({'node', 'demo', 'inspection', 'web'})
 """The rooms that may import ROS 2."""
 
 SEPARATE = (('node/input', 'node/output'),)

@@ -1,0 +1,62 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of the page's server, which are also arguments of `fcos.launch.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from fcos_ros.settings.schema import Option
+
+LOCALHOST = 'localhost'
+
+OPTIONS: Mapping[str, Option] = {
+    'web_host': Option(
+        LOCALHOST, 'Address on which the page is served. localhost serves this machine only; '
+        '0.0.0.0 or :: serves all networks, and other machines then need the printed token.'),
+    'web_port': Option(8088, 'Port of the page. 0 chooses a free one.', limits=(0, 65535)),
+    'web_public_view': Option(
+        False, 'Let other machines view the page without the token. Changes still need it.'),
+    'web_names': Option(
+        ('',), 'Further host names under which browsers may open the page, such as '
+        '[robot.example.org]. Addresses and the name of the machine are always accepted.'),
+    'web_rate': Option(
+        15.0, 'Maximum number of pictures per second and camera on the page.',
+        limits=(0.1, 60.0)),
+    'web_width': Option(
+        960, 'Maximum width of pictures that the server makes, in pixels. JPEG images of a camera '
+        'are sent as they are.', limits=(64, 8192)),
+    'web_quality': Option(
+        75, 'JPEG quality of pictures that the server makes.', limits=(1, 100)),
+}
+"""The parameters, by name."""
+
+
+@dataclass(frozen=True)
+class WebSettings:
+    """The values of `OPTIONS`; each field has the name of an option without `web_`."""
+
+    host: str
+    port: int
+    public_view: bool
+    names: Sequence[str]
+    rate: float
+    width: int
+    quality: int
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> WebSettings:
+        """
+        Check values and return the settings; a missing value is the default.
+
+        :raises ValueError: a value is not accepted.
+        """
+        given = {name: option.given(values.get(name, option.default))
+                 for name, option in OPTIONS.items()}
+        complaints = [f'{name} {complaint}' for name, option in OPTIONS.items()
+                      if (complaint := option.complaint(given[name]))]
+        if complaints:
+            raise ValueError('; '.join(complaints))
+        return cls(**{field.name: given[f'web_{field.name}'] for field in fields(cls)})
