@@ -11,31 +11,35 @@ from pathlib import Path
 import tempfile
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, durable: bool = True) -> None:
     """
     Write a file so that, at any time, a reader finds either the old or the new content.
 
     A link stays a link, and a present file keeps its permissions.
 
+    :param durable: whether to wait until the storage has the content. Without it, many files are
+        written much faster, and those of the last seconds are lost when the power fails.
     :raises OSError: the file cannot be written; the old content stays.
     """
-    replace_files({path: content})
+    replace_files({path: content}, durable)
 
 
-def replace_files(contents: Mapping[Path, bytes]) -> None:
+def replace_files(contents: Mapping[Path, bytes], durable: bool = True) -> None:
     """
     Write several files as `replace_file` does; the first appears when the last is complete.
 
     :raises OSError: a file cannot be written; the old contents stay.
     """
     with ExitStack() as temporary:
-        complete = [(_write_beside(path.resolve(), content, temporary), path.resolve())
+        complete = [(_write_beside(path.resolve(), content, temporary, durable), path.resolve())
                     for path, content in contents.items()]
         for name, target in complete:
             os.replace(name, target)
 
 
-def _write_beside(target: Path, content: bytes, temporary: ExitStack) -> str:
+def _write_beside(
+    target: Path, content: bytes, temporary: ExitStack, durable: bool,
+) -> str:
     """Write a temporary file beside a target; it is removed with `temporary`, unless renamed."""
     descriptor, name = tempfile.mkstemp(prefix=f'.{target.name[:100]}.', dir=target.parent)
     temporary.callback(Path(name).unlink, missing_ok=True)
@@ -43,7 +47,8 @@ def _write_beside(target: Path, content: bytes, temporary: ExitStack) -> str:
         os.fchmod(descriptor, _permissions(target))
         file.write(content)
         file.flush()
-        os.fsync(descriptor)
+        if durable:
+            os.fsync(descriptor)
     return name
 
 

@@ -16,7 +16,16 @@ import signal
 import sys
 
 from fcos_ros.backends import InferenceError, ModelError
-from fcos_ros.cli import bench, convert, evaluate, export_network, import_network, info, top
+from fcos_ros.cli import (
+    bench,
+    convert,
+    detect,
+    evaluate,
+    export_network,
+    import_network,
+    info,
+    top,
+)
 from fcos_ros.cli.output import (
     discard_stdout,
     escape_unknown_characters,
@@ -25,10 +34,19 @@ from fcos_ros.cli.output import (
 )
 from fcos_ros.core.errors import FrameError
 from fcos_ros.inspection.start import RosError
+from fcos_ros.offline.frames import OfflineError
+from fcos_ros.runtime.workers import WorkerError
 
-VERBS = {'info': info, 'bench': bench, 'eval': evaluate, 'export': export_network,
-         'import': import_network, 'convert': convert,
-         'top': top}
+VERBS = {
+    'detect': detect,
+    'info': info,
+    'bench': bench,
+    'eval': evaluate,
+    'export': export_network,
+    'import': import_network,
+    'convert': convert,
+    'top': top,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,10 +78,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         return int(end.code or 0)
     try:
         code: int = VERBS[options.verb].run(options)
-    except (FrameError, ModelError, RosError) as error:
+    except (FrameError, ModelError, OfflineError, RosError) as error:
         print(f'{parser.prog} {options.verb}: {printable_lines(str(error))}', file=sys.stderr)
         return 2
-    except InferenceError as error:
+    except (InferenceError, WorkerError) as error:
         print(f'{parser.prog} {options.verb}: the model failed: {printable_lines(str(error))}',
               file=sys.stderr)
         return 1

@@ -36,6 +36,18 @@ class JobReport:
     summary: Mapping[str, Any] = field(default_factory=dict)
 
 
+class JobInterrupted(KeyboardInterrupt):
+    """
+    The user has interrupted a job.
+
+    :ivar report: what it has done so far.
+    """
+
+    def __init__(self, report: JobReport) -> None:
+        super().__init__()
+        self.report = report
+
+
 class Job(Protocol):
     """The work on one input."""
 
@@ -57,6 +69,7 @@ class Job(Protocol):
         """
         Do the work, and write the outputs.
 
+        :raises JobInterrupted: the user has interrupted it; the outputs so far are valid.
         :raises SourceError: the input cannot be used.
         :raises OfflineError: an output cannot be written, or a setting is not accepted.
         """
@@ -115,5 +128,8 @@ def run_here(jobs: Iterable[Job], advance: Advance) -> Iterator[JobResult]:
         for job in jobs:
             try:
                 yield JobResult(job.name, job.run(detectors, advance))
+            except JobInterrupted as interrupt:
+                yield JobResult(job.name, interrupt.report)
+                raise
             except SourceError as error:
                 yield JobResult(job.name, error=str(error))

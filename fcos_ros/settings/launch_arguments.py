@@ -32,17 +32,29 @@ def parse_value(name: str, text: str, option: Option) -> Any:
 
     :raises ValueError: the text cannot be read, or the value is not accepted.
     """
-    accepted, read = _POLYGONS if option.commas else _READERS[type(option.default)]
     try:
-        value = read(_known_word(text, option.choices))
-    except (KeyError, ValueError, RecursionError, yaml.YAMLError):
-        limits = f', {option.accepted}' if option.limits else ''
+        value = read_value(text, option)
+    except ValueError as error:
         raise ValueError(f'the launch argument {name}:={shorten(text, MAX_QUOTE)} cannot be read; '
-                         f'accepted: {accepted}{limits}') from None
+                         f'accepted: {error}') from None
     complaint = option.complaint(option.given(value))
     if complaint:
         raise ValueError(f'the launch argument {name} {complaint}')
     return value
+
+
+def read_value(text: str, option: Option) -> Any:
+    """
+    Convert a text to the type of a setting; to a list for a tuple.
+
+    :raises ValueError: the text cannot be read; the message is the accepted form.
+    """
+    accepted, read = _POLYGONS if option.commas else _READERS[type(option.default)]
+    try:
+        return read(_known_word(text, option.choices))
+    except (KeyError, ValueError, RecursionError, yaml.YAMLError):
+        limits = f', {option.accepted}' if option.limits else ''
+        raise ValueError(f'{accepted}{limits}') from None
 
 
 def unknown_arguments(words: Sequence[str], file: Path, known: Iterable[str]) -> list[str]:

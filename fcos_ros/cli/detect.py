@@ -1,0 +1,138 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Detect objects in pictures, videos and streams, with the settings of the node.
+
+The folder of results has annotated pictures and videos, and frames/*.jsonl with a line for each
+frame. A frame that failed is listed with the reason, and never looks like an empty scene.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator, Sequence
+import json
+from pathlib import Path
+import sys
+from typing import Any
+
+from fcos_ros.cli.jobs import run_jobs
+from fcos_ros.cli.options import add_parameters, given_parameters, whole_number
+from fcos_ros.cli.output import plain_table, printable_lines
+from fcos_ros.core.labels import Labels
+from fcos_ros.offline.detect import DetectJob, DetectOutputs
+from fcos_ros.offline.inputs import InputOptions, find_sources
+from fcos_ros.offline.jobs import JobResult
+from fcos_ros.offline.outputs.coco import write_coco
+from fcos_ros.offline.plan import DetectionPlan
+from fcos_ros.offline.video import quiet_opencv
+
+SUMMARY = 'detect objects in pictures, videos and streams'
+
+OUT = 'fcos_detections'
+
+FLAGS = {'model': '--model', 'score_threshold': '--conf', 'nms_threshold': '--iou',
+         'classes': '--classes', 'max_detections': '--max-det', 'workers': '--workers',
+         'backend': '--backend'}
+"""The options of parameters; those of the first rows are called as in other programs."""
+
+MAX_LISTED = 10
+"""Failed frames that are printed for each input."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this verb."""
+    parser.add_argument('sources', metavar='SOURCE', nargs='+',
+                        help='a picture, a video, a folder, a pattern such as "a/*.jpg", '
+                             '/dev/video0, or an address that begins with http:// or rtsp://')
+    add_parameters(parser, FLAGS)
+    parser.add_argument('--stride', type=whole_number(), default=1, metavar='N',
+                        help='use every N-th frame of a video, or picture of a folder [1]')
+    parser.add_argument('--frames', type=whole_number(0, 10**9), default=0, metavar='N',
+                        help='end a video or a stream after N used frames; 0 for all [0]')
+    parser.add_argument('--out', type=Path, default=Path(OUT), metavar='DIR',
+                        help=f'folder of the results [{OUT}]')
+    parser.add_argument('--no-pictures', action='store_true',
+                        help='write no annotated pictures and videos')
+    parser.add_argument('--save-json', action='store_true',
+                        help='also write detections.json in the form of COCO results, and '
+                             'images.json with the images and categories')
+    parser.add_argument('--save-txt', action='store_true',
+                        help='also write labels in the form of YOLO')
+    parser.add_argument('--save-conf', action='store_true', help='add scores to these labels')
+    parser.add_argument('--save-crops', action='store_true', help='also cut the objects out')
+    parser.add_argument('--show', action='store_true',
+                        help='show the annotated frames in a window; q ends')
+    parser.add_argument('--json', action='store_true', help='print JSON')
+
+
+def run(options: argparse.Namespace) -> int:
+    """Detect, print the counts; return 1 if a frame or an input failed."""
+    quiet_opencv()
+    plan = DetectionPlan.read(options.params, given_parameters(options))
+    tracks = plan.settings_of('').track
+    sources = find_sources(
+        options.sources, InputOptions(options.stride, options.frames, whole_folders=tracks))
+    outputs = DetectOutputs(options.out.absolute(), not options.no_pictures, options.save_txt,
+                            options.save_conf, options.save_crops, options.show)
+    for notice in plan.notices:
+        print(f'fcos detect: {printable_lines(notice)}', file=sys.stderr)
+    jobs = [DetectJob(source, plan, outputs) for source in sources]
+    return run_jobs(jobs, options, lambda results: _report(results, outputs, options))
+
+
+def _report(results: Sequence[JobResult], outputs: DetectOutputs, options: argparse.Namespace,
+            ) -> int:
+    """Write COCO's files, print the counts, and return the exit code."""
+    summaries = [result.report.summary for result in results if result.report]
+    if options.save_json and summaries:
+        lines = [result.report.outputs[0] for result in results if result.report]
+        write_coco(outputs.folder, lines, Labels(tuple(summaries[0]['labels'])))
+    if options.json:
+        print(json.dumps({'inputs': [_figures(result) for result in results],
+                          'results': str(outputs.folder)}, indent=2, ensure_ascii=False))
+    else:
+        _print_tables(results)
+        print(f'results: {outputs.folder}')
+    for line in _failures(results):
+        print(f'fcos detect: {printable_lines(line)}', file=sys.stderr)
+    if not summaries:
+        return 2
+    return 1 if any(summary['failed'] for summary in summaries) or any(
+        result.error for result in results) else 0
+
+
+def _print_tables(results: Sequence[JobResult]) -> None:
+    classes: Counter[str] = Counter()
+    rows: list[Sequence[str]] = [('input', 'frames', 'failed', 'detections')]
+    for result in results:
+        figures = _figures(result)
+        rows.append((result.name, *(str(figures.get(name, '-')) for name in rows[0][1:])))
+        classes.update(figures.get('classes', {}))
+    print(plain_table(rows))
+    if classes:
+        print()
+        print(plain_table([('class', 'detections'),
+                           *((name, str(count)) for name, count in classes.most_common())]))
+    print()
+
+
+def _figures(result: JobResult) -> dict[str, Any]:
+    if result.report is None:
+        return {'name': result.name, 'error': result.error}
+    own = {name: value for name, value in result.report.summary.items() if name != 'labels'}
+    return {'name': result.name, **own}
+
+
+def _failures(results: Sequence[JobResult]) -> Iterator[str]:
+    """Yield a line for each input and frame that failed, but not for all frames of many."""
+    for result in results:
+        if result.report is None:
+            yield f'{result.name} failed: {result.error}'
+            continue
+        summary = result.report.summary
+        yield from (f'frame failed: {error}' for error in summary['errors'][:MAX_LISTED])
+        rest = summary['failed'] - len(summary['errors'][:MAX_LISTED])
+        if rest:
+            yield f'{rest} more frames failed; see {result.report.outputs[0]}'
