@@ -38,22 +38,24 @@ ROOMS: Mapping[str, Room] = {
                         'and machine, and what is wrong with them',
                         'node settings runtime backends core', 1, 0.3),
     'web': _room('the page in a browser and its server: pictures, detections, figures, parameters',
-                 'node settings runtime core', 1, 0.86),
+                 'node settings messages runtime core', 1, 0.86),
     'node': _room('the border to ROS 2: lifecycle, parameters, diagnostics; `node/input`: '
                   'messages to frames; `node/output`: detections to messages',
-                  'settings runtime backends core', 2, 0.5),
+                  'settings messages runtime backends core', 2, 0.5),
     'offline': _room('the detector on files: pictures, videos, streams and recordings; their '
                      'results; many inputs on many machines',
-                     'settings evaluation runtime backends core', 2, 0.86),
+                     'settings messages evaluation runtime backends core', 2, 0.86),
     'deploy': _room('from a trained network to the file of a board: checkpoints, also of other '
                     'programs; export; layers, costs and their picture; the compiler',
                     'runtime backends core', 2, 0.15),
     'settings': _room('all that a user can set, once: schema, conversion, launch arguments',
-                      'backends core', 3, 0.27),
+                      'backends core', 3, 0.12),
     'runtime': _room('frames in flight: detector, workers, pool, streams, statistics, boards',
-                     'backends core', 3, 0.55),
+                     'backends core', 3, 0.37),
+    'messages': _room('images and detections as messages; their classes are those of ROS 2 or '
+                      'of a bag', 'backends core', 3, 0.62),
     'evaluation': _room('ground truth and figures: datasets, average precision, '
-                        'comparison of two networks', 'backends core', 3, 0.86),
+                        'comparison of two networks', 'backends core', 3, 0.87),
     'backends': _room('inference engines behind one protocol', 'core', 4, 0.5),
     'core': _room('the maths: frames, preprocessing, head, decode, NMS, zones, tracking, '
                   'drawing; numpy and OpenCV only', '', 5, 0.5),

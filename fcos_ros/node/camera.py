@@ -19,8 +19,9 @@ from fcos_ros.core.errors import FrameError
 from fcos_ros.core.samples import SampleProperties
 from fcos_ros.core.selection import reapply_criteria
 from fcos_ros.core.tracking import Tracker
+from fcos_ros.messages.images import Source, check_frame_id
 from fcos_ros.node.health import CameraHealth
-from fcos_ros.node.input.images import Source, check_frame_id
+from fcos_ros.node.input.message_types import image_header
 from fcos_ros.node.input.mixture import FRAME_IDS, SIZES, MixtureChecker
 from fcos_ros.node.input.shared_memory import other_users
 from fcos_ros.node.input.stamps import StampChecker, to_seconds
@@ -149,7 +150,7 @@ class Camera:
     def _receive(self, source: Source, message: Any, missing: int) -> None:
         self._statistics.count_received()
         self._statistics.count_missed(missing)
-        header = source.header(message)
+        header = image_header(source, message)
         self._stamps.check(header.stamp)
         if self._expired(header):
             self._statistics.count_expired()

@@ -17,6 +17,7 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import printable
+from fcos_ros.messages.images import SOURCES, Source
 from fcos_ros.node.input.discovery import (
     COMPRESSED,
     PublisherDiscovery,
@@ -24,7 +25,7 @@ from fcos_ros.node.input.discovery import (
     SubscriptionSpec,
     choose_publishers,
 )
-from fcos_ros.node.input.images import SOURCES, MessageTypeError, Source
+from fcos_ros.node.input.message_types import MessageTypeError, image_header, message_type
 from fcos_ros.node.input.stamps import DAY
 from fcos_ros.node.output.annotated_image import RateLimiter
 from fcos_ros.node.qos import latched_qos, latest_qos, queued_qos, without_default_callbacks
@@ -167,7 +168,7 @@ class CameraLink:
         source = SOURCES[spec.type_name]
         try:
             self._images = self._node.create_subscription(
-                source.message_type(), spec.topic, partial(self._add_image, source),
+                message_type(spec.type_name), spec.topic, partial(self._add_image, source),
                 latest_qos(spec.reliable, spec.durable),
                 event_callbacks=without_default_callbacks())
         except MessageTypeError as error:
@@ -194,7 +195,7 @@ class CameraLink:
 
     def _add_image(self, source: Source, message: Any) -> None:
         picture = Picture(source, message)
-        self._show(self._pairing.add_picture(_key(source.header(message)), picture))
+        self._show(self._pairing.add_picture(_key(image_header(source, message)), picture))
 
     def _add_detections(self, message: Any) -> None:
         self._show(self._pairing.add_detections(_key(message.header), message))

@@ -16,7 +16,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
 from fcos_ros.core.text import enumerate_some
-from fcos_ros.node.input.images import SOURCES
+from fcos_ros.messages.images import SOURCES
 
 TRANSPORTS = tuple(dict.fromkeys(source.transport for source in SOURCES.values()))
 

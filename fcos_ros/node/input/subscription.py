@@ -19,6 +19,7 @@ from rclpy.node import Node
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from fcos_ros.core.text import enumerate_some
+from fcos_ros.messages.images import SOURCES, Source
 from fcos_ros.node.health import SubscriptionStatus
 from fcos_ros.node.input.discovery import (
     COMPRESSED,
@@ -29,7 +30,7 @@ from fcos_ros.node.input.discovery import (
     explain_absence,
     explain_unreceived,
 )
-from fcos_ros.node.input.images import SOURCES, Source
+from fcos_ros.node.input.message_types import message_type
 from fcos_ros.node.input.sequence import (
     HAS_MESSAGE_INFO,
     SequenceChecker,
@@ -272,7 +273,7 @@ class _TopicSubscription:
         self._start = self._last_image = monotonic()
         receive: Any = self._receive_with_info if HAS_MESSAGE_INFO else self._receive
         self._subscription = node.create_subscription(
-            self.source.message_type(), spec.topic, receive,
+            message_type(spec.type_name), spec.topic, receive,
             latest_qos(spec.reliable, spec.durable),
             event_callbacks=without_default_callbacks(),
             qos_overriding_options=QoSOverridingOptions(USER_POLICIES))

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Header
-from vision_msgs.msg import LabelInfo, VisionInfo
+from vision_msgs import msg as vision_msgs
 
 from fcos_ros.backends import ModelInfo
 from fcos_ros.core.criteria import Criteria
-from fcos_ros.node.output.messages import to_label_info, to_vision_info
+from fcos_ros.messages.vision_info import class_names, method, to_label_info, to_vision_info
 from fcos_ros.node.qos import latched_qos
 
 
@@ -42,14 +42,13 @@ class VisionInfoPublisher:
         self, node: LifecycleNode, prefix: str, model: ModelInfo, versions: VersionCounter,
     ) -> None:
         self._node = node
-        self._names = tuple(map(model.labels.name, range(model.head.num_classes)))
-        self._method = f'{model.name} ({model.backend})'
+        self._model = model
         self._versions = versions
         self._published = 0
         self._label_info = node.create_lifecycle_publisher(
-            LabelInfo, f'{prefix}label_info', latched_qos())
+            vision_msgs.LabelInfo, f'{prefix}label_info', latched_qos())
         self._vision_info = node.create_lifecycle_publisher(
-            VisionInfo, f'{prefix}vision_info', latched_qos())
+            vision_msgs.VisionInfo, f'{prefix}vision_info', latched_qos())
 
     def publish(self, criteria: Criteria, class_id: str) -> None:
         """
@@ -57,16 +56,17 @@ class VisionInfoPublisher:
 
         :param class_id: the value of `class_id` in detections: `index` or `name`.
         """
-        minimum = float(criteria.thresholds(len(self._names)).min())
-        thresholds = minimum, criteria.score_threshold, criteria.class_thresholds
-        version = self._versions.number((self._method, self._names, thresholds, class_id))
+        model, names = self._model, class_names(self._model)
+        thresholds = (float(criteria.thresholds(len(names)).min()), criteria.score_threshold,
+                      criteria.class_thresholds)
+        version = self._versions.number((method(model), names, thresholds, class_id))
         if version == self._published:
             return
         self._published = version
         header = Header(stamp=self._node.get_clock().now().to_msg())
-        self._label_info.publish(to_label_info(self._names, minimum, header))
-        self._vision_info.publish(
-            to_vision_info(self._method, self._label_info.topic_name, version, header))
+        self._label_info.publish(to_label_info(vision_msgs, model, criteria, header))
+        self._vision_info.publish(to_vision_info(
+            vision_msgs, model, self._label_info.topic_name, version, header))
 
     def close(self) -> None:
         """Destroy both publishers."""

@@ -3,6 +3,9 @@
 """
 Convert messages with images to frames.
 
+The classes of the messages may be those of ROS 2 or of a library that reads bags; only their
+fields matter.
+
 Only fields that publishers fill in reliably are used:
 
 - The bytes of an image file decide its format and size, not the fields of the message.
@@ -14,13 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 import re
 from typing import Any
 
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
 
 from fcos_ros.core.arrays import Array
 from fcos_ros.core.buffers import view_bytes
@@ -43,10 +43,6 @@ _BRIDGED = {1: 'mono', 3: 'bgr', 4: 'bgra'}
 """Encoding of an array by its number of channels, in OpenCV's order; the bits follow."""
 
 
-class MessageTypeError(ValueError):
-    """Messages of a type cannot be received, as their package is not installed."""
-
-
 @dataclass(frozen=True)
 class Source:
     """
@@ -55,7 +51,8 @@ class Source:
     :ivar transport: 'raw', 'compressed' or 'hbmem'.
     :ivar type_name: such as 'sensor_msgs/msg/Image'.
     :ivar read: views a message as a frame, which keeps its memory; raises FrameError.
-    :ivar header: returns the message's header, or one made of its other fields; does not raise.
+    :ivar stamp: returns the message's time, with the fields `sec` and `nanosec`; does not raise.
+    :ivar frame_id: returns the name of the image's coordinate frame; does not raise.
     :ivar number: returns the number that the publisher gives to each message; None if the message
         has none.
     """
@@ -63,22 +60,9 @@ class Source:
     transport: str
     type_name: str
     read: Callable[[Any], Frame]
-    header: Callable[[Any], Header]
+    stamp: Callable[[Any], Any]
+    frame_id: Callable[[Any], str]
     number: Callable[[Any], int | None] = lambda message: None
-
-    def message_type(self) -> Any:
-        """
-        Return the class of the messages.
-
-        :raises MessageTypeError: its package is not installed.
-        """
-        package, _, name = self.type_name.split('/')
-        try:
-            return getattr(import_module(f'{package}.msg'), name)
-        except (ImportError, AttributeError) as error:
-            raise MessageTypeError(
-                f'{self.type_name} cannot be received: {error}; install the package {package} '
-                'and source its workspace') from error
 
 
 def check_frame_id(frame_id: str) -> None:
@@ -92,7 +76,7 @@ def check_frame_id(frame_id: str) -> None:
                          'most', 'frame_id')
 
 
-def to_frame(message: Image) -> Frame:
+def to_frame(message: Any) -> Frame:
     """
     View an image message as a frame, without a copy.
 
@@ -108,7 +92,7 @@ def to_frame(message: Image) -> Frame:
                       message.step, bool(message.is_bigendian))
 
 
-def compressed_to_frame(message: CompressedImage) -> Frame:
+def compressed_to_frame(message: Any) -> Frame:
     """
     View a compressed image message as a frame. The file's bytes decide its format.
 
@@ -141,9 +125,9 @@ def hbm_to_frame(message: Any) -> Frame:
     return Frame.wrap(data, Size(message.width, message.height), encoding)
 
 
-def hbm_header(message: Any) -> Header:
-    """Return a header made of the time stamp, and of the index as frame_id."""
-    return Header(stamp=message.time_stamp, frame_id=str(message.index))
+def hbm_frame_id(message: Any) -> str:
+    """Return the index, as the message has no frame_id."""
+    return str(message.index)
 
 
 def hbm_number(message: Any) -> int:
@@ -151,8 +135,12 @@ def hbm_number(message: Any) -> int:
     return int(message.index)
 
 
-def _own_header(message: Any) -> Any:
-    return message.header
+def _header_stamp(message: Any) -> Any:
+    return message.header.stamp
+
+
+def _header_frame_id(message: Any) -> str:
+    return str(message.header.frame_id)
 
 
 def _mosaic(image_format: str) -> str:
@@ -179,7 +167,7 @@ def _hbm_encoding(name: bytes) -> str:
         f'unknown encoding {stated!r}; accepted: {", ".join(HBM_ENCODINGS)}', 'encoding')
 
 
-def _bridged(message: Image) -> Frame:
+def _bridged(message: Any) -> Frame:
     """Convert an image by `cv_bridge`, such as a 32FC1 image."""
     accepted = ', '.join((*NAMES, *FILE_ENCODINGS))
     complaint = f'unknown encoding {shorten(message.encoding, MAX_QUOTE)!r}; accepted: {accepted}'
@@ -198,7 +186,7 @@ def _bridged(message: Image) -> Frame:
                          f'{shorten(str(error), MAX_QUOTE)}', 'encoding') from error
 
 
-def _samples(bridge: Any, message: Image) -> Array:
+def _samples(bridge: Any, message: Any) -> Array:
     """
     Return the samples as `cv_bridge` reads them, without a colour conversion.
 
@@ -249,10 +237,11 @@ def _encoding_of(pixels: Array) -> str:
 
 
 SOURCES: Mapping[str, Source] = {source.type_name: source for source in (
-    Source('raw', 'sensor_msgs/msg/Image', to_frame, _own_header),
-    Source('compressed', 'sensor_msgs/msg/CompressedImage', compressed_to_frame, _own_header),
-    *(Source('hbmem', f'hbm_img_msgs/msg/HbmMsg{height}P', hbm_to_frame, hbm_header,
-             hbm_number)
+    Source('raw', 'sensor_msgs/msg/Image', to_frame, _header_stamp, _header_frame_id),
+    Source('compressed', 'sensor_msgs/msg/CompressedImage', compressed_to_frame, _header_stamp,
+           _header_frame_id),
+    *(Source('hbmem', f'hbm_img_msgs/msg/HbmMsg{height}P', hbm_to_frame,
+             lambda message: message.time_stamp, hbm_frame_id, hbm_number)
       for height in (1080, 540, 480)),
 )}
 """Every type of message with images, by its name."""

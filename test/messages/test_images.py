@@ -16,15 +16,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from fcos_ros.core.encodings import NAMES
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.resize import Size
-from fcos_ros.node.input.images import (
-    SOURCES,
-    MessageTypeError,
-    Source,
-    compressed_to_frame,
-    hbm_header,
-    hbm_to_frame,
-    to_frame,
-)
+from fcos_ros.messages.images import SOURCES, compressed_to_frame, hbm_to_frame, to_frame
+from fcos_ros.node.input.message_types import MessageTypeError, image_header, message_type
 
 SIZE = Size(8, 6)
 BLUE = (200, 60, 30)
@@ -258,7 +251,7 @@ def test_a_wrong_shared_memory_message_is_refused_with_the_reason(change, compla
 def test_the_header_of_a_shared_memory_message_is_made_of_its_stamp_and_index():
     message = hbm(bytes(72))
     message.time_stamp.sec, message.time_stamp.nanosec, message.index = 12, 345, -7
-    header = hbm_header(message)
+    header = image_header(SOURCES['hbm_img_msgs/msg/HbmMsg480P'], message)
     assert (header.stamp.sec, header.stamp.nanosec, header.frame_id) == (12, 345, '-7')
 
 
@@ -268,17 +261,18 @@ def test_each_source_reads_messages_of_its_type(name):
     assert source.type_name == name
     package = name.partition('/')[0]
     pytest.importorskip(package)
-    message = source.message_type()()
+    message = message_type(name)()
     assert message.__class__.__name__ == name.rpartition('/')[2]
-    assert source.header(message).stamp.sec == 0
+    assert image_header(source, message).stamp.sec == 0
     with pytest.raises(FrameError):
         source.read(message)
 
 
-def test_the_header_of_an_image_message_is_not_copied():
+def test_the_header_of_an_image_message_is_its_own():
     message = image('bgr8', b'')
     message.header.frame_id = 'camera_optical'
-    assert SOURCES['sensor_msgs/msg/Image'].header(message) is message.header
+    message.header.stamp.sec, message.header.stamp.nanosec = -3, 2**32 - 1
+    assert image_header(SOURCES['sensor_msgs/msg/Image'], message) == message.header
 
 
 def test_each_type_of_message_has_a_transport():
@@ -293,10 +287,9 @@ def test_each_type_of_message_has_a_transport():
 
 @pytest.mark.parametrize('name', ['absent_img_msgs/msg/Frame', 'sensor_msgs/msg/Frame'])
 def test_the_error_for_a_missing_message_type_names_its_package(name):
-    source = Source('raw', name, to_frame, hbm_header)
     package = name.partition('/')[0]
     with pytest.raises(MessageTypeError, match=f'{name} cannot .* install the package {package}'):
-        source.message_type()
+        message_type(name)
 
 
 # cv_bridge
