@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from fcos_ros.core.arrays import Mask
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.nms import box_iou
 from fcos_ros.evaluation.pairing import MIN_IOU, pair
+from fcos_ros.evaluation.truth import JudgedImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,31 @@ class ImageChange:
     def rank(self) -> tuple[int, int]:
         """A key that sorts images: the worst first, then those with most changes."""
         return -self.worse, -self.count
+
+
+@dataclass(frozen=True, eq=False)
+class ChangedImage:
+    """An image in two runs, and its changes from the first to the second."""
+
+    first: JudgedImage
+    second: JudgedImage
+    change: ImageChange
+
+    @property
+    def name(self) -> str:
+        """The name of the image."""
+        return self.first.name
+
+
+def changed_images(
+    first: Sequence[JudgedImage], second: Sequence[JudgedImage],
+) -> tuple[ChangedImage, ...]:
+    """Return the images with changes, the worst first; both runs have the same images."""
+    images = [ChangedImage(before, after, find_changes(
+        before.kept, after.kept, before.truth.objects, before.truth.crowds))
+        for before, after in zip(first, second)]
+    return tuple(sorted((image for image in images if image.change.count),
+                        key=lambda image: image.change.rank))
 
 
 def find_changes(
