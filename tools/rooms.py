@@ -30,7 +30,7 @@ def _room(task: str, may_use: str, row: int, column: float) -> Room:
 
 ROOMS: Mapping[str, Room] = {
     'cli': _room('the command `fcos` and its verbs',
-                 'inspection offline demo settings deploy evaluation runtime backends core',
+                 'inspection report offline demo settings deploy evaluation runtime backends core',
                  0, 0.4),
     'demo': _room('rendered scenes, their camera, and the check of the detections',
                   'node settings evaluation runtime core', 1, 0.6),
@@ -42,6 +42,8 @@ ROOMS: Mapping[str, Room] = {
     'node': _room('the border to ROS 2: lifecycle, parameters, diagnostics; `node/input`: '
                   'messages to frames; `node/output`: detections to messages',
                   'settings messages runtime backends core', 2, 0.5),
+    'report': _room('web pages of one file, and charts: figures, comparisons, the work of a node',
+                    'offline evaluation settings runtime backends core', 1, 0.86),
     'offline': _room('the detector on files: pictures, videos, streams and recordings; their '
                      'results; many inputs on many machines',
                      'settings messages evaluation runtime backends core', 2, 0.86),
