@@ -1,62 +1,62 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Judge a model by labelled images, or compare a compiled model with the float one.
+Judge a detector by labelled images, or compare two of them picture by picture.
 
-The figures are those of the COCO benchmark: average precision over IoU 0.50 to 0.95, and at 0.50
-and 0.75.
+The figures are those of the COCO benchmark: average precision over IoU 0.50 to 0.95, at 0.50 and
+at 0.75, and by size and class.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, replace
-from functools import partial
+from dataclasses import asdict
 import json
+import math
 from pathlib import Path
 import sys
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fcos_ros.backends import ModelError, load
-from fcos_ros.cli.compiled_comparison import (
-    compare_compiled,
-    figures,
-    figures_row,
-    require_comparable,
-)
+from fcos_ros.backends import BACKENDS, InferenceError, load
+from fcos_ros.cli.compiled_comparison import compare_compiled, require_comparable
+from fcos_ros.cli.labelled_data import Examples, open_labelled
 from fcos_ros.cli.options import MODEL_HELP, whole_number
 from fcos_ros.cli.output import Progress, plain_table
-from fcos_ros.core.detections import Detections
-from fcos_ros.core.frame import Frame
-from fcos_ros.core.labels import Labels
-from fcos_ros.demo.scenes import CLASS_NAMES, render
-from fcos_ros.deploy.calibration import spread
-from fcos_ros.evaluation.average_precision import evaluate, precision_recall
-from fcos_ros.evaluation.comparison import LOWEST_SCORE
-from fcos_ros.evaluation.datasets import (
-    Dataset,
-    DatasetError,
-    LabelledImage,
-    check,
-    open_dataset,
-    report,
-    usable,
+from fcos_ros.cli.result_files import require_folder, write_result
+from fcos_ros.core.errors import FrameError
+from fcos_ros.evaluation.average_precision import Evaluation
+from fcos_ros.evaluation.coco_judge import JUDGES, Judge, find_judge
+from fcos_ros.evaluation.judgement import Judgement
+from fcos_ros.evaluation.score_curve import Advice
+from fcos_ros.offline.frames import OfflineError
+from fcos_ros.offline.labelled import FailedImage, LabelledRun, LabelledSource, run_labelled
+from fcos_ros.offline.plan import DetectionPlan
+from fcos_ros.offline.run_comparison import RunComparison
+from fcos_ros.report.changes_page import change_text, changes_page, figure_rows
+from fcos_ros.report.charts import standalone
+from fcos_ros.report.evaluation_page import (
+    advice_texts,
+    class_rows,
+    confusion_chart,
+    evaluation_page,
+    figure_text,
+    precision_recall_chart,
+    worst_images,
 )
-from fcos_ros.runtime.detector import Detector
+from fcos_ros.report.picture import small_jpeg
+from fcos_ros.settings.write_parameters import parameter_text
 
 SUMMARY = 'judge a model by labelled images, or compare two'
 
-SCENES = 'scenes'
-HELD_OUT_SEEDS = range(500)
-"""Scenes that the demo network was not trained with."""
+MOST_LINES = 10
+"""Changed or failed images that are printed."""
 
-Example = tuple[Frame, Detections]
-"""An image and its objects."""
+PICTURES = 12
+"""Pictures in a report, the worst."""
+
+INTERRUPTED = 130
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -64,124 +64,325 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'data', help='dataset in the form of COCO, YOLO or Pascal VOC, or "scenes" for those of '
                      'the demo')
-    parser.add_argument('--model', default='auto', help=MODEL_HELP)
+    parser.add_argument('--model', help=MODEL_HELP)
+    parser.add_argument('--params', metavar='FILE', help='parameter file of the node')
+    parser.add_argument('--backend', choices=('auto', *BACKENDS), help='inference engine')
+    parser.add_argument('--workers', type=whole_number(1, 32), metavar='N',
+                        help='images that are processed at the same time')
     parser.add_argument(
-        '--compare', nargs=2, type=Path, metavar=('FLOAT', 'COMPILED'),
-        help='compare a compiled model with the ONNX file that it was made of')
+        '--compare', nargs=2, metavar=('A', 'B'),
+        help='compare two models, two backends or two parameter files, picture by picture; for '
+             'an ONNX file and the .bin made of it, also the cost of quantisation')
     parser.add_argument('--images', type=whole_number(), metavar='N',
                         help='only so many images, spread over the dataset')
+    parser.add_argument('--out', type=Path, metavar='DIR',
+                        help='write report.html, figures.json and the charts into this folder')
+    parser.add_argument('--pictures', type=whole_number(0, 1000), metavar='N', default=PICTURES,
+                        help=f'pictures in the report, the worst [{PICTURES}]')
+    parser.add_argument(
+        '--advise-thresholds', type=Path, metavar='FILE',
+        help='write a parameter file with the best score threshold of each class')
+    parser.add_argument(
+        '--precision', type=_fraction, metavar='P',
+        help='advise thresholds that reach this precision, such as 0.95, instead of the best F1')
+    parser.add_argument('--judge', choices=JUDGES, default='auto',
+                        help='who calculates average precision; auto takes faster-coco-eval if '
+                             'it is installed, and both give the same figures')
     parser.add_argument('--json', action='store_true', help='print JSON')
 
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate; print the figures."""
+    judge = _judge(options.judge)
+    _require_outputs(options)
     if options.compare:
-        return _run_comparison(options)
-    with closing(Detector.load(options.model)) as detector:
-        examples = _Examples.open(options.data, options.images, detector.labels)
-        criteria = replace(detector.info.criteria, score_threshold=LOWEST_SCORE)
-        found, truth = zip(*((detector.detect(frame, criteria).detections, objects)
-                             for frame, objects in examples))
-        threshold = detector.info.criteria.score_threshold
-        result = evaluate(found, truth)
-        at_threshold = precision_recall(found, truth, threshold)
-    if options.json:
-        print(json.dumps({'images': len(found), **figures(result, detector.labels),
-                          'score_threshold': threshold, **asdict(at_threshold)}, indent=2))
-        return 0
-    print(plain_table([('', 'AP', 'AP50', 'AP75'), figures_row('all classes', result),
-                       *((detector.labels.name(class_id), f'{ap:.3f}', '', '')
-                         for class_id, ap in result.by_class.items())]))
-    print(f'{len(found)} images; at score {threshold:g}: precision {at_threshold.precision:.3f}, '
-          f'recall {at_threshold.recall:.3f}')
-    return 0
+        return _compare(options, judge)
+    plan = DetectionPlan.read(options.params, _overrides(options))
+    source = open_labelled(options.data, options.images)
+    result, = _run_all([plan], source)
+    judgement = Judgement.of(result.images, result.class_names, judge)
+    advised = judgement.advise(options.precision)
+    written = []
+    if options.advise_thresholds:
+        written.append(_write_thresholds(options, judgement, advised))
+    figures = _figures(judgement, result, advised)
+    if options.out:
+        jpegs = _jpegs(source, [image.name for image in
+                                worst_images(result.images, options.pictures)])
+        written += _write(options.out, {
+            'precision_recall.svg': standalone(precision_recall_chart(judgement)),
+            'confusion.svg': standalone(confusion_chart(judgement)),
+            'figures.json': _json(figures),
+            'report.html': evaluation_page(judgement, result, jpegs)})
+    print(_json(figures) if options.json else _text(judgement, result, options, advised))
+    _print_written(written)
+    return _exit_code([result], bool(options.advise_thresholds) and None in advised.values())
 
 
-def _run_comparison(options: argparse.Namespace) -> int:
+def _compare(options: argparse.Namespace, judge: Judge) -> int:
+    if options.advise_thresholds:
+        raise OfflineError('--advise-thresholds is for one run; leave out --compare')
+    plans = [_side(name, options) for name in options.compare]
+    source = open_labelled(options.data, options.images)
+    if _is_compiled_pair(plans):
+        code = _compare_compiled(plans, source, options.json)
+        if options.out:
+            _write_changes(_run_pair(plans, source, options, judge), source, options)
+        return code
+    comparison = _run_pair(plans, source, options, judge)
+    print(_json(_comparison_figures(comparison)) if options.json else
+          _comparison_text(comparison))
+    if options.out:
+        _write_changes(comparison, source, options)
+    return _exit_code(comparison.runs, is_bad=False)
+
+
+def _run_pair(
+    plans: Sequence[DetectionPlan], source: LabelledSource, options: argparse.Namespace,
+    judge: Judge,
+) -> RunComparison:
+    first, second = _run_all(plans, source, ignores_excluded=False)
+    return RunComparison.of(_short_names(*options.compare), first, second, judge)
+
+
+def _short_names(first: str, second: str) -> tuple[str, str]:
+    """Return the names of two files without their folders, if they still differ."""
+    short = Path(first).name, Path(second).name
+    return (first, second) if short[0] == short[1] else short
+
+
+def _write_changes(
+    comparison: RunComparison, source: LabelledSource, options: argparse.Namespace,
+) -> None:
+    jpegs = _jpegs(source, [image.name for image in comparison.images[:options.pictures]])
+    _print_written(_write(options.out, {
+        'figures.json': _json(_comparison_figures(comparison)),
+        'report.html': changes_page(comparison, jpegs)}))
+
+
+def _is_compiled_pair(plans: Sequence[DetectionPlan]) -> bool:
+    """Return whether the second model is a compiled file and the first an ONNX file."""
+    first, second = (plan.config.path.suffix.lower() for plan in plans)
+    return first == '.onnx' and second not in {'', '.onnx'}
+
+
+def _compare_compiled(
+    plans: Sequence[DetectionPlan], source: LabelledSource, as_json: bool,
+) -> int:
+    """Print the cost of quantisation, and return the exit code."""
     with ExitStack() as engines:
-        reference, compiled = (engines.enter_context(closing(load(path)))
-                               for path in options.compare)
+        reference, compiled = (engines.enter_context(closing(load(plan.config.path)))
+                               for plan in plans)
         require_comparable(reference.info, compiled.info)
-        examples = _Examples.open(options.data, options.images, compiled.info.labels)
-        return compare_compiled(reference, compiled, examples, len(examples), options.json)
+        examples = Examples(source, compiled.info.labels)
+        return compare_compiled(reference, compiled, examples, source.count, as_json)
 
 
-class _Examples:
+def _side(name: str, options: argparse.Namespace) -> DetectionPlan:
+    """Return the plan of one side of a comparison: a backend, a parameter file or a model."""
+    overrides = _overrides(options)
+    if name in BACKENDS:
+        return DetectionPlan.read(options.params, {**overrides, 'backend': name})
+    if Path(name).suffix in {'.yaml', '.yml'}:
+        return DetectionPlan.read(name, overrides)
+    return DetectionPlan.read(options.params, {**overrides, 'model': name})
+
+
+def _overrides(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that the user gave."""
+    given = {name: getattr(options, name) for name in ('model', 'backend', 'workers')}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _run_all(
+    plans: Sequence[DetectionPlan], source: LabelledSource, ignores_excluded: bool = True,
+) -> list[LabelledRun]:
     """
-    Labelled images, read one at a time, with their progress.
+    Run all plans over the images of a source.
 
-    :ivar classes: the id in the model of each class of the dataset.
+    :raises FrameError: no image could be judged.
+    :raises InferenceError: the model failed in all images.
+    :raises KeyboardInterrupt: the user interrupted before there was a result.
     """
-
-    def __init__(self, images: Sequence[Any], read: Callable[[Any], Example]) -> None:
-        self._images = images
-        self._read = read
-
-    @classmethod
-    def open(cls, data: str, count: int | None, labels: Labels) -> _Examples:
-        """
-        Open a dataset, or the scenes of the demo.
-
-        :raises ModelError: it cannot be used, or the model lacks one of its classes.
-        """
-        if data == SCENES:
-            _require_classes(CLASS_NAMES, labels, data)
-            images: Sequence[Any] = HELD_OUT_SEEDS
-            read = partial(_scene, _class_ids(CLASS_NAMES, labels))
-        else:
-            dataset = _dataset(Path(data))
-            _require_classes(dataset.class_names, labels, data)
-            images = dataset.images
-            read = partial(_labelled, _class_ids(dataset.class_names, labels))
-        chosen = spread(len(images), count or len(images))
-        return cls([images[index] for index in chosen], read)
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __iter__(self) -> Iterator[Example]:
-        progress = Progress(len(self._images), sys.stderr)
-        progress.begin(f'{len(self._images)} images')
-        try:
-            for image in self._images:
-                yield self._read(image)
-                progress.advance()
-        finally:
-            progress.end()
+    for notice in (notice for plan in plans for notice in plan.notices):
+        print(f'fcos eval: {notice}', file=sys.stderr)
+    runs: list[LabelledRun] = []
+    with Progress(len(plans) * source.count, sys.stderr) as progress:
+        for plan in plans:
+            progress.begin(f'{source.count} images, {plan.config.path.name}')
+            runs.append(run_labelled(plan, source, progress.advance, ignores_excluded))
+            if not runs[-1].images:
+                raise _nothing_judged(runs[-1])
+    return runs
 
 
-def _dataset(path: Path) -> Dataset:
+def _nothing_judged(run: LabelledRun) -> BaseException:
+    if not run.is_complete or not run.failed:
+        return KeyboardInterrupt()
+    error = run.failed[0].error
+    if isinstance(error, (FrameError, InferenceError)):
+        return error
+    return InferenceError(str(error))
+
+
+def _jpegs(source: LabelledSource, names: Sequence[str]) -> dict[str, bytes]:
+    """Return small pictures of some images."""
+    if not names:
+        return {}
+    return {frame.name: small_jpeg(frame.image) for frame in source.frames(set(names))
+            if not isinstance(frame.image, FrameError)}
+
+
+def _write_thresholds(
+    options: argparse.Namespace, judgement: Judgement, advised: dict[int, Advice | None],
+) -> Path:
+    """Write the parameter file; classes without advice keep the threshold of the model."""
+    goal = f'precision {options.precision:g}' if options.precision else 'the best F1'
+    names = judgement.class_names
+    known = {class_id: advice for class_id, advice in advised.items() if advice}
+    comments = [f'Score thresholds for {goal}, advised by fcos eval on {judgement.images} images.']
+    comments += [f'{names[class_id]}: precision {advice.precision:.3f}, recall '
+                 f'{advice.recall:.3f}, F1 {advice.f1:.3f}, {advice.objects} objects'
+                 for class_id, advice in known.items()]
+    comments += [f'{names[class_id]}: no threshold; the one of the model is used'
+                 for class_id, advice in advised.items() if not advice]
+    entries = [f'{names[class_id]}: {advice.threshold:g}' for class_id, advice in known.items()]
+    return write_result(options.advise_thresholds,
+                        parameter_text({'class_thresholds': entries or ['']}, comments))
+
+
+def _figures(
+    judgement: Judgement, run: LabelledRun, advised: dict[int, Advice | None],
+) -> dict[str, Any]:
+    names = judgement.class_names
+    return {
+        'images': judgement.images, **_evaluation_figures(judgement.evaluation, names),
+        'classes': {names[class_id]: _known(figures._asdict())
+                    for class_id, figures in judgement.evaluation.classes.items()},
+        'judge': judgement.judge, 'score_threshold': run.criteria.score_threshold,
+        **_known(asdict(judgement.at_threshold)),
+        'confusion': {'classes': list(names), 'counts': judgement.confusion.tolist()},
+        'advised': {names[class_id]: None if advice is None else
+                    {**asdict(advice), 'f1': advice.f1} for class_id, advice in advised.items()},
+        'complete': run.is_complete, 'failed': _failed(run.failed)}
+
+
+def _comparison_figures(comparison: RunComparison) -> dict[str, Any]:
+    first, second = comparison.judgements
+    return {
+        'images': first.images, 'complete': comparison.is_complete,
+        'runs': [{'name': name, **_evaluation_figures(judgement.evaluation,
+                                                      judgement.class_names),
+                  **_known(asdict(judgement.at_threshold))}
+                 for name, judgement in zip(comparison.names, (first, second))],
+        'worse_images': comparison.worse_images, 'better_images': comparison.better_images,
+        'changes': [{'image': image.name, **{name: int(getattr(image.change, name).sum())
+                                             for name in ('lost', 'gained', 'new_wrong',
+                                                          'gone_wrong')}}
+                    for image in comparison.images],
+        'failed': _failed(comparison.failed)}
+
+
+def _evaluation_figures(result: Evaluation, names: Sequence[str]) -> dict[str, Any]:
+    return {**_known(result.figures._asdict()),
+            'by_class': _known({names[class_id]: ap for class_id, ap in result.by_class.items()})}
+
+
+def _failed(images: Iterable[FailedImage]) -> list[dict[str, str]]:
+    return [{'image': image.name, 'reason': image.reason} for image in images]
+
+
+def _text(
+    judgement: Judgement, run: LabelledRun, options: argparse.Namespace,
+    advised: dict[int, Advice | None],
+) -> str:
+    at_threshold = judgement.at_threshold
+    parts = [
+        plain_table([tuple(map(str, row)) for row in class_rows(judgement)]),
+        f'{judgement.images} images; at score {run.criteria.score_threshold:g}: precision '
+        f'{figure_text(at_threshold.precision)}, recall {figure_text(at_threshold.recall)}; '
+        f'judged by {judgement.judge}']
+    if options.advise_thresholds:
+        parts.append(plain_table([
+            ('advised', 'score threshold', 'precision', 'recall', 'F1', 'objects'),
+            *((judgement.class_names[class_id],
+               *(advice_texts(advice) if advice else ('none reaches it',) + ('',) * 4))
+              for class_id, advice in advised.items())]))
+    return '\n\n'.join([*parts, *_failure_text(run.failed), *_interrupt_text([run])])
+
+
+def _comparison_text(comparison: RunComparison) -> str:
+    first, second = comparison.names
+    parts = [plain_table([tuple(map(str, row)) for row in figure_rows(comparison)]),
+             f'{comparison.judgements[0].images} images; {second} has more errors than {first} '
+             f'in {comparison.worse_images}, fewer in {comparison.better_images}']
+    if comparison.images:
+        parts.append(plain_table([('changed image, the worst first', ''), *(
+            (image.name, change_text(image)) for image in comparison.images[:MOST_LINES])]))
+    return '\n\n'.join([*parts, *_failure_text(comparison.failed),
+                        *_interrupt_text(comparison.runs)])
+
+
+def _failure_text(failed: Sequence[FailedImage]) -> list[str]:
+    if not failed:
+        return []
+    lines = [f'{len(failed)} images failed and are in none of the figures:',
+             *(f'  {image.name}: {image.reason}' for image in failed[:MOST_LINES])]
+    return ['\n'.join(lines)]
+
+
+def _interrupt_text(runs: Iterable[LabelledRun]) -> list[str]:
+    return [] if all(run.is_complete for run in runs) else [
+        'Interrupted: these figures are of a part of the images.']
+
+
+def _exit_code(runs: Sequence[LabelledRun], is_bad: bool) -> int:
+    if not all(run.is_complete for run in runs):
+        return INTERRUPTED
+    return int(is_bad or any(run.failed for run in runs))
+
+
+def _judge(name: str) -> Judge:
     try:
-        dataset = open_dataset(path)
-    except DatasetError as error:
-        raise ModelError(str(error)) from error
-    findings = check(dataset)
-    if findings:
-        print(report(findings), file=sys.stderr)
-    dataset = usable(dataset, findings)
-    if not dataset.images:
-        raise ModelError(f'{path} has no images that can be used; see the list above')
-    return dataset
+        return find_judge(name)
+    except ImportError as error:
+        raise OfflineError(str(error)) from error
 
 
-def _require_classes(names: Sequence[str], labels: Labels, data: str) -> None:
-    missing = [name for name in names if name not in labels.names]
-    if missing:
-        raise ModelError(f'{data} has the classes {", ".join(missing)}, which the model does not '
-                         f'have; it has {", ".join(labels.names[:10])}')
+def _require_outputs(options: argparse.Namespace) -> None:
+    """Refuse outputs that cannot be written before the work begins."""
+    if options.precision and not options.advise_thresholds:
+        raise OfflineError('--precision is for --advise-thresholds FILE; give both')
+    if options.advise_thresholds:
+        require_folder(options.advise_thresholds.absolute().parent)
+    if options.out:
+        require_folder(options.out)
 
 
-def _class_ids(names: Sequence[str], labels: Labels) -> NDArray[np.int32]:
-    return np.array([labels.names.index(name) for name in names], np.int32)
+def _write(folder: Path, files: dict[str, str]) -> list[Path]:
+    """Write files into a folder, and return the last one."""
+    return [write_result(folder / name, content) for name, content in files.items()][-1:]
 
 
-def _scene(class_ids: NDArray[np.int32], seed: int) -> Example:
-    scene = render(seed)
-    truth = Detections(scene.boxes, np.ones(len(scene.boxes), np.float32),
-                       class_ids[scene.class_ids])
-    return Frame.from_bgr(scene.image), truth
+def _print_written(written: Iterable[Path]) -> None:
+    for path in written:
+        print(f'written: {path}', file=sys.stderr)
 
 
-def _labelled(class_ids: NDArray[np.int32], image: LabelledImage) -> Example:
-    truth = image.truth()
-    return image.frame(), replace(truth, class_ids=class_ids[truth.class_ids])
+def _json(figures: dict[str, Any]) -> str:
+    return json.dumps(figures, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _known(figures: dict[str, float]) -> dict[str, float | None]:
+    """Return figures with None instead of nan, which is no JSON."""
+    return {name: None if math.isnan(value) else value for name, value in figures.items()}
+
+
+def _fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not accepted; accepted: above 0, up to 1')
+    return value

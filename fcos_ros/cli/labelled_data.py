@@ -1,0 +1,114 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Open labelled images that a user names: a dataset, or the scenes of the demo."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+import sys
+
+import numpy as np
+
+from fcos_ros.cli.output import Progress
+from fcos_ros.core.detections import Detections
+from fcos_ros.core.errors import FrameError
+from fcos_ros.core.frame import Frame
+from fcos_ros.core.labels import Labels
+from fcos_ros.demo.scenes import CLASS_NAMES, render
+from fcos_ros.deploy.calibration import spread
+from fcos_ros.evaluation.datasets import (
+    Dataset,
+    DatasetError,
+    check,
+    open_dataset,
+    report,
+    usable,
+)
+from fcos_ros.evaluation.truth import Truth, with_classes
+from fcos_ros.offline.frames import SourceError, SourceFrame
+from fcos_ros.offline.labelled import DatasetSource, LabelledSource, require_classes
+
+SCENES = 'scenes'
+HELD_OUT_SEEDS = range(500)
+"""Scenes that the demo network was not trained with."""
+
+
+def open_labelled(data: str, count: int | None) -> LabelledSource:
+    """
+    Open labelled images. The problems of a dataset are listed on stderr.
+
+    :param count: only so many images, spread over all; None for all.
+    :raises SourceError: there are no images that can be used.
+    """
+    if data == SCENES:
+        return ScenesSource(spread(len(HELD_OUT_SEEDS), count or len(HELD_OUT_SEEDS)))
+    dataset = _dataset(Path(data))
+    return DatasetSource.of(dataset, spread(len(dataset), count or len(dataset)))
+
+
+@dataclass(frozen=True)
+class ScenesSource:
+    """
+    Scenes of the demo, rendered when they are read.
+
+    :ivar seeds: one for each scene.
+    """
+
+    seeds: Sequence[int]
+    name: str = SCENES
+    class_names: tuple[str, ...] = CLASS_NAMES
+
+    @property
+    def count(self) -> int:
+        """The number of scenes."""
+        return len(self.seeds)
+
+    def frames(self, only: Collection[str] | None = None) -> Iterator[SourceFrame]:
+        """Yield the scenes; see `LabelledSource`."""
+        for seed in self.seeds:
+            name = f'scene {seed}'
+            if only is None or name in only:
+                scene = render(seed)
+                objects = Detections(scene.boxes, np.ones(len(scene.boxes), np.float32),
+                                     scene.class_ids.astype(np.int32))
+                yield SourceFrame(name, 0, Frame.from_bgr(scene.image),
+                                  context=Truth(objects, Detections.empty()))
+
+
+class Examples:
+    """
+    The images of a source with their objects by the class ids of a model, for reading once.
+
+    :raises OfflineError: the model lacks a class of the source.
+    """
+
+    def __init__(self, source: LabelledSource, labels: Labels) -> None:
+        require_classes(source, labels)
+        self._source = source
+        self._class_ids = np.array([labels.names.index(name) for name in source.class_names],
+                                   np.int32)
+
+    def __iter__(self) -> Iterator[tuple[Frame, Detections]]:
+        with Progress(self._source.count, sys.stderr) as progress:
+            progress.begin(f'{self._source.count} images')
+            for frame in self._source.frames():
+                if isinstance(frame.image, FrameError):
+                    raise frame.image
+                yield frame.image, with_classes(frame.context.objects, self._class_ids)
+                progress.advance()
+
+
+def _dataset(path: Path) -> Dataset:
+    try:
+        dataset = open_dataset(path)
+    except DatasetError as error:
+        raise SourceError(str(error)) from error
+    findings = check(dataset)
+    if findings:
+        print(report(findings), file=sys.stderr)
+    dataset = usable(dataset, findings)
+    if not dataset.images:
+        raise SourceError(f'{path} has no images that can be used; see the list above')
+    return dataset
