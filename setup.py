@@ -29,6 +29,7 @@ setup(
     maintainer=MAINTAINER.text,
     maintainer_email=MAINTAINER.get('email'),
     packages=find_packages(include=[NAME, f'{NAME}.*']),
+    package_data={f'{NAME}.web': ['static/*']},
     data_files=list(share_files()),
     python_requires='>=3.10',
     # The dependencies are in package.xml: pip's numpy and OpenCV would hide those of ROS 2.
