@@ -36,7 +36,7 @@ ROOMS: Mapping[str, Room] = {
                   'node settings evaluation runtime core', 1, 0.6),
     'inspection': _room('running detectors seen from outside: their reports, graph, model, board '
                         'and machine, and what is wrong with them',
-                        'node settings runtime backends core', 1, 0.3),
+                        'node settings messages runtime backends core', 1, 0.3),
     'web': _room('the page in a browser and its server: pictures, detections, figures, parameters',
                  'node settings messages runtime core', 1, 0.86),
     'node': _room('the border to ROS 2: lifecycle, parameters, diagnostics; `node/input`: '

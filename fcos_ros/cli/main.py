@@ -20,6 +20,7 @@ from fcos_ros.cli import (
     bench,
     convert,
     detect,
+    doctor,
     evaluate,
     export_network,
     import_network,
@@ -46,6 +47,7 @@ VERBS = {
     'import': import_network,
     'convert': convert,
     'top': top,
+    'doctor': doctor,
 }
 
 

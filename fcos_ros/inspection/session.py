@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 import os
@@ -50,10 +50,12 @@ class Session(AbstractContextManager['Session']):
     :ivar others: the newest status of each part of other programs, by its name.
 
     :param name: name of the node. The number of the process is added, as several may run.
+    :param heard: called with each report of a detector.
     :raises RosError: ROS 2 cannot start.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, heard: Callable[[NodeStatus], None] = lambda _: None) -> None:
+        self._heard = heard
         self.others: dict[str, DiagnosticStatus] = {}
         self._reports: dict[tuple[str, str, int], Report] = {}
         with ExitStack() as undo:
@@ -102,11 +104,6 @@ class Session(AbstractContextManager['Session']):
         for status in read_diagnostics(message):
             key = (status.name, status.process.host, status.process.pid)
             self._reports[key] = Report(status, monotonic())
+            self._heard(status)
         if len(self.others) < MAX_STATUSES:
             self.others.update((status.name, status) for status in message.status)
-
-
-def namesakes(reports: Sequence[Report]) -> list[str]:
-    """Return the names that several running nodes share."""
-    names = [report.status.name for report in reports]
-    return sorted({name for name in names if names.count(name) > 1})

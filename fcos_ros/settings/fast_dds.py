@@ -10,7 +10,7 @@ from pathlib import Path
 PROFILE = 'package://fcos_ros/config/fastdds_images.xml'
 """Our profile, with shared memory for large images."""
 
-_PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 """
 The variables of Fast DDS 2 and 3 with the path of a profile.
 
@@ -38,8 +38,8 @@ def fast_dds_environment(environment: Mapping[str, str], profile: Path) -> dict[
     :param profile: path of the profile.
     :returns: the variable for the Fast DDS of the ROS 2 distribution; empty if there are settings.
     """
-    if any(environment.get(name) for name in (*_PROFILE_VARIABLES, _TRANSPORTS_VARIABLE)):
+    if any(environment.get(name) for name in (*PROFILE_VARIABLES, _TRANSPORTS_VARIABLE)):
         return {}
-    old, new = _PROFILE_VARIABLES
+    old, new = PROFILE_VARIABLES
     is_old = environment.get('ROS_DISTRO') in _FAST_DDS_2_DISTRIBUTIONS
     return {old if is_old else new: str(profile)}
