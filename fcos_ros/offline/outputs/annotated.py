@@ -17,6 +17,10 @@ from fcos_ros.offline.pictures import SUFFIXES
 MAX_JPEG_SIDE = 65500
 """Maximum side of a JPEG file that libjpeg writes, in pixels."""
 
+QUALITY_KEYS = {'.jpg': cv2.IMWRITE_JPEG_QUALITY, '.jpeg': cv2.IMWRITE_JPEG_QUALITY,
+                '.webp': cv2.IMWRITE_WEBP_QUALITY}
+"""The option of OpenCV for the quality; version 5 warns about options of other forms."""
+
 VIDEO_SUFFIX, CODEC = '.mp4', 'mp4v'
 """The form of annotated videos: OpenCV writes it on every platform, and browsers play it."""
 
@@ -33,8 +37,8 @@ def encode_picture(bgr: Pixels, suffix: str, quality: int) -> bytes:
     if suffix in {'.jpg', '.jpeg'} and max(bgr.shape[:2]) > MAX_JPEG_SIDE:
         raise OutputError(f'the annotated picture has a side of {max(bgr.shape[:2])} pixels; '
                           f'accepted: up to {MAX_JPEG_SIDE} for JPEG; set annotated_width')
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_WEBP_QUALITY, quality]
-    encoded, file = cv2.imencode(suffix, bgr, options)
+    key = QUALITY_KEYS.get(suffix)
+    encoded, file = cv2.imencode(suffix, bgr, [] if key is None else [key, quality])
     if not encoded:
         raise OutputError(f'OpenCV cannot write pictures that end in {suffix}')
     return file.tobytes()
