@@ -17,6 +17,7 @@ import sys
 
 from fcos_ros.backends import InferenceError, ModelError
 from fcos_ros.cli import (
+    bag,
     bench,
     convert,
     detect,
@@ -40,6 +41,7 @@ from fcos_ros.runtime.workers import WorkerError
 
 VERBS = {
     'detect': detect,
+    'bag': bag,
     'info': info,
     'bench': bench,
     'eval': evaluate,

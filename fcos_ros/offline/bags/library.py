@@ -8,10 +8,12 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
+from fcos_ros.offline.frames import OfflineError
+
 COMMAND = 'python3 -m pip install rosbags mcap'
 
 
-class BagLibraryError(ValueError):
+class BagLibraryError(OfflineError):
     """The libraries that read and write bags are not installed."""
 
 

@@ -1,0 +1,133 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Detect objects in bags of ROS 1 and ROS 2, with the settings of the node and without ROS 2.
+
+The new bag has the original messages with their times, and the topics of the node: detections,
+label_info and vision_info. It plays in `ros2 bag play` and opens in Foxglove. A damaged bag is
+read as far as it goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator, Sequence
+import json
+from pathlib import Path
+import sys
+from typing import Any
+
+from fcos_ros.cli.detect import FLAGS
+from fcos_ros.cli.jobs import run_jobs
+from fcos_ros.cli.options import add_parameters, given_parameters
+from fcos_ros.cli.output import plain_table, printable_lines
+from fcos_ros.offline.bags.job import BagJob
+from fcos_ros.offline.bags.writer import STORAGES
+from fcos_ros.offline.frames import OfflineError
+from fcos_ros.offline.jobs import JobResult
+from fcos_ros.offline.plan import DetectionPlan
+
+SUMMARY = 'detect objects in bags, and write bags with the detections'
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this verb."""
+    parser.add_argument('bags', metavar='IN', nargs='+', type=Path,
+                        help='a bag: a folder with metadata.yaml, or a file .mcap, .db3 or .bag')
+    parser.add_argument('output', metavar='OUT', type=Path,
+                        help='folder of the new bag; with several bags, the folder of all of them')
+    parser.add_argument('--topics', nargs='+', metavar='[NAME:=]TOPIC', default=[],
+                        help='topics of images, perhaps with names of cameras [all topics of '
+                             'images, but not distances and annotated images]')
+    parser.add_argument('--annotated', action='store_true',
+                        help='also write images with the detections drawn on them')
+    parser.add_argument('--no-images', action='store_true',
+                        help='leave out the original images')
+    parser.add_argument('--storage', choices=STORAGES, default='mcap',
+                        help='format of the new bag [mcap]')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace a bag that is there')
+    add_parameters(parser, FLAGS)
+    parser.add_argument('--json', action='store_true', help='print JSON')
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the bags, print the counts; return 1 if a frame or a part of a bag failed."""
+    plan = DetectionPlan.read(options.params, given_parameters(options))
+    for notice in plan.notices:
+        print(f'fcos bag: {printable_lines(notice)}', file=sys.stderr)
+    jobs = [BagJob(path, output, plan, tuple(options.topics), options.storage, options.annotated,
+                   not options.no_images, options.overwrite)
+            for path, output in outputs_of(options.bags, options.output)]
+    return run_jobs(jobs, options, lambda results: _report(results, options))
+
+
+def outputs_of(bags: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
+    """
+    Return each bag with the folder of the bag that is made of it.
+
+    :raises OfflineError: two bags have the same name.
+    """
+    if len(bags) == 1:
+        return [(bags[0], output.absolute())]
+    names = [path.resolve().name if path.is_dir() else path.stem for path in bags]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise OfflineError(f'two bags have the name {twice[0]}; accepted: different names; run '
+                           'the command for each of them, or rename one')
+    return [(path, output.absolute() / name) for path, name in zip(bags, names)]
+
+
+def _report(results: Sequence[JobResult], options: argparse.Namespace) -> int:
+    if options.json:
+        print(json.dumps({'inputs': [_figures(result) for result in results],
+                          'results': str(options.output.absolute())},
+                         indent=2, ensure_ascii=False))
+    else:
+        _print_tables(results)
+        print(f'results: {options.output.absolute()}')
+    for line in _failures(results):
+        print(f'fcos bag: {printable_lines(line)}', file=sys.stderr)
+    reports = [result.report for result in results if result.report]
+    if not reports:
+        return 2
+    is_whole = len(reports) == len(results) and not any(
+        report.summary['failed'] or report.summary['problems'] for report in reports)
+    return 0 if is_whole else 1
+
+
+def _print_tables(results: Sequence[JobResult]) -> None:
+    classes: Counter[str] = Counter()
+    rows: list[Sequence[str]] = [('bag', 'frames', 'failed', 'detections')]
+    for result in results:
+        figures = _figures(result)
+        rows.append((result.name, *(str(figures.get(name, '-')) for name in rows[0][1:])))
+        classes.update(figures.get('classes', {}))
+    print(plain_table(rows))
+    if classes:
+        print()
+        print(plain_table([('class', 'detections'),
+                           *((name, str(count)) for name, count in classes.most_common())]))
+    print()
+
+
+def _figures(result: JobResult) -> dict[str, Any]:
+    if result.report is None:
+        return {'name': result.name, 'error': result.error}
+    return {'name': result.name, **result.report.summary}
+
+
+def _failures(results: Sequence[JobResult]) -> Iterator[str]:
+    for result in results:
+        if result.report is None:
+            yield f'{result.name} failed: {result.error}'
+            continue
+        summary = result.report.summary
+        yield from summary['problems']
+        yield from (f'frame failed: {error}' for error in summary['errors'])
+        rest = summary['failed'] - len(summary['errors'])
+        if rest:
+            yield f'{rest} more frames failed'
+        for name in summary['replaced']:
+            yield f'{result.name} had {name}; the new bag has only the new messages'

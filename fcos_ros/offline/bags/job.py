@@ -1,0 +1,202 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run the detector on a bag, and write a bag with its messages and the detections."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fcos_ros.core.labels import Labels
+from fcos_ros.offline.bags.cameras import BagSource, choose_cameras, read_frame
+from fcos_ros.offline.bags.outputs import DetectionMessages, OutputMessage
+from fcos_ros.offline.bags.reader import Bag, BagMessage, Topic
+from fcos_ros.offline.bags.writer import BagWriter
+from fcos_ros.offline.frames import SourceError, SourceFrame
+from fcos_ros.offline.jobs import Advance, Detectors, JobInterrupted, JobReport
+from fcos_ros.offline.ordered import ordered_map
+from fcos_ros.offline.plan import COMMON, DetectionPlan
+from fcos_ros.offline.runner import FrameResult
+
+Detect = Callable[[Iterable[SourceFrame]], Generator[FrameResult, None, None]]
+"""Yields the result of each frame, in order."""
+
+MAX_LISTED = 20
+"""Failed frames that a summary lists."""
+
+CONVERTED_AHEAD = 4
+"""Frames whose results are converted to messages ahead of the writing."""
+
+
+@dataclass(frozen=True)
+class BagJob:
+    """
+    Detect objects in the images of a bag; see `jobs.Job`.
+
+    :ivar topics: see `choose_cameras`.
+    :ivar output: the folder of the new bag.
+    :ivar storage: one of `writer.STORAGES`.
+    :ivar annotated: whether images with the detections drawn on them are written.
+    :ivar images: whether the original images are written.
+    :ivar overwrite: whether a bag at `output` is replaced.
+    """
+
+    path: Path
+    output: Path
+    plan: DetectionPlan
+    topics: tuple[str, ...] = ()
+    storage: str = 'mcap'
+    annotated: bool = False
+    images: bool = True
+    overwrite: bool = False
+
+    @property
+    def name(self) -> str:
+        """The path of the bag."""
+        return str(self.path)
+
+    @property
+    def frames(self) -> int:
+        """The number of images, as far as the bag states it; 0 if it cannot be read."""
+        with suppress(SourceError):
+            return BagSource(self.path, self.topics, self._camera_names).count or 0
+        return 0
+
+    def inputs(self) -> Sequence[Path]:
+        """Return the model and the files of the bag."""
+        files = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
+        return self.plan.config.path, *(file for file in files if file.is_file())
+
+    def run(self, detectors: Detectors, advance: Advance) -> JobReport:
+        """
+        Write the new bag; after an interrupt, up to the last frame with a result.
+
+        :raises SourceError: the bag cannot be read, or has no such images.
+        :raises OutputError: the new bag cannot be written.
+        """
+        detector = detectors.open(self.plan)
+        tally = _Tally(detector.info.labels)
+        with Bag(self.path) as bag:
+            cameras = choose_cameras(bag, self.topics, self._camera_names)
+            messages = DetectionMessages(detector, cameras, self.annotated)
+            copied = self._copied(bag, cameras, messages, tally)
+            try:
+                with BagWriter(self.output, self.storage, self.overwrite) as writer:
+                    for topic in (*copied, *messages.topics):
+                        writer.add(topic)
+                    run = _Run(bag, cameras, copied, messages, writer, tally)
+                    run.write(detector.run, advance)
+            except KeyboardInterrupt:
+                raise JobInterrupted(self._report(bag, tally)) from None
+            return self._report(bag, tally)
+
+    @property
+    def _camera_names(self) -> tuple[str, ...]:
+        return tuple(name for name in self.plan.settings if name != COMMON)
+
+    def _copied(self, bag: Bag, cameras: Mapping[str, Topic], messages: DetectionMessages,
+                tally: _Tally) -> tuple[Topic, ...]:
+        """Return the topics whose messages are copied."""
+        written = {topic.name for topic in messages.topics}
+        tally.replaced = sorted({topic.name for topic in bag.topics} & written)
+        images = set() if self.images else set(cameras.values())
+        return tuple(topic for topic in bag.topics
+                     if topic.name not in written and topic not in images)
+
+    def _report(self, bag: Bag, tally: _Tally) -> JobReport:
+        files = sorted(self.output.iterdir()) if self.output.is_dir() else []
+        return JobReport(tuple(files), {
+            **tally.summary(), 'problems': list(bag.problems), 'output': str(self.output)})
+
+
+@dataclass
+class _Tally:
+    """Counts the frames by fate, and their detections."""
+
+    labels: Labels
+    frames: int = 0
+    failures: int = 0
+    classes: Counter[str] = field(default_factory=Counter)
+    errors: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+
+    def add(self, result: FrameResult) -> None:
+        """Count the result of a frame."""
+        self.frames += 1
+        if result.detections is not None:
+            self.classes.update(map(self.labels.name, result.detections.class_ids.tolist()))
+            return
+        self.failures += 1
+        if len(self.errors) < MAX_LISTED:
+            self.errors.append(f'{result.frame.name}: {result.error}')
+
+    def summary(self) -> dict[str, Any]:
+        """Return the counts as JSON values."""
+        return {'frames': self.frames, 'failed': self.failures,
+                'detections': sum(self.classes.values()), 'classes': dict(self.classes),
+                'errors': self.errors, 'replaced': self.replaced}
+
+
+class _Run:
+    """
+    Copies the messages of a bag, and writes those of each frame after its image.
+
+    The order of the bag is kept: messages that follow an image wait for its detections.
+    """
+
+    def __init__(self, bag: Bag, cameras: Mapping[str, Topic], copied: tuple[Topic, ...],
+                 messages: DetectionMessages, writer: BagWriter, tally: _Tally) -> None:
+        self._bag, self._copied, self._messages = bag, copied, messages
+        self._writer, self._tally = writer, tally
+        self._cameras = {topic: camera for camera, topic in cameras.items()}
+        self._waiting: deque[tuple[BagMessage, SourceFrame | None]] = deque()
+
+    def write(self, detect: Detect, advance: Advance) -> None:
+        """Write the new bag."""
+        with closing(detect(self._frames())) as results:
+            converted = ordered_map(self._convert, results, 1, CONVERTED_AHEAD)
+            with closing(converted):
+                for result, messages in converted:
+                    self._write_until(result.frame)
+                    self._write_all(messages)
+                    self._tally.add(result)
+                    advance(1)
+        self._write_until(None)
+
+    def _frames(self) -> Iterator[SourceFrame]:
+        """Yield the frames of all cameras; keep all messages for `_write_until`."""
+        numbers = dict.fromkeys(self._cameras, 0)
+        wanted = {*self._copied, *self._cameras}
+        for position, message in enumerate(self._bag.messages(wanted)):
+            if position == 0:
+                self._write_all(self._messages.descriptions(message.time))
+            camera = self._cameras.get(message.topic)
+            frame = None
+            if camera is not None:
+                frame = read_frame(self._bag, message, camera, numbers[message.topic])
+                numbers[message.topic] += 1
+            self._waiting.append((message, frame))
+            if frame is not None:
+                yield frame
+            elif len(self._waiting) == 1:  # no frame is in work
+                self._write_until(None)
+
+    def _write_until(self, frame: SourceFrame | None) -> None:
+        """Copy the waiting messages up to an image; all of them without one."""
+        while self._waiting:
+            message, waiting = self._waiting.popleft()
+            if message.topic in self._copied:
+                self._writer.write(*message)
+            if frame is not None and waiting is frame:
+                return
+
+    def _write_all(self, messages: Iterable[OutputMessage]) -> None:
+        for message in messages:
+            self._writer.write(*message)
+
+    def _convert(self, result: FrameResult) -> tuple[FrameResult, Sequence[OutputMessage]]:
+        return result, self._messages.of_frame(result)
