@@ -26,6 +26,8 @@ from fcos_ros.runtime.workers import process
 OPTIONAL = {
     # No rosdep key installs onnx, so a robot can run only the other tests. Set-up installs it.
     'onnx': 'tests that write models are left out',
+    # It is optional; set-up installs it.
+    'distributed': 'tests of clusters are left out',
     # It is large, and only the training needs it.
     'torch': 'tests of trained networks are left out, `make test-training` runs them',
     'torchvision': 'tests against torchvision are left out, `make test-torchvision` runs them',

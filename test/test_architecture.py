@@ -29,9 +29,9 @@ MAY_USE = {
 
 CORE_LIBRARIES = {'numpy', 'cv2'}
 
-LAZY = {'PIL', 'ai_msgs', 'ament_index_python', 'cv_bridge', 'foxglove_msgs', 'hbm_img_msgs',
-        'hbm_runtime', 'hobot_dnn', 'hobot_dnn_rdkx5', 'horizon_tc_ui', 'mcap', 'onnx',
-        'onnxruntime', 'rosbags'}
+LAZY = {'PIL', 'ai_msgs', 'ament_index_python', 'cv_bridge', 'distributed', 'foxglove_msgs',
+        'hbm_img_msgs', 'hbm_runtime', 'hobot_dnn', 'hobot_dnn_rdkx5', 'horizon_tc_ui', 'mcap',
+        'onnx', 'onnxruntime', 'rosbags'}
 """Modules that may be missing: each is imported inside a function, and in one file only."""
 
 TORCH_FILES = {f'fcos_ros/deploy/{name}.py' for name in (
@@ -58,7 +58,7 @@ The key python3-onnxruntime-pip is not used: it brings a numpy 2 that hides the 
 and Ubuntu 24.04 refuses it.
 """
 
-OPTIONAL = {'PIL', 'foxglove_msgs', 'mcap', 'onnx', 'rosbags'}
+OPTIONAL = {'PIL', 'distributed', 'foxglove_msgs', 'mcap', 'onnx', 'rosbags'}
 """Modules that are used if they are installed."""
 
 NOT_INSTALLED = {'benchmarks', 'test', 'tools', 'training'}

@@ -17,16 +17,18 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from fcos_ros.cli.jobs import run_jobs
+from fcos_ros.cli.jobs import add_cluster_options, run_jobs
 from fcos_ros.cli.options import add_parameters, given_parameters, whole_number
 from fcos_ros.cli.output import plain_table, printable_lines
 from fcos_ros.core.labels import Labels
 from fcos_ros.offline.detect import DetectJob, DetectOutputs
+from fcos_ros.offline.frames import OfflineError
 from fcos_ros.offline.inputs import InputOptions, find_sources
 from fcos_ros.offline.jobs import JobResult
 from fcos_ros.offline.outputs.coco import write_coco
+from fcos_ros.offline.pictures import Pictures
 from fcos_ros.offline.plan import DetectionPlan
-from fcos_ros.offline.video import quiet_opencv
+from fcos_ros.offline.video import Video, quiet_opencv
 
 SUMMARY = 'detect objects in pictures, videos and streams'
 
@@ -64,6 +66,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--save-crops', action='store_true', help='also cut the objects out')
     parser.add_argument('--show', action='store_true',
                         help='show the annotated frames in a window; q ends')
+    add_cluster_options(parser)
     parser.add_argument('--json', action='store_true', help='print JSON')
 
 
@@ -74,12 +77,22 @@ def run(options: argparse.Namespace) -> int:
     tracks = plan.settings_of('').track
     sources = find_sources(
         options.sources, InputOptions(options.stride, options.frames, whole_folders=tracks))
+    _require_files(options, sources)
     outputs = DetectOutputs(options.out.absolute(), not options.no_pictures, options.save_txt,
                             options.save_conf, options.save_crops, options.show)
     for notice in plan.notices:
         print(f'fcos detect: {printable_lines(notice)}', file=sys.stderr)
     jobs = [DetectJob(source, plan, outputs) for source in sources]
-    return run_jobs(jobs, options, lambda results: _report(results, outputs, options))
+    return run_jobs(jobs, options, lambda results: _report(results, outputs, options),
+                    outputs.folder)
+
+
+def _require_files(options: argparse.Namespace, sources: Sequence[Pictures | Video]) -> None:
+    """Refuse live sources and windows with a cluster."""
+    live = [source.name for source in sources if isinstance(source, Video) and source.live]
+    if options.cluster and (live or options.show):
+        raise OfflineError(f'--cluster does not accept {live[0] if live else "--show"}; accepted: '
+                           'files that all machines see')
 
 
 def _report(results: Sequence[JobResult], outputs: DetectOutputs, options: argparse.Namespace,
@@ -105,10 +118,11 @@ def _report(results: Sequence[JobResult], outputs: DetectOutputs, options: argpa
 
 def _print_tables(results: Sequence[JobResult]) -> None:
     classes: Counter[str] = Counter()
-    rows: list[Sequence[str]] = [('input', 'frames', 'failed', 'detections')]
+    rows: list[Sequence[str]] = [('input', 'frames', 'failed', 'detections', '')]
     for result in results:
         figures = _figures(result)
-        rows.append((result.name, *(str(figures.get(name, '-')) for name in rows[0][1:])))
+        rows.append((result.name, *(str(figures.get(name, '-')) for name in rows[0][1:4]),
+                     'done before' if result.kept else ''))
         classes.update(figures.get('classes', {}))
     print(plain_table(rows))
     if classes:
@@ -122,7 +136,7 @@ def _figures(result: JobResult) -> dict[str, Any]:
     if result.report is None:
         return {'name': result.name, 'error': result.error}
     own = {name: value for name, value in result.report.summary.items() if name != 'labels'}
-    return {'name': result.name, **own}
+    return {'name': result.name, 'kept': result.kept, **own}
 
 
 def _failures(results: Sequence[JobResult]) -> Iterator[str]:
