@@ -21,8 +21,8 @@ from typing import Any
 
 from fcos_ros.backends import BACKENDS, InferenceError, load
 from fcos_ros.cli.compiled_comparison import compare_compiled, require_comparable
-from fcos_ros.cli.labelled_data import Examples, open_labelled
-from fcos_ros.cli.options import MODEL_HELP, whole_number
+from fcos_ros.cli.labelled_data import Examples, LabelledChoice, open_labelled
+from fcos_ros.cli.options import add_parameters, given_parameters, whole_number
 from fcos_ros.cli.output import Progress, plain_table
 from fcos_ros.cli.result_files import require_folder, write_result
 from fcos_ros.core.errors import FrameError
@@ -30,7 +30,7 @@ from fcos_ros.evaluation.average_precision import Evaluation
 from fcos_ros.evaluation.coco_judge import JUDGES, Judge, find_judge
 from fcos_ros.evaluation.judgement import Judgement
 from fcos_ros.evaluation.score_curve import Advice
-from fcos_ros.offline.frames import OfflineError
+from fcos_ros.offline.frames import OfflineError, SourceError
 from fcos_ros.offline.labelled import FailedImage, LabelledRun, LabelledSource, run_labelled
 from fcos_ros.offline.plan import DetectionPlan
 from fcos_ros.offline.run_comparison import RunComparison
@@ -50,6 +50,11 @@ from fcos_ros.settings.write_parameters import parameter_text
 
 SUMMARY = 'judge a model by labelled images, or compare two'
 
+FLAGS = {'model': '--model', 'score_threshold': '--conf', 'nms_threshold': '--iou',
+         'classes': '--classes', 'max_detections': '--max-det', 'workers': '--workers',
+         'backend': '--backend'}
+"""The options of parameters, as `fcos detect` has them."""
+
 MOST_LINES = 10
 """Changed or failed images that are printed."""
 
@@ -62,13 +67,13 @@ INTERRUPTED = 130
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument(
-        'data', help='dataset in the form of COCO, YOLO or Pascal VOC, or "scenes" for those of '
-                     'the demo')
-    parser.add_argument('--model', help=MODEL_HELP)
-    parser.add_argument('--params', metavar='FILE', help='parameter file of the node')
-    parser.add_argument('--backend', choices=('auto', *BACKENDS), help='inference engine')
-    parser.add_argument('--workers', type=whole_number(1, 32), metavar='N',
-                        help='images that are processed at the same time')
+        'data', help='dataset in the form of COCO, YOLO or Pascal VOC, a bag with the true '
+                     'objects on a topic, or "scenes" for those of the demo')
+    parser.add_argument('--truth', metavar='TOPIC', default='',
+                        help='topic of a bag with vision_msgs/Detection2DArray, if it has several')
+    parser.add_argument('--image-topic', metavar='TOPIC', default='',
+                        help='topic of a bag with the images, if it has several cameras')
+    add_parameters(parser, FLAGS)
     parser.add_argument(
         '--compare', nargs=2, metavar=('A', 'B'),
         help='compare two models, two backends or two parameter files, picture by picture; for '
@@ -97,8 +102,8 @@ def run(options: argparse.Namespace) -> int:
     _require_outputs(options)
     if options.compare:
         return _compare(options, judge)
-    plan = DetectionPlan.read(options.params, _overrides(options))
-    source = open_labelled(options.data, options.images)
+    plan = DetectionPlan.read(options.params, given_parameters(options))
+    source = open_labelled(_choice(options))
     result, = _run_all([plan], source)
     judgement = Judgement.of(result.images, result.class_names, judge)
     advised = judgement.advise(options.precision)
@@ -123,7 +128,7 @@ def _compare(options: argparse.Namespace, judge: Judge) -> int:
     if options.advise_thresholds:
         raise OfflineError('--advise-thresholds is for one run; leave out --compare')
     plans = [_side(name, options) for name in options.compare]
-    source = open_labelled(options.data, options.images)
+    source = open_labelled(_choice(options))
     if _is_compiled_pair(plans):
         code = _compare_compiled(plans, source, options.json)
         if options.out:
@@ -180,7 +185,7 @@ def _compare_compiled(
 
 def _side(name: str, options: argparse.Namespace) -> DetectionPlan:
     """Return the plan of one side of a comparison: a backend, a parameter file or a model."""
-    overrides = _overrides(options)
+    overrides = given_parameters(options)
     if name in BACKENDS:
         return DetectionPlan.read(options.params, {**overrides, 'backend': name})
     if Path(name).suffix in {'.yaml', '.yml'}:
@@ -188,10 +193,8 @@ def _side(name: str, options: argparse.Namespace) -> DetectionPlan:
     return DetectionPlan.read(options.params, {**overrides, 'model': name})
 
 
-def _overrides(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings that the user gave."""
-    given = {name: getattr(options, name) for name in ('model', 'backend', 'workers')}
-    return {name: value for name, value in given.items() if value is not None}
+def _choice(options: argparse.Namespace) -> LabelledChoice:
+    return LabelledChoice(options.data, options.images, options.truth, options.image_topic)
 
 
 def _run_all(
@@ -200,7 +203,8 @@ def _run_all(
     """
     Run all plans over the images of a source.
 
-    :raises FrameError: no image could be judged.
+    :raises FrameError: all images are damaged.
+    :raises SourceError: there are no images.
     :raises InferenceError: the model failed in all images.
     :raises KeyboardInterrupt: the user interrupted before there was a result.
     """
@@ -212,13 +216,20 @@ def _run_all(
             progress.begin(f'{source.count} images, {plan.config.path.name}')
             runs.append(run_labelled(plan, source, progress.advance, ignores_excluded))
             if not runs[-1].images:
-                raise _nothing_judged(runs[-1])
+                raise _nothing_judged(runs[-1], source)
+    absent = source.count - len(runs[0].images) - len(runs[0].failed)
+    if absent > 0 and runs[0].is_complete:
+        print(f'fcos eval: {absent} of {source.count} labels have no image of their stamp',
+              file=sys.stderr)
     return runs
 
 
-def _nothing_judged(run: LabelledRun) -> BaseException:
-    if not run.is_complete or not run.failed:
+def _nothing_judged(run: LabelledRun, source: LabelledSource) -> BaseException:
+    if not run.is_complete:
         return KeyboardInterrupt()
+    if not run.failed:
+        return SourceError(f'{source.name} has no image with the stamp of a label; accepted: true '
+                           'objects with the header of their image')
     error = run.failed[0].error
     if isinstance(error, (FrameError, InferenceError)):
         return error

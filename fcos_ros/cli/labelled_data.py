@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Open labelled images that a user names: a dataset, or the scenes of the demo."""
+"""Open labelled images that a user names: a dataset, a bag, or the scenes of the demo."""
 
 from __future__ import annotations
 
@@ -27,21 +27,43 @@ from fcos_ros.evaluation.datasets import (
     usable,
 )
 from fcos_ros.evaluation.truth import Truth, with_classes
+from fcos_ros.offline.bags.reader import is_bag
 from fcos_ros.offline.frames import SourceError, SourceFrame
-from fcos_ros.offline.labelled import DatasetSource, LabelledSource, require_classes
+from fcos_ros.offline.labelled import DatasetSource, LabelledSource, model_classes
+from fcos_ros.offline.labelled_bag import LabelledBag
 
 SCENES = 'scenes'
 HELD_OUT_SEEDS = range(500)
 """Scenes that the demo network was not trained with."""
 
 
-def open_labelled(data: str, count: int | None) -> LabelledSource:
+@dataclass(frozen=True)
+class LabelledChoice:
     """
-    Open labelled images. The problems of a dataset are listed on stderr.
+    The choice of labelled images by the user.
 
-    :param count: only so many images, spread over all; None for all.
+    :ivar data: a dataset, a bag, or `SCENES`.
+    :ivar count: only so many images, spread over all; None for all.
+    :ivar truth_topic: of a bag; '' if it has one of the type only. Likewise `image_topic`.
+    """
+
+    data: str
+    count: int | None = None
+    truth_topic: str = ''
+    image_topic: str = ''
+
+
+def open_labelled(choice: LabelledChoice) -> LabelledSource:
+    """
+    Open labelled images. The problems of a dataset and of a bag are listed on stderr.
+
     :raises SourceError: there are no images that can be used.
     """
+    data, count = choice.data, choice.count
+    if data != SCENES and is_bag(Path(data)):
+        return _bag(choice)
+    if choice.truth_topic or choice.image_topic:
+        raise SourceError(f'--truth and --image-topic are for bags, and {data} is none')
     if data == SCENES:
         return ScenesSource(spread(len(HELD_OUT_SEEDS), count or len(HELD_OUT_SEEDS)))
     dataset = _dataset(Path(data))
@@ -85,10 +107,8 @@ class Examples:
     """
 
     def __init__(self, source: LabelledSource, labels: Labels) -> None:
-        require_classes(source, labels)
         self._source = source
-        self._class_ids = np.array([labels.names.index(name) for name in source.class_names],
-                                   np.int32)
+        self._class_ids = np.array([ids[0] for ids in model_classes(source, labels)], np.int32)
 
     def __iter__(self) -> Iterator[tuple[Frame, Detections]]:
         with Progress(self._source.count, sys.stderr) as progress:
@@ -98,6 +118,13 @@ class Examples:
                     raise frame.image
                 yield frame.image, with_classes(frame.context.objects, self._class_ids)
                 progress.advance()
+
+
+def _bag(choice: LabelledChoice) -> LabelledSource:
+    bag = LabelledBag.open(Path(choice.data), choice.truth_topic, choice.image_topic)
+    for problem in bag.problems:
+        print(f'{choice.data}: {problem}', file=sys.stderr)
+    return bag.spread(choice.count) if choice.count else bag
 
 
 def _dataset(path: Path) -> Dataset:

@@ -134,7 +134,8 @@ def run_labelled(
     with OfflineDetector(_lowered(plan)) as detector:
         info = detector.info
         criteria = _wanted(plan, info)
-        class_ids = _class_ids(source, info.labels, info.head.num_classes)
+        ids = model_classes(source, info.labels)
+        class_ids = _source_classes(ids, info.head.num_classes)
         try:
             for result in detector.run(source.frames()):
                 if result.detections is None:
@@ -144,7 +145,8 @@ def run_labelled(
                 advance(1)
         except KeyboardInterrupt:
             is_complete = False
-    return LabelledRun(plan, info, source.class_names, criteria, tuple(images), tuple(failed),
+    names = tuple(info.labels.name(own[0]) for own in ids)
+    return LabelledRun(plan, info, names, criteria, tuple(images), tuple(failed),
                        is_complete)
 
 
@@ -176,27 +178,31 @@ def _wanted(plan: DetectionPlan, info: ModelInfo) -> Criteria:
         raise OfflineError(str(error)) from None
 
 
-def require_classes(source: LabelledSource, labels: Labels) -> None:
+def model_classes(source: LabelledSource, labels: Labels) -> list[tuple[int, ...]]:
     """
-    Check that a model has the classes of a source.
+    Return the class ids in a model of each class of a source; several may have the same name.
 
-    :raises OfflineError: it lacks one.
+    :raises OfflineError: the model lacks a class.
     """
-    missing = [name for name in source.class_names if name not in labels.names]
+    ids, missing = [], []
+    for name in source.class_names:
+        try:
+            ids.append(labels.ids([name]))
+        except ValueError:
+            missing.append(name)
     if missing:
         raise OfflineError(
             f'{source.name} has the classes {", ".join(missing[:MOST_LISTED])}, which the model '
             f'does not have; it has {", ".join(labels.names[:MOST_LISTED])}')
+    return ids
 
 
-def _class_ids(
-    source: LabelledSource, labels: Labels, num_classes: int,
-) -> NDArray[np.int32]:
+def _source_classes(ids: Sequence[tuple[int, ...]], num_classes: int) -> NDArray[np.int32]:
     """Return the class id in the source of each class of the model; `OTHER` for none."""
-    require_classes(source, labels)
-    ids = {name: index for index, name in enumerate(source.class_names)}
-    return np.array([ids.get(labels.name(number), OTHER) for number in range(num_classes)],
-                    np.int32)
+    classes = np.full(num_classes, OTHER, np.int32)
+    for index, own in enumerate(ids):
+        classes[list(own)] = index
+    return classes
 
 
 def _judged(
