@@ -29,11 +29,12 @@ from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
 from fcos_ros.demo.scenes import CLASS_NAMES, render
+from fcos_ros.deploy.export import export_checkpoint
+from fcos_ros.deploy.targets import TARGET_SUFFIXES
 from fcos_ros.evaluation.datasets import open_dataset, split
 from fcos_ros.runtime.detector import Detector
 from training.command import INTERRUPTED, guarded, train
 from training.evaluate import MIN_SCORE, Validation, rounded
-from training.export import export_onnx
 from training.files import write
 from training.run import CHECKPOINT, Run
 from training.scenes import render_dataset
@@ -70,7 +71,9 @@ def _main(parsed: Namespace) -> int:
     if training is None:
         return INTERRUPTED
     facts = training.finish()
-    export_onnx(run.output / CHECKPOINT, parsed.output)
+    for target, suffix in TARGET_SUFFIXES.items():
+        export_checkpoint(run.output / CHECKPOINT, target,
+                          parsed.output.with_stem(parsed.output.stem + suffix))
     write(parsed.output.with_suffix('.csv'), (run.output / 'log.csv').read_bytes())
     evaluate_file(parsed.output, {key: facts[key] for key in (
         'data', 'settings', 'machine', 'steps', 'best_step', 'seconds', 'versions')})

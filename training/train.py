@@ -17,6 +17,7 @@ import sys
 
 from tqdm import tqdm
 
+from fcos_ros.deploy.export import export_checkpoint
 from fcos_ros.evaluation.datasets import (
     Dataset,
     DatasetError,
@@ -29,7 +30,6 @@ from fcos_ros.evaluation.datasets import (
 )
 from fcos_ros.evaluation.datasets.dataset import VAL_FRACTION
 from training.command import INTERRUPTED, guarded, train
-from training.export import export_onnx
 from training.run import CHECKPOINT, Run
 from training.settings import (
     MODELS,
@@ -91,7 +91,7 @@ def _main(parsed: Namespace) -> int:
     if training is None:
         return INTERRUPTED
     figures = training.finish()['validation']
-    export_onnx(output / CHECKPOINT, output / MODEL)
+    export_checkpoint(output / CHECKPOINT, 'onnx', output / MODEL)
     for name in ('ap', 'ap50', 'score_threshold', 'precision', 'recall'):
         print(f'{name}: {figures[name]}')
     print(f'The network is {output / CHECKPOINT}; {output / MODEL} runs in the node')

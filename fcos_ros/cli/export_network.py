@@ -10,8 +10,9 @@ boards.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+import json
 from pathlib import Path
-from typing import Any
 
 from fcos_ros.backends import ModelError
 from fcos_ros.deploy.targets import TARGET_SUFFIXES
@@ -27,34 +28,31 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help='onnx for PCs, bpu for the compiler of the boards. [onnx]')
     parser.add_argument('--output', metavar='FILE', type=Path,
                         help='[CHECKPOINT.onnx or CHECKPOINT_bpu.onnx, in the same folder]')
+    parser.add_argument('--json', action='store_true', help='Print JSON.')
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the file, and print how exactly its outputs equal those of the network."""
-    from fcos_ros.deploy.checkpoint import Checkpoint
-    from fcos_ros.deploy.trained_network import TrainedNetwork
+    from fcos_ros.deploy.export import export_checkpoint
 
-    checkpoint = Checkpoint.load(options.checkpoint)
     output = options.output or options.checkpoint.with_suffix('.onnx')
     if options.output is None:
         output = output.with_stem(output.stem + TARGET_SUFFIXES[options.target])
-    trained = TrainedNetwork.of_checkpoint(checkpoint)
-    write(trained, options.checkpoint, options.target, output)
+    if output.suffix != '.onnx':
+        raise ModelError(f'the output is {output}; accepted: a name that ends in .onnx')
+    report({output: export_checkpoint(options.checkpoint, options.target, output)}, options.json)
     return 0
 
 
-def write(trained: Any, source: Path, target: str, output: Path) -> None:
+def report(written: Mapping[Path, Mapping[str, float]], as_json: bool) -> None:
     """
-    Write a network to a file, and print the result of the comparison.
+    Print what was written.
 
-    :param trained: a `TrainedNetwork`, whose module needs torch.
-    :param source: the file of the network, for the provenance.
-    :raises ModelError: the file cannot be written, or differs from the network.
+    :param written: the largest relative difference of each part of the outputs, for each file.
     """
-    from fcos_ros.deploy.export import export
-    from fcos_ros.deploy.trained_network import with_provenance
-
-    if output.suffix != '.onnx':
-        raise ModelError(f'the output is {output}; accepted: a name that ends in .onnx')
-    differences = export(with_provenance(trained, source), target, output)
-    print(f'{output}: equals the network within {max(differences.values()):.1g}, relative')
+    if as_json:
+        print(json.dumps({'files': [{'file': str(path), 'differences': dict(differences)}
+                                    for path, differences in written.items()]}, indent=2))
+        return
+    for path, differences in written.items():
+        print(f'{path}: equals the network within {max(differences.values()):.1g}, relative')

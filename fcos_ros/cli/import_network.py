@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from fcos_ros.backends import ModelError
-from fcos_ros.cli.export_network import write
+from fcos_ros.cli.export_network import report
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.resize import Size
 from fcos_ros.deploy.targets import FAMILY_NAMES, TARGET_SUFFIXES
@@ -34,18 +34,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         'it; repeat the option for several files, the base files first.')
     parser.add_argument('--output', metavar='NAME', type=Path,
                         help='Name of both files, before .onnx and _bpu.onnx. [that of FILE]')
+    parser.add_argument('--json', action='store_true', help='Print JSON.')
 
 
 def run(options: argparse.Namespace) -> int:
     """Write both files."""
+    from fcos_ros.deploy.export import export
     from fcos_ros.deploy.families import read_network
+    from fcos_ros.deploy.trained_network import with_provenance
 
     config = '\n'.join(map(_read_text, options.config))
     labels = _read_labels(options.labels) if options.labels else None
-    trained = read_network(options.program, options.file, options.size, labels, config)
+    trained = with_provenance(
+        read_network(options.program, options.file, options.size, labels, config), options.file)
     name = options.output or options.file.with_suffix('')
-    for target, suffix in TARGET_SUFFIXES.items():
-        write(trained, options.file, target, name.with_name(f'{name.name}{suffix}.onnx'))
+    files = {target: name.with_name(f'{name.name}{suffix}.onnx')
+             for target, suffix in TARGET_SUFFIXES.items()}
+    report({path: export(trained, target, path) for target, path in files.items()}, options.json)
     return 0
 
 

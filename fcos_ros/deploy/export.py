@@ -20,8 +20,13 @@ import numpy as np
 from fcos_ros.backends import ModelError, load
 from fcos_ros.backends.onnx_package import require_onnx
 from fcos_ros.core.arrays import Array
+from fcos_ros.deploy.checkpoint import Checkpoint
 from fcos_ros.deploy.network import STRIDES, Outputs, Tensor, torch
-from fcos_ros.deploy.trained_network import BOX_ACTIVATIONS, TrainedNetwork
+from fcos_ros.deploy.trained_network import (
+    BOX_ACTIVATIONS,
+    TrainedNetwork,
+    with_provenance,
+)
 
 INPUT = 'image'
 PARTS = ('class', 'box', 'centerness')
@@ -103,6 +108,12 @@ TARGETS: Mapping[str, Target] = {
                                  'box_activation': trained.box_activation}),
 }
 """The targets by their name."""
+
+
+def export_checkpoint(checkpoint: Path, target: str, path: Path) -> dict[str, float]:
+    """Write the network of our own training to an ONNX file; see `export`."""
+    trained = TrainedNetwork.of_checkpoint(Checkpoint.load(checkpoint))
+    return export(with_provenance(trained, checkpoint), target, path)
 
 
 def export(trained: TrainedNetwork, target: str, path: Path) -> dict[str, float]:

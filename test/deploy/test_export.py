@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`fcos export` writes files that equal the network, for PCs and for the compiler, or nothing."""
 
-import errno
 import hashlib
-from pathlib import Path
+import json
+import resource
 
 import numpy as np
 import onnx
@@ -137,6 +137,14 @@ def test_the_difference_is_printed(path, capsys):
     assert float(out.split()[-2].rstrip(',')) < 1e-4
 
 
+def test_the_difference_is_also_given_as_json(path, capsys):
+    assert export(path, 'bpu', '--json')[0] == 0
+    written, = json.loads(capsys.readouterr().out)['files']
+    assert written['file'].endswith('checkpoint_bpu.onnx')
+    assert written['differences'].keys() == {'class', 'box', 'centerness'}
+    assert max(written['differences'].values()) < 1e-4
+
+
 def refused(path, *options):
     """Run an export that fails; return its message. Nothing but the checkpoint remains."""
     assert export(path, 'onnx', *options)[0] == 2
@@ -156,14 +164,14 @@ def test_a_file_that_differs_from_the_network_is_not_written(path, monkeypatch, 
     assert 'was not written: its outputs would differ' in capsys.readouterr().err
 
 
-def test_a_full_disk_leaves_nothing(path, monkeypatch, capsys):
-    def fill(self, content):
-        self.touch()
-        raise OSError(errno.ENOSPC, 'No space left on device')
-
-    monkeypatch.setattr(Path, 'write_bytes', fill)
-    refused(path)
-    assert 'cannot be written: No space left on device' in capsys.readouterr().err
+def test_a_full_disk_leaves_nothing(path, capsys):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
+    try:
+        refused(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert 'cannot be written: File too large' in capsys.readouterr().err
 
 
 def test_an_interruption_leaves_nothing(path, monkeypatch):
@@ -178,6 +186,7 @@ def test_an_interruption_leaves_nothing(path, monkeypatch):
 @pytest.mark.parametrize(('output', 'message'), [
     ('model.bin', 'accepted: a name that ends in .onnx'),
     ('missing/model.onnx', 'cannot be written'),
+    ('/proc/model.onnx', 'cannot be written'),
 ])
 def test_an_output_that_cannot_be_written_is_refused(path, capsys, output, message):
     refused(path, '--output', path.parent / output)
@@ -188,4 +197,4 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, capsys):
     path = tmp_path / 'checkpoint.pt'
     path.write_bytes(b'no checkpoint')
     refused(path)
-    assert 'is damaged, or not a file of weights' in capsys.readouterr().err
+    assert 'is damaged, or holds more than weights' in capsys.readouterr().err
