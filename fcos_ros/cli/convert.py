@@ -16,29 +16,17 @@ from pathlib import Path
 import sys
 from typing import Any
 
-import numpy as np
-
 from fcos_ros.backends import ModelError
 from fcos_ros.backends.bpu_tools import INSTALL
+from fcos_ros.cli.calibration_source import calibration_pictures
 from fcos_ros.cli.options import whole_number
 from fcos_ros.cli.output import Progress
-from fcos_ros.core.errors import FrameError
-from fcos_ros.core.frame import Frame
 from fcos_ros.core.yuv_range import FULL, RANGES
-from fcos_ros.deploy.calibration import CalibrationError, Picture, spread
+from fcos_ros.deploy.calibration import CalibrationError, Picture
 from fcos_ros.deploy.compiler_job import CALIBRATION_TYPES, MARCHES
 from fcos_ros.deploy.convert import Conversion, PreparedJob, Request, convert
 
 SUMMARY = 'convert an ONNX file to the .bin file of a board'
-
-SCENES = 'scenes'
-"""The word that stands for scenes of the demo."""
-
-FIRST_SCENE = 700_000
-"""The seed of the first scene for the calibration; training and evaluation use others."""
-
-SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'})
-"""Suffixes of the image files that are read from a folder."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -46,11 +34,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('model', type=Path, help='ONNX file, made by fcos export --target bpu')
     parser.add_argument('--target', required=True, choices=tuple(MARCHES), help='board')
     parser.add_argument(
-        '--calibration', required=True, metavar='FOLDER',
-        help='folder of pictures of the place where the robot works, or "scenes" for those of '
-             'the demo; they set the range of each layer')
+        '--calibration', required=True, metavar='FOLDER|BAG|VIDEO',
+        help='pictures of the place where the robot works, or "scenes" for those of the demo; '
+             'they set the range of each layer')
     parser.add_argument('--images', type=whole_number(1, 1000), default=50, metavar='N',
-                        help='pictures for the calibration, spread over the folder [50]')
+                        help='pictures for the calibration, spread over all [50]')
+    parser.add_argument('--topics', nargs='+', metavar='TOPIC', default=[],
+                        help='topics of a bag [all topics of images, but not distances and '
+                             'annotated images]')
     parser.add_argument('--output', type=Path, metavar='FILE',
                         help='file to write [MODEL_TARGET.bin in the current folder]')
     parser.add_argument('--nv12-range', choices=RANGES, default=FULL,
@@ -72,9 +63,10 @@ def run(options: argparse.Namespace) -> int:
     request = Request(options.model, output, options.target, options.nv12_range,
                       options.calibration_type, options.int16, options.optimize,
                       options.job_folder)
+    pictures = calibration_pictures(options.calibration, options.images, options.topics)
     try:
         with Progress(options.images, sys.stderr) as progress:
-            done = convert(request, _counted(_pictures(options), progress), progress.begin)
+            done = convert(request, _counted(pictures, progress), progress.begin)
     except OSError as error:
         raise ModelError(f'nothing was written: {error}') from error
     except CalibrationError as error:
@@ -116,34 +108,7 @@ def _explain(prepared: PreparedJob) -> int:
     return 1
 
 
-def _pictures(options: argparse.Namespace) -> Iterator[Picture]:
-    if options.calibration == SCENES:
-        return _scenes(options.images)
-    return _folder(Path(options.calibration), options.images)
-
-
 def _counted(pictures: Iterator[Picture], progress: Progress) -> Iterator[Picture]:
     for picture in pictures:
         yield picture
         progress.advance()
-
-
-def _scenes(count: int) -> Iterator[Picture]:
-    from fcos_ros.demo.scenes import render
-    for seed in range(FIRST_SCENE, FIRST_SCENE + count):
-        yield Picture(f'scene {seed}', Frame.from_bgr(render(seed).image))
-
-
-def _folder(folder: Path, count: int) -> Iterator[Picture]:
-    if not folder.is_dir():
-        raise ModelError(f'calibration is {str(folder)!r}; accepted: a folder of pictures, or '
-                         f'{SCENES}')
-    files = sorted(path for path in folder.rglob('*') if path.suffix.lower() in SUFFIXES)
-    for index in spread(len(files), count):
-        path = files[index]
-        try:
-            yield Picture(path.name, Frame.compressed(np.fromfile(path, np.uint8)))
-        except OSError as error:
-            raise FrameError(f'{path} cannot be read: {error.strerror}') from error
-        except FrameError as error:
-            raise FrameError(f'{path}: {error}', error.kind) from error

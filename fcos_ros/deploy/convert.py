@@ -99,8 +99,7 @@ def convert(request: Request, pictures: Iterable[Picture], say: Say) -> Conversi
     :returns: the results; or, where the compiler is not installed, the job that is ready for it.
     :raises ModelError: the model cannot be converted, the compiler failed, or the job's folder
         exists.
-    :raises CalibrationError: there are no pictures.
-    :raises FrameError: a picture cannot be read.
+    :raises CalibrationError: there are no usable pictures.
     :raises OSError: a file cannot be written.
     """
     source = check_compiler_input(request.model, request.target)

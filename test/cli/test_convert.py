@@ -249,9 +249,9 @@ def test_without_the_compiler_its_input_is_left_ready(
 
 
 @pytest.mark.parametrize(('calibration', 'message'), [
-    ('missing', 'accepted: a folder of pictures, or scenes'),
+    ('missing', 'accepted: a folder of pictures, a video, a bag, or scenes'),
     ('empty', 'there are no pictures to calibrate with'),
-    ('broken', 'broken.jpg: '),
+    ('broken', 'broken.jpg ('),
 ])
 def test_pictures_that_cannot_be_used_are_named(
         fcos, tmp_path, compiler, model, calibration, message):

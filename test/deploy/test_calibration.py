@@ -72,11 +72,25 @@ def test_no_picture_is_an_error(tmp_path):
         write_calibration_set([], SPEC, 'rgb', tmp_path)
 
 
-def test_a_damaged_picture_is_named(tmp_path):
+def damaged_picture(name='broken.png'):
     _, file = cv2.imencode('.png', np.zeros((32, 64, 3), np.uint8))
-    damaged = Picture('broken.png', Frame.compressed(file[:len(file) // 2]))
-    with pytest.raises(FrameError, match=r'^broken\.png: '):
-        write_calibration_set([damaged], SPEC, 'rgb', tmp_path)
+    return Picture(name, Frame.compressed(file[:len(file) // 2]))
+
+
+def test_damaged_pictures_are_left_out_and_named(tmp_path):
+    unreadable = Picture('gone.png', FrameError('the file cannot be read', 'data'))
+    written = write_calibration_set(
+        [*noise(1), damaged_picture(), unreadable, *noise(1, 1)], SPEC, 'rgb', tmp_path)
+    assert written.sources == ('0.png', '1.png')
+    assert sorted(file.name for file in written.folder.iterdir()) == ['0000.bin', '0001.bin']
+    assert written.findings[0].startswith('pictures cannot be used: broken.png (')
+    assert written.findings[0].endswith('gone.png (the file cannot be read)')
+
+
+def test_damaged_pictures_alone_are_an_error(tmp_path):
+    pictures = [damaged_picture(f'{number}.png') for number in range(5)]
+    with pytest.raises(CalibrationError, match=r'no pictures .*: 0\.png \(.* and 2 more'):
+        write_calibration_set(pictures, SPEC, 'rgb', tmp_path)
 
 
 @pytest.mark.parametrize(('count', 'wanted', 'indices'), [
