@@ -9,6 +9,7 @@ learnt from topics, so the detector may run on another machine.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any
@@ -39,6 +40,9 @@ FOLLOW_PERIOD = 0.25
 
 MAX_SILENCE = 3.0
 """Seconds without a report after which the detector is taken as gone; it reports each second."""
+
+SETTLED = 2
+"""Searches in a row that find a service before it is used: its answers are discovered later."""
 
 RECORD = 'record'
 """The service of the recorder."""
@@ -79,6 +83,7 @@ class DetectorLink:
         self._demand = Demand()
         self._close: list[Callable[[], Any]] = []
         self._clients: dict[str, Any] = {}
+        self._ready: Counter[str] = Counter()
         self._cameras: dict[str, CameraLink] = {}
         self._status: NodeStatus | None = None
         self._opened = self._last_report = self._last_status = 0.0
@@ -101,6 +106,7 @@ class DetectorLink:
             close()
         self._close.clear()
         self._clients.clear()
+        self._ready.clear()
 
     def client(self, service: str) -> Any:
         """
@@ -108,10 +114,9 @@ class DetectorLink:
 
         :raises DetectorAbsent: the service is not there.
         """
-        client = self._clients.get(service)
-        if client is None or not client.service_is_ready():
+        if service not in self._usable():
             raise DetectorAbsent(f'{self.name} does not answer: {self._absence()}')
-        return client
+        return self._clients[service]
 
     def _open(self) -> None:
         node = self._node
@@ -164,8 +169,22 @@ class DetectorLink:
             self._last_status = now
             self._publish('status', status_message(None))
             self._publish_state()
+        self._follow_services()
         for camera in self._cameras.values():
             camera.follow()
+
+    def _follow_services(self) -> None:
+        before = self._usable()
+        for service, client in self._clients.items():
+            self._ready[service] = self._ready[service] + 1 if client.service_is_ready() else 0
+        usable = self._usable()
+        if usable ^ before:
+            self._publish_state()
+        if usable - before - {RECORD}:
+            self._parameters_changed()
+
+    def _usable(self) -> set[str]:
+        return {service for service, times in self._ready.items() if times >= SETTLED}
 
     def _follow_cameras(self) -> None:
         """Open and close the cameras that are needed, and those that have changed."""
@@ -181,11 +200,10 @@ class DetectorLink:
                     self._publish_state)
 
     def _publish_state(self) -> None:
-        record = self._clients.get(RECORD)
         self._publish('detector', {
             'type': 'detector', 'node': self.name, 'present': self._status is not None,
             'note': '' if self._status else self._absence(),
-            'can_record': record is not None and record.service_is_ready(),
+            'can_record': RECORD in self._usable(),
             'cameras': [self._camera_message(topics)
                         for topics in _topics(self.name, self._status)]})
 

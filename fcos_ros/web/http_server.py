@@ -232,10 +232,14 @@ class HttpServer:
     async def _parameter_file(self, request: web.Request) -> web.StreamResponse:
         if self._access(request) < Access.VIEW:
             return _refusal(401, 'the token is missing; open the address that the server printed')
+        watcher = Watcher()
+        self._watchers.add(watcher)  # the detector is followed only for open pages
         try:
-            values = await self._parameters.values()
+            values = await self._parameters.wait_for_values()
         except (ConnectionError, TimeoutError) as error:
             return _refusal(503, str(error))
+        finally:
+            self._watchers.remove(watcher)
         name = re.sub(r'\W+', '_', self._info.detector).strip('_')
         return web.Response(
             text=to_yaml(self._info.detector, values), content_type='application/yaml',

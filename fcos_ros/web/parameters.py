@@ -7,6 +7,7 @@ from __future__ import annotations
 from array import array
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 from rcl_interfaces.msg import ParameterValue
@@ -23,11 +24,14 @@ import yaml
 from fcos_ros.settings.schema import Option, Settings, near_name
 from fcos_ros.web.detector_link import RECORD, DetectorLink
 from fcos_ros.web.messages import Message
-from fcos_ros.web.ros_thread import RosThread
+from fcos_ros.web.ros_thread import TIMEOUT, RosThread
 
 _KINDS = {bool: 'bool', int: 'int', float: 'float', str: 'text', tuple: 'list'}
 
 _WHOLE = 2**63
+
+RETRY_PERIOD = 0.5
+"""Seconds between two attempts to reach the detector."""
 
 
 class Refused(ValueError):
@@ -57,6 +61,17 @@ class ParameterClient:
         names = sorted(known, key=_order)
         answer = await self._ask('get_parameters', GetParameters.Request(names=names))
         return {name: _to_plain(value) for name, value in zip(names, answer.values)}
+
+    async def wait_for_values(self) -> Mapping[str, Any]:
+        """Return `values`, also of a detector that is discovered within `TIMEOUT`."""
+        end = monotonic() + TIMEOUT
+        while True:
+            try:
+                return await self.values()
+            except ConnectionError:
+                if monotonic() > end:
+                    raise
+                await asyncio.sleep(RETRY_PERIOD)
 
     async def message(self) -> Message:
         """Return all parameters with their limits for the page; raise as `values`."""
@@ -121,14 +136,10 @@ class ParameterWatch:
             self._changed.clear()
             try:
                 self._publish(await self._client.message())
-            except (ConnectionError, TimeoutError):
+            except ConnectionError:  # it is called again when the detector is there
                 self._publish(parameters_message([]))
-                await asyncio.sleep(RETRY_PERIOD)
+            except TimeoutError:
                 self._changed.set()
-
-
-RETRY_PERIOD = 1.0
-"""Seconds between two attempts to read the parameters of a detector that does not answer."""
 
 
 def parameters_message(parameters: Sequence[Message]) -> Message:

@@ -115,12 +115,13 @@ def test_a_change_by_others_reaches_the_page(graph, page):
 
 
 def test_a_detector_without_a_page_has_no_subscriber(model):
-    with Graph(model=model) as graph, serving(graph) as server:
-        def seen():
-            return [(topic, graph.node.count_subscribers(topic))
-                    for topic in ('/image', '/fcos/detections', '/diagnostics')]
-        alone = wait_until(lambda: (counts := seen()) and counts[0][1] and counts)
+    with Graph(model=model, namespace='alone') as graph, serving(graph) as server:
+        graph.wait_until_connected()
+
+        def subscribers():
+            return [graph.node.count_subscribers(topic) for topic in (
+                '/alone/image', '/alone/fcos/detections', '/diagnostics')]
+        alone = subscribers()
         with Page(port_of(server)):
-            wait_until(lambda: [count for _, count in seen()] == [
-                count + 1 for _, count in alone])
-        wait_until(lambda: seen() == alone)
+            wait_until(lambda: subscribers() == [count + 1 for count in alone])
+        wait_until(lambda: subscribers() == alone)
