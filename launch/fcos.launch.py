@@ -9,6 +9,8 @@ in the parameter file.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 import sys
 from typing import Any, List  # noqa: UP035
@@ -32,6 +34,12 @@ from fcos_ros.settings.fast_dds import fast_dds_environment
 from fcos_ros.settings.launch_arguments import describe, unknown_arguments
 from fcos_ros.settings.launch_plan import ARGUMENTS, PARAMETERS, SWITCHES, LaunchPlan
 from fcos_ros.settings.parameter_file import read_text
+from fcos_ros.settings.web_options import (
+    LIBRARY,
+    MISSING,
+    OPTIONS as WEB_OPTIONS,
+    PARAMETERS as WEB_PARAMETERS,
+)
 
 CONFIG = Path(__file__).parent.parent / 'config'
 
@@ -40,7 +48,7 @@ ROS_TYPES: dict[type, Any] = {tuple: List[str]}  # noqa: UP006
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Start the detector, and rviz2 with `rviz:=true`."""
+    """Start the detector, rviz2 with `rviz:=true`, and the page with `web:=true`."""
     return LaunchDescription([
         DeclareLaunchArgument(
             'image', default_value='image',
@@ -59,7 +67,7 @@ def generate_launch_description() -> LaunchDescription:
           for name, option in PARAMETERS.items()),
         *(DeclareLaunchArgument(
             name, default_value=option.yaml_default, description=describe(option))
-          for name, option in SWITCHES.items()),
+          for name, option in {**SWITCHES, **WEB_OPTIONS}.items()),
         OpaqueFunction(function=_start),
     ])
 
@@ -76,6 +84,7 @@ def _start(context: LaunchContext) -> list[Any]:
         SetLaunchConfiguration('camera_names', ','.join(plan.cameras)),
         _detector(plan),
         *_viewer(context, plan),
+        *_page(plan),
     ]
 
 
@@ -99,7 +108,7 @@ def _detector(plan: LaunchPlan) -> Node:
     return Node(
         package='fcos_ros', executable='fcos_node',
         name=LaunchConfiguration('name'), namespace=LaunchConfiguration('namespace'),
-        parameters=[ParameterFile(plan.file, allow_substs=True), _parameters(plan)],
+        parameters=[ParameterFile(plan.file, allow_substs=True), _typed(plan.parameters)],
         remappings=[('image', LaunchConfiguration('image'))],
         ros_arguments=['--log-level', plan.switches['log_level']],
         additional_env={} if plan.switches['keep_memory'] else {'FCOS_KEEP_MEMORY': '0'},
@@ -107,15 +116,26 @@ def _detector(plan: LaunchPlan) -> Node:
         output='screen', emulate_tty=True)
 
 
-def _parameters(plan: LaunchPlan) -> dict[str, ParameterValue]:
-    """Return the parameters in the types of their settings: `0` becomes 0.0 for a float."""
-    return {name: ParameterValue(value, value_type=_ros_type(name))
-            for name, value in plan.parameters.items()}
+def _typed(values: Mapping[str, Any]) -> dict[str, ParameterValue]:
+    """Return parameters in the types of their settings: launch_ros would guess from the text."""
+    options = {**PARAMETERS, **WEB_PARAMETERS}
+    kinds = {name: type(options[name].default) for name in values}
+    return {name: ParameterValue(value, value_type=ROS_TYPES.get(kinds[name], kinds[name]))
+            for name, value in values.items()}
 
 
-def _ros_type(name: str) -> Any:
-    kind = type(PARAMETERS[name].default)
-    return ROS_TYPES.get(kind, kind)
+def _page(plan: LaunchPlan) -> list[Node]:
+    """Return the server of the page."""
+    if not plan.switches['web']:
+        return []
+    if find_spec(LIBRARY) is None:
+        get_logger('fcos_ros').warning(f'web:=true has no effect; the detector runs: {MISSING}')
+        return []
+    return [Node(
+        package='fcos_ros', executable='fcos_web', name=[LaunchConfiguration('name'), '_web'],
+        namespace=LaunchConfiguration('namespace'), parameters=[_typed(plan.web)],
+        respawn=plan.switches['respawn'], respawn_delay=2.0,
+        output='screen', emulate_tty=True)]
 
 
 def _viewer(context: LaunchContext, plan: LaunchPlan) -> list[Any]:

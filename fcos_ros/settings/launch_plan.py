@@ -22,6 +22,7 @@ from fcos_ros.settings.parameter_file import (
     parameters_for,
 )
 from fcos_ros.settings.schema import Option, Settings
+from fcos_ros.settings.web_options import OPTIONS as WEB_OPTIONS
 
 IMAGE = 'image'
 """The image topic of a single camera, before remapping."""
@@ -41,12 +42,14 @@ SWITCHES: Mapping[str, Option] = {
         'from here on. A profile in the environment has priority.'),
     'keep_memory': Option(
         True, 'Keep the memory of a large image, and reuse it for the next one.'),
+    'web': Option(False, 'Show pictures, detections and figures in a browser, and change '
+                  'parameters there. The address is printed; see docs/page.md.'),
     'rviz': Option(False, 'Open rviz2 with the annotated image and the image of the camera; with '
                    'several cameras, of the first.'),
 }
 """The other arguments that have a type."""
 
-ARGUMENTS = (IMAGE, 'namespace', 'name', 'params_file', *PARAMETERS, *SWITCHES)
+ARGUMENTS = (IMAGE, 'namespace', 'name', 'params_file', *PARAMETERS, *SWITCHES, *WEB_OPTIONS)
 """The names of all arguments."""
 
 
@@ -59,6 +62,7 @@ class LaunchPlan:
     :ivar file: the parameter file.
     :ivar parameters: those that have priority over the file.
     :ivar switches: the value of each of `SWITCHES`.
+    :ivar web: the parameters of the page's server.
     :ivar cameras: names of the cameras; ('',) for a single camera without a name.
     :ivar warnings: a sentence for each argument or file without effect.
     """
@@ -67,6 +71,7 @@ class LaunchPlan:
     file: Path
     parameters: Mapping[str, Any]
     switches: Mapping[str, Any]
+    web: Mapping[str, Any]
     cameras: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -82,8 +87,9 @@ class LaunchPlan:
         :param read: returns the text of a parameter file.
         :raises ValueError: an argument or a value in the file is not accepted.
         """
-        switches = {name: parse_value(name, given[name], option)
-                    for name, option in SWITCHES.items()}
+        switches, web = (
+            {name: parse_value(name, given[name], option) for name, option in options.items()}
+            for options in (SWITCHES, WEB_OPTIONS))
         parameters = {name: parse_value(name, given[name], option)
                       for name, option in PARAMETERS.items() if given[name]}
         node = full_name(pushed_namespace, given['namespace'], given['name'])
@@ -95,7 +101,10 @@ class LaunchPlan:
         names = parameters.get('cameras', found.values.get('cameras', ()))
         cameras = Settings(cameras=names).camera_names
         warnings = tuple(_warnings(node, file, found, cameras, given[IMAGE]))
-        return cls(node, file, parameters, switches, cameras, warnings)
+        web['detector'] = node
+        if 'use_sim_time' in parameters:
+            web['use_sim_time'] = parameters['use_sim_time']
+        return cls(node, file, parameters, switches, web, cameras, warnings)
 
     def shown_topics(self, remappings: Iterable[tuple[str, str]]) -> tuple[str, str]:
         """Return the full names of the image and of the annotated image of the first camera."""

@@ -1,16 +1,23 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The parameters of the page's server, which are also arguments of `fcos.launch.py`."""
+"""The parameters of the page's server."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from fcos_ros.settings.schema import Option
 
 LOCALHOST = 'localhost'
+
+LIBRARY = 'aiohttp'
+"""The library that the server needs."""
+
+MISSING = (f'{LIBRARY} is not installed, so the page cannot be served; run '
+           f'`sudo apt install python3-{LIBRARY}` or `python3 -m pip install {LIBRARY}`')
+"""The report that the library is missing, with the remedy."""
 
 OPTIONS: Mapping[str, Option] = {
     'web_host': Option(
@@ -31,13 +38,21 @@ OPTIONS: Mapping[str, Option] = {
     'web_quality': Option(
         75, 'JPEG quality of pictures that the server makes.', limits=(1, 100)),
 }
-"""The parameters, by name."""
+"""The parameters that are also arguments of the launch file, by name."""
+
+PARAMETERS: Mapping[str, Option] = {
+    'detector': Option('fcos', 'Name of the node that the page shows, relative to the namespace '
+                       'of the server.'),
+    **OPTIONS,
+}
+"""All parameters of the server."""
 
 
 @dataclass(frozen=True)
 class WebSettings:
-    """The values of `OPTIONS`; each field has the name of an option without `web_`."""
+    """The values of `PARAMETERS`; fields have the names of the parameters without `web_`."""
 
+    detector: str
     host: str
     port: int
     public_view: bool
@@ -54,9 +69,9 @@ class WebSettings:
         :raises ValueError: a value is not accepted.
         """
         given = {name: option.given(values.get(name, option.default))
-                 for name, option in OPTIONS.items()}
-        complaints = [f'{name} {complaint}' for name, option in OPTIONS.items()
+                 for name, option in PARAMETERS.items()}
+        complaints = [f'{name} {complaint}' for name, option in PARAMETERS.items()
                       if (complaint := option.complaint(given[name]))]
         if complaints:
             raise ValueError('; '.join(complaints))
-        return cls(**{field.name: given[f'web_{field.name}'] for field in fields(cls)})
+        return cls(**{name.removeprefix('web_'): value for name, value in given.items()})

@@ -19,7 +19,8 @@ from fcos_ros.node.program import run_node
 from fcos_ros.runtime.end_signals import EndSignals
 from fcos_ros.runtime.stop_request import StopRequest
 from fcos_ros.settings.launch_arguments import full_name
-from fcos_ros.settings.web_options import LOCALHOST, OPTIONS, WebSettings
+from fcos_ros.settings.schema import Option
+from fcos_ros.settings.web_options import LIBRARY, LOCALHOST, MISSING, PARAMETERS, WebSettings
 from fcos_ros.web.access import Gate, choose_token
 from fcos_ros.web.detector_link import DetectorLink
 from fcos_ros.web.messages import PageInfo
@@ -28,9 +29,6 @@ from fcos_ros.web.server_thread import ServerThread
 
 TOKEN_VARIABLE = 'FCOS_WEB_TOKEN'
 """The environment variable with a token that the user chooses; other users cannot read it."""
-
-MISSING = ('aiohttp is not installed, so the page cannot be served; run '
-           '`sudo apt install python3-aiohttp` or `python3 -m pip install aiohttp`')
 
 ALL_ADDRESSES = ('', '0.0.0.0', '::')
 """Values of `web_host` for all networks."""
@@ -46,17 +44,14 @@ class WebNode(Node):
 
     def __init__(self, environment: Mapping[str, str], **node_arguments: Any) -> None:
         super().__init__('fcos_web', **node_arguments)
-        detector = str(self._declare('detector', 'fcos', 'Name of the node that the page shows; '
-                                     'relative to the namespace of this node.'))
-        self.settings = settings = WebSettings.of({
-            name: self._declare(name, _as_parameter(option.default), option.description)
-            for name, option in OPTIONS.items()})
+        settings = WebSettings.of({
+            name: self._declare(name, option) for name, option in PARAMETERS.items()})
         token = choose_token(environment.get(TOKEN_VARIABLE, ''))
         self._ros = RosThread(self)
         self._server = ServerThread(self._ros)
         self._link = DetectorLink(
-            self, full_name(self.get_namespace(), detector), settings, self._server.publish,
-            self._server.publish_picture, self._server.parameters_changed)
+            self, full_name(self.get_namespace(), settings.detector), settings,
+            self._server.publish, self._server.publish_picture, self._server.parameters_changed)
         gate = Gate(token, settings.public_view, [*_machine_names(), *settings.names])
         info = PageInfo(self._link.name, _version())
         port = self._server.start(settings, info, gate, self._link)
@@ -69,15 +64,13 @@ class WebNode(Node):
         self._ros.close()
         super().destroy_node()
 
-    def _declare(self, name: str, default: Any, description: str) -> Any:
+    def _declare(self, name: str, option: Option) -> Any:
+        default = option.default
         # `WebSettings` checks the type, and names the accepted values.
         descriptor = ParameterDescriptor(
-            name=name, description=description, read_only=True, dynamic_typing=True)
-        return self.declare_parameter(name, default, descriptor).value
-
-
-def _as_parameter(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+            name=name, description=option.description, read_only=True, dynamic_typing=True)
+        return self.declare_parameter(
+            name, list(default) if isinstance(default, tuple) else default, descriptor).value
 
 
 def _version() -> str:
@@ -120,7 +113,7 @@ def run(signals: EndSignals, arguments: Sequence[str] = sys.argv) -> int:
     try:
         import fcos_ros.web.http_server  # noqa: F401
     except ModuleNotFoundError as error:
-        if error.name != 'aiohttp':
+        if error.name != LIBRARY:
             raise
         print(f'fcos_web: {MISSING}', file=sys.stderr)
         return 1

@@ -104,8 +104,23 @@ def test_every_parameter_is_an_argument_that_is_empty_by_default(name, option, f
     ('use_sim_time', True, bool), ('model', '5', str), ('classes', ['0'], List[str]),  # noqa: UP006
 ])
 def test_an_argument_becomes_a_parameter_of_its_type(name, value, kind, fcos_launch):
-    plan = SimpleNamespace(parameters={name: value})
-    assert fcos_launch._parameters(plan) == {name: TypedValue(value, kind)}
+    assert fcos_launch._typed({name: value}) == {name: TypedValue(value, kind)}
+
+
+@pytest.mark.parametrize(('switch', 'library', 'starts'), [
+    (True, 'yaml', True), (True, 'no_such_library', False), (False, 'yaml', False)])
+def test_the_page_is_served_if_it_is_asked_for_and_its_library_is_there(
+        switch, library, starts, fcos_launch, monkeypatch):
+    monkeypatch.setattr(fcos_launch, 'LIBRARY', library)
+    plan = SimpleNamespace(switches={'web': switch, 'respawn': False}, web={'web_host': '::'})
+    assert len(fcos_launch._page(plan)) == starts
+    said = fcos_launch.get_logger('fcos_ros').warning.call_args
+    assert bool(said) == (switch and not starts)
+    if said:
+        assert 'apt install python3-aiohttp' in said.args[0]
+    elif starts:
+        parameters = fcos_launch.Node.call_args.kwargs['parameters']
+        assert parameters == [{'web_host': TypedValue('::', str)}]
 
 
 def test_the_demo_uses_the_demo_network_also_on_a_board(demo_launch):

@@ -44,7 +44,8 @@ def prefix(tmp_path, monkeypatch):
         shutil.copytree(ROOT / folder, share / folder)
     (share / 'models').symlink_to(ROOT / 'models')
     for name, module in (('fcos_node', 'fcos_ros.node.__main__'),
-                         ('fcos_demo_camera', 'fcos_ros.demo.camera_program')):
+                         ('fcos_demo_camera', 'fcos_ros.demo.camera_program'),
+                         ('fcos_web', 'fcos_ros.web.__main__')):
         install(prefix, 'fcos_ros', name,
                 f'import sys\nfrom {module} import main\nsys.exit(main())\n')
     install(prefix, 'rviz2', 'rviz2', 'import sys\nprint("rviz2", *sys.argv[1:], flush=True)\n')
@@ -155,6 +156,12 @@ def test_each_camera_of_the_demo_has_its_own_topic(prefix):
                 'scenes:=2', 'model:=none.onnx'):
         wait_for_message(Image, '/r1/front/image')
         wait_for_message(Image, '/r1/rear/image')
+
+
+def test_the_address_of_the_page_is_printed(prefix):
+    with Launch('fcos_ros', 'fcos.launch.py', 'web:=true', 'web_port:=0', 'model:=none.onnx',
+                'namespace:=r1') as launch:
+        launch.wait_for('The page: http://localhost:')
 
 
 def test_rviz_shows_the_topics_of_a_node_in_a_pushed_namespace(prefix, tmp_path):

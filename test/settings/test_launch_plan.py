@@ -8,6 +8,7 @@ import pytest
 
 from fcos_ros.settings.launch_plan import ARGUMENTS, PARAMETERS, SWITCHES, LaunchPlan
 from fcos_ros.settings.parameter_file import read_text
+from fcos_ros.settings.web_options import OPTIONS as WEB_OPTIONS
 
 CONFIG = Path(__file__).resolve().parents[2] / 'config'
 
@@ -15,7 +16,8 @@ CONFIG = Path(__file__).resolve().parents[2] / 'config'
 def plan(pushed=None, **given):
     defaults = {**dict.fromkeys(PARAMETERS, ''), 'image': 'image', 'namespace': '',
                 'name': 'fcos', 'params_file': str(CONFIG / 'fcos.yaml'),
-                **{name: option.yaml_default for name, option in SWITCHES.items()}}
+                **{name: option.yaml_default
+                   for name, option in (*SWITCHES.items(), *WEB_OPTIONS.items())}}
     return LaunchPlan.of({**defaults, **given}, pushed, CONFIG, read_text)
 
 
@@ -31,11 +33,22 @@ def test_without_arguments_the_file_decides():
     assert (found.node, found.file) == ('/fcos', CONFIG / 'fcos.yaml')
     assert (found.parameters, found.cameras, found.warnings) == ({}, ('',), ())
     assert found.switches == {'log_level': 'info', 'respawn': False, 'shm_profile': True,
-                              'keep_memory': True, 'rviz': False}
+                              'keep_memory': True, 'web': False, 'rviz': False}
 
 
 def test_every_argument_is_used():
-    assert set(ARGUMENTS) == {'image', 'namespace', 'name', 'params_file', *PARAMETERS, *SWITCHES}
+    assert set(ARGUMENTS) == {'image', 'namespace', 'name', 'params_file', *PARAMETERS, *SWITCHES,
+                              *WEB_OPTIONS}
+
+
+def test_the_page_shows_the_detector_of_the_launch_file_at_its_time():
+    found = plan(web='true', web_host='::', web_names='[robot.example.org]', web_rate='5',
+                 namespace='r1', name='det', use_sim_time='true')
+    assert found.switches['web'] is True
+    assert found.web == {
+        'web_host': '::', 'web_port': 8088, 'web_public_view': False,
+        'web_names': ['robot.example.org'], 'web_rate': 5.0, 'web_width': 960, 'web_quality': 75,
+        'detector': '/r1/det', 'use_sim_time': True}
 
 
 def test_arguments_become_parameters_of_their_types():
@@ -51,6 +64,7 @@ def test_arguments_become_parameters_of_their_types():
     ({'workers': '99'}, 'the launch argument workers is 99; accepted: 0 to 32'),
     ({'use_sim_time': 'maybe'}, 'the launch argument use_sim_time:=maybe cannot be read'),
     ({'log_level': 'loud'}, "the launch argument log_level is 'loud'; accepted: debug, info"),
+    ({'web_port': '70000'}, 'the launch argument web_port is 70000; accepted: 0 to 65535'),
     ({'rviz': ''}, 'the launch argument rviz:= cannot be read; accepted: true or false'),
     ({'params_file': 'nowhere'}, "params_file is 'nowhere', which is no file"),
 ])
