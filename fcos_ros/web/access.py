@@ -99,7 +99,8 @@ class Gate:
                  clock: Callable[[], float] = monotonic) -> None:
         self._token = token
         self._public_view = public_view
-        self._names = frozenset((LOCALHOST, *(name.lower().rstrip('.') for name in names)))
+        given = (name.lower().rstrip('.') for name in names)
+        self._names = frozenset((LOCALHOST, *filter(None, given)))
         self._sessions: OrderedDict[str, None] = OrderedDict()
         self._attempts = VisitorRates(LOGIN_RATE, clock)
 

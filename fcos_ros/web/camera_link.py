@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from rclpy.node import Node
+from rclpy.validate_full_topic_name import validate_full_topic_name
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from fcos_ros.core.errors import FrameError
@@ -25,7 +26,7 @@ from fcos_ros.node.input.discovery import (
     SubscriptionSpec,
     choose_publishers,
 )
-from fcos_ros.node.input.message_types import MessageTypeError, image_header, message_type
+from fcos_ros.node.input.message_types import image_header, message_type
 from fcos_ros.node.input.stamps import DAY
 from fcos_ros.node.output.annotated_image import RateLimiter
 from fcos_ros.node.qos import latched_qos, latest_qos, queued_qos, without_default_callbacks
@@ -94,10 +95,14 @@ class CameraLink:
     own, which skips all but the newest one.
 
     :param changed: called when `note` or `topic` has changed.
+    :raises InvalidTopicNameException: a name from the network is no topic.
     """
 
     def __init__(self, node: Node, topics: CameraTopics, settings: WebSettings, publish: Publish,
                  publish_picture: PublishPicture, changed: Callable[[], None]) -> None:
+        detections = f'{topics.prefix}detections'
+        for topic in (topics.base, f'{topics.base}/{COMPRESSED}', detections):
+            validate_full_topic_name(topic)
         self.topics = topics
         self.note = ''
         self._node = node
@@ -117,7 +122,7 @@ class CameraLink:
         self._worker: LatestOnlyWorker[Callable[[], None]] = LatestOnlyWorker(
             lambda make: make(), self._fail)
         self._detections = node.create_subscription(
-            Detection2DArray, f'{topics.prefix}detections', self._add_detections, queued_qos(),
+            Detection2DArray, detections, self._add_detections, queued_qos(),
             event_callbacks=without_default_callbacks())
         self._label_info = node.create_subscription(
             LabelInfo, f'{topics.prefix}label_info', self._add_labels, latched_qos(),
@@ -171,8 +176,8 @@ class CameraLink:
                 message_type(spec.type_name), spec.topic, partial(self._add_image, source),
                 latest_qos(spec.reliable, spec.durable),
                 event_callbacks=without_default_callbacks())
-        except MessageTypeError as error:
-            return str(error)
+        except Exception as error:  # noqa: BLE001 - the next publisher may be accepted
+            return f'cannot subscribe to {spec}: {error}'
         self._spec, self._failure = spec, ''
         self._changed()
         return ''

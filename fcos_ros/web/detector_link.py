@@ -22,11 +22,13 @@ from rcl_interfaces.srv import (
     ListParameters,
     SetParametersAtomically,
 )
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_parameter_events
 from std_srvs.srv import Trigger
 
-from fcos_ros.core.text import enumerate_some
+from fcos_ros.core.labels import printable
+from fcos_ros.core.text import MAX_QUOTE, enumerate_some, shorten
 from fcos_ros.node.qos import queued_qos, without_default_callbacks
 from fcos_ros.node.timers import create_steady_timer
 from fcos_ros.runtime.node_status import NodeStatus, read_diagnostics
@@ -40,6 +42,9 @@ FOLLOW_PERIOD = 0.25
 
 MAX_SILENCE = 3.0
 """Seconds without a report after which the detector is taken as gone; it reports each second."""
+
+MAX_CAMERAS, MAX_OTHERS = 32, 32
+"""Cameras of a detector, and other detectors, that the page names."""
 
 SETTLED = 2
 """Searches in a row that find a service before it is used: its answers are discovered later."""
@@ -140,7 +145,7 @@ class DetectorLink:
         for status in read_diagnostics(message):
             if status.name == self.name:
                 self._take(status)
-            else:
+            elif len(self._others) < MAX_OTHERS:
                 self._others.add(status.name)
 
     def _take(self, status: NodeStatus) -> None:
@@ -195,9 +200,17 @@ class DetectorLink:
                 self._cameras.pop(name).close()
         for name, topics in wanted.items():
             if name not in self._cameras:
-                self._cameras[name] = CameraLink(
-                    self._node, topics, self._settings, self._publish, self._publish_picture,
-                    self._publish_state)
+                self._open_camera(topics)
+
+    def _open_camera(self, topics: CameraTopics) -> None:
+        try:
+            self._cameras[topics.name] = CameraLink(
+                self._node, topics, self._settings, self._publish, self._publish_picture,
+                self._publish_state)
+        except InvalidTopicNameException as error:
+            self._node.get_logger().error(
+                f'the camera {printable(shorten(repr(topics), MAX_QUOTE))} cannot be shown: '
+                f'{printable(shorten(str(error)))}', throttle_duration_sec=10.0)
 
     def _publish_state(self) -> None:
         self._publish('detector', {
@@ -227,9 +240,10 @@ class DetectorLink:
 
 def _topics(name: str, status: NodeStatus | None) -> Sequence[CameraTopics]:
     """Return the topics of each camera of a detector."""
+    cameras = status.cameras[:MAX_CAMERAS] if status else ()
     return [CameraTopics(camera.name, camera.topic,
                          f'{name}/{camera.name}/' if camera.name else f'{name}/')
-            for camera in (status.cameras if status else ())]
+            for camera in cameras]
 
 
 def _call(function: Callable[[Any], Any], argument: Any) -> Callable[[], Any]:

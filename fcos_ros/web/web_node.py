@@ -83,7 +83,8 @@ def _version() -> str:
 def _machine_names() -> Sequence[str]:
     """Return the names under which other machines know this one."""
     name = socket.gethostname()
-    return [name, socket.getfqdn(), f'{name.partition(".")[0]}.local']
+    short = name.partition('.')[0]
+    return [name, short, f'{short}.local'] if short else []
 
 
 def _addresses(host: str, port: int, token: str) -> Iterable[str]:

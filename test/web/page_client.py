@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 import json
 import struct
 from threading import Thread
@@ -40,6 +40,7 @@ def serving(graph: Any, **parameters: Any) -> Iterator[WebNode]:
         yield server
     finally:
         graph.call(graph.executor.remove_node, server)
+        graph.call(bool)  # the executor has begun to wait without the server's entities
         server.destroy_node()
 
 
@@ -97,6 +98,14 @@ class Page:
         asyncio.run_coroutine_threadsafe(
             self._socket.send_str(text), self._loop).result(TIMEOUT)
 
+    def flood(self, text: str, times: int) -> None:
+        """Send a text many times, until the server closes the page; return at once."""
+        async def send() -> None:
+            with suppress(ConnectionError):
+                for _ in range(times):
+                    await self._socket.send_str(text)
+        asyncio.run_coroutine_threadsafe(send(), self._loop)
+
     def request(self, kind: str, **facts: Any) -> dict[str, Any]:
         """Send a request, and return its reply."""
         self._next += 1
@@ -150,5 +159,6 @@ class Page:
         header = json.loads(message.data[4:4 + length])
         self.pictures.append(Picture(header, message.data[4 + length:]))
         if self._confirms:
-            await self._socket.send_json({
-                'type': 'shown', 'camera': header['camera'], 'number': header['number']})
+            with suppress(ConnectionError):
+                await self._socket.send_json({
+                    'type': 'shown', 'camera': header['camera'], 'number': header['number']})

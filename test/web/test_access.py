@@ -22,7 +22,7 @@ def local(**facts):
 
 
 def gate(public_view=False, clock=None):
-    return Gate(TOKEN, public_view, ['Robot', 'robot.local'], *([clock] if clock else []))
+    return Gate(TOKEN, public_view, ['Robot', 'robot.local', ''], *([clock] if clock else []))
 
 
 @pytest.mark.parametrize('host', [
