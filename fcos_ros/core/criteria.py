@@ -45,6 +45,8 @@ class Criteria:
     :ivar hypotheses: maximum number of classes that a detection names: its own and the next best
         classes of the same cell, if they are wanted and reach the lowest wanted threshold.
     :ivar zones: where in the image detections count.
+    :ivar candidate_floor: if given, the candidates with at least this score are kept, to decode
+        them again with other criteria; see `candidates`.
     """
 
     score_threshold: float = 0.5
@@ -56,6 +58,7 @@ class Criteria:
     min_size: float = 0.0
     hypotheses: int = 1
     zones: Zones = EVERYWHERE
+    candidate_floor: float | None = None
 
     def __post_init__(self) -> None:
         for name in ('score_threshold', 'nms_threshold'):

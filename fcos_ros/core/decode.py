@@ -13,21 +13,26 @@ same as if all values had been dequantised.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from fcos_ros.core.arrays import Array, Boxes, Floats, Indices, Mask
+from fcos_ros.core.arrays import Array, Boxes, Floats, Indices
+from fcos_ros.core.candidates import (
+    MARGIN,
+    MAX_CANDIDATES,
+    Candidates,
+    Counted,
+    decode_candidates,
+    suppress,
+)
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Alternatives, Detections
 from fcos_ros.core.head import AnyHead, DetectionOutputs, Head, OutputSpec
 from fcos_ros.core.level_reader import ClassGate, Hits, LevelReader
-from fcos_ros.core.nms import nms_batches
 from fcos_ros.core.scores import Scoring
-
-Counted = Callable[[Boxes], Mask]
-"""Return which boxes in canvas pixels, (N, 4), count towards `Criteria.max_detections`."""
 
 
 class Decoder(Protocol):
@@ -50,6 +55,14 @@ class Decoder(Protocol):
         :returns: detections in canvas pixels (not clipped to the canvas), best score first.
         :raises ValueError: the outputs differ from the head in number, shape or kind, or the
             criteria name a class that the network does not have.
+        """
+
+    def candidates(self, outputs: Sequence[Array], floor: float) -> Candidates:
+        """
+        Return all boxes with scores of at least `floor`; a higher floor if there are too many.
+
+        :param outputs: as for `decode`.
+        :raises ValueError: the outputs differ from the head in number, shape or kind.
         """
 
 
@@ -98,6 +111,24 @@ class HeadDecoder:
                             if others and found.cells.size else None)
         return Detections(boxes, found.scores.astype(np.float32),
                           found.class_ids.astype(np.int32), alternatives)
+
+    def candidates(self, outputs: Sequence[Array], floor: float) -> Candidates:
+        """Return all boxes with scores of at least `floor`; see `Decoder.candidates`."""
+        rules = self._rules_for(
+            outputs, Criteria(score_threshold=min(floor, 1.0), one_class_per_cell=False))
+        with np.errstate(all='ignore'):
+            centerness = self._centerness(outputs)
+            hits = self._hits(outputs, centerness, rules)
+            if hits is None:
+                return Candidates.empty(floor)
+            floor, scored = _best_scored(floor, self._scored(centerness, hits))
+            if not scored.cells.size:
+                return Candidates.empty(floor)
+            scored = scored.take(np.lexsort((scored.class_ids, -scored.values, scored.cells)))
+            cells, counts = np.unique(scored.cells, return_counts=True)
+            return Candidates(
+                floor, self._boxes(outputs, cells), counts.astype(np.int32),
+                scored.class_ids.astype(np.int32), scored.scores)
 
     def _rules_for(self, outputs: Sequence[Array], criteria: Criteria) -> _Rules:
         """Return the criteria as raw values, cached for each camera with criteria of its own."""
@@ -152,21 +183,22 @@ class HeadDecoder:
 
     def _candidates(
         self, outputs: Sequence[Array], centerness: Array | None, hits: Hits, rules: _Rules,
-    ) -> _Candidates | None:
+    ) -> _Scored | None:
         """Score hits, and return those that reach the threshold; None if there are none."""
+        scored = self._scored(centerness, hits)
+        reached = (scored.scores >= rules.thresholds.take(hits.class_ids)) & (scored.scores > 0)
+        kept = reached.nonzero()[0]
+        return scored.take(kept) if kept.size else None
+
+    def _scored(self, centerness: Array | None, hits: Hits) -> _Scored:
         scores = self._scoring.scores(
             self._scoring.probabilities(hits.values), self._centred(centerness, hits.cells))
-        reached = (scores >= rules.thresholds.take(hits.class_ids)) & (scores > 0)
-        kept = reached.nonzero()[0]
-        if not kept.size:
-            return None
-        return _Candidates(scores.take(kept), hits.class_ids.take(kept), hits.values.take(kept),
-                           hits.cells.take(kept))
+        return _Scored(scores, hits.class_ids, hits.values, hits.cells)
 
     def _detected(
-        self, outputs: Sequence[Array], candidates: _Candidates, criteria: Criteria,
+        self, outputs: Sequence[Array], candidates: _Scored, criteria: Criteria,
         counted: Counted | None,
-    ) -> tuple[Boxes, _Candidates]:
+    ) -> tuple[Boxes, _Scored]:
         """
         Apply NMS to the best candidates, and to more of them until enough detections count.
 
@@ -176,7 +208,10 @@ class HeadDecoder:
         while True:
             best = candidates.best(number)
             boxes = self._boxes(outputs, best.cells)
-            kept, is_enough = _suppressed(boxes, best, criteria, counted)
+            order = np.argsort(-best.scores, kind='stable')
+            kept, is_enough = suppress(
+                boxes.take(order, axis=0), best.class_ids.take(order), criteria, counted)
+            kept = order.take(kept)
             if is_enough or number >= candidates.cells.size:
                 return boxes.take(kept, axis=0), best.take(kept)
             number *= _MORE_CANDIDATES
@@ -190,7 +225,7 @@ class HeadDecoder:
         return boxes.astype(np.float32)
 
     def _alternatives(
-        self, outputs: Sequence[Array], centerness: Array | None, found: _Candidates,
+        self, outputs: Sequence[Array], centerness: Array | None, found: _Scored,
         rules: _Rules, count: int,
     ) -> Alternatives:
         """Return the next best classes of the cells that made detections; at least one cell."""
@@ -243,6 +278,21 @@ class DetectionReader:
         self, outputs: Sequence[Array], criteria: Criteria, counted: Counted | None = None,
     ) -> Detections:
         """Read the detections of one image; see `Decoder.decode`."""
+        return decode_candidates(
+            self._present(outputs), self._head.num_classes, criteria, counted)
+
+    def candidates(self, outputs: Sequence[Array], floor: float) -> Candidates:
+        """Return all boxes with scores of at least `floor`; see `Decoder.candidates`."""
+        found = self._present(outputs)
+        cells = np.arange(found.scores.size)
+        floor, best = _best_scored(
+            floor, _Scored(found.scores, found.class_ids, found.scores, cells))
+        return replace(found, floor=floor, boxes=found.boxes.take(best.cells, axis=0),
+                       counts=found.counts.take(best.cells),
+                       class_ids=found.class_ids.take(best.cells), scores=best.scores)
+
+    def _present(self, outputs: Sequence[Array]) -> Candidates:
+        """Return the rows of the outputs that are detections, with any score."""
         _require_outputs(outputs, self._head.outputs, self._has_sides)
         boxes, scores, class_ids = self._columns(outputs)
         present = (np.isfinite(boxes).all(axis=1) & (scores > 0) & (class_ids >= 0)).nonzero()[0]
@@ -250,12 +300,10 @@ class DetectionReader:
         if best >= self._head.num_classes:
             raise ValueError(f'the network found class {best}; accepted: classes 0 to '
                              f'{self._head.num_classes - 1}; state the labels of all its classes')
-        thresholds = criteria.thresholds(self._head.num_classes)
-        kept = present[scores.take(present) >= thresholds.take(class_ids.take(present))]
-        kept = kept[np.argsort(-scores.take(kept), kind='stable')]
-        return Detections(
-            boxes.take(kept, axis=0).astype(np.float32), scores.take(kept).astype(np.float32),
-            class_ids.take(kept).astype(np.int32))
+        return Candidates(
+            0.0, boxes.take(present, axis=0).astype(np.float32),
+            np.ones(present.size, np.int32), class_ids.take(present).astype(np.int32),
+            scores.take(present), is_final=True)
 
     def _has_sides(self, shape: tuple[int, ...], spec: OutputSpec) -> bool:
         """Return whether a shape is that of an output, for any number of detections."""
@@ -289,8 +337,8 @@ class _Rules(NamedTuple):
     class_gates: list[ClassGate]
 
 
-class _Candidates(NamedTuple):
-    """Cells and classes that reach the threshold, ascending by cell."""
+class _Scored(NamedTuple):
+    """The scores of hits, ascending by cell."""
 
     scores: Floats
     class_ids: Indices
@@ -298,11 +346,11 @@ class _Candidates(NamedTuple):
     """The class values."""
     cells: Indices
 
-    def take(self, index: Indices) -> _Candidates:
-        return _Candidates(self.scores.take(index), self.class_ids.take(index),
+    def take(self, index: Indices) -> _Scored:
+        return _Scored(self.scores.take(index), self.class_ids.take(index),
                            self.values.take(index), self.cells.take(index))
 
-    def best(self, count: int) -> _Candidates:
+    def best(self, count: int) -> _Scored:
         """Return the best candidates, and all others with the score of the last of them."""
         if count >= self.scores.size:
             return self
@@ -370,22 +418,11 @@ def _changes(ascending: Indices) -> Indices:
     return new.nonzero()[0]
 
 
-def _suppressed(
-    boxes: Boxes, found: _Candidates, criteria: Criteria, counted: Counted | None,
-) -> tuple[Indices, bool]:
-    """
-    Apply NMS, best first, until `max_detections` boxes that count are kept.
-
-    :returns: the indices of the kept candidates, and whether enough of them count.
-    """
-    order = np.argsort(-found.scores, kind='stable')
-    order = order[np.isfinite(boxes).all(axis=1).take(order)]
-    boxes, class_ids = boxes.take(order, axis=0), found.class_ids.take(order)
-    kept, missing = [np.empty(0, np.intp)], criteria.max_detections
-    for batch in nms_batches(boxes, class_ids, criteria.nms_threshold):
-        kept.append(batch)
-        if counted is not None:
-            missing -= np.count_nonzero(counted(boxes.take(batch, axis=0)))
-            if missing <= 0:
-                break
-    return order.take(np.concatenate(kept)), missing <= 0
+def _best_scored(floor: float, found: _Scored) -> tuple[float, _Scored]:
+    """Return the hits above the floor, and a higher floor if they are too many."""
+    bound = floor * (1 - MARGIN)
+    scores = np.where(found.scores > bound, found.scores, 0)  # NaN is below
+    if np.count_nonzero(scores) > MAX_CANDIDATES:
+        bound = float(np.partition(scores, -MAX_CANDIDATES - 1)[-MAX_CANDIDATES - 1])
+        floor = bound * (1 + 2 * MARGIN)
+    return floor, found.take((scores > bound).nonzero()[0])

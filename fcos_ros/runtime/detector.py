@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,6 +12,8 @@ from pathlib import Path
 from time import perf_counter
 
 from fcos_ros.backends import Backend, ModelInfo, load
+from fcos_ros.core.arrays import Array, Boxes, Mask
+from fcos_ros.core.candidates import Candidates, decode_candidates
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.decode import make_decoder
 from fcos_ros.core.detections import Detections
@@ -18,7 +21,7 @@ from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.measurement import UNMEASURED, Measurement
 from fcos_ros.core.preprocess import Preprocessor
-from fcos_ros.core.resize import Size
+from fcos_ros.core.resize import Resize, Size
 from fcos_ros.core.selection import admitted, select
 from fcos_ros.runtime.image_warnings import image_warnings
 from fcos_ros.runtime.model_file import unchanged_file
@@ -65,12 +68,14 @@ class Result:
 
     :ivar warnings: of the decoder of image files, if they are collected.
     :ivar measured: facts about the samples of the frame that were not stated.
+    :ivar candidates: if the criteria ask for them, in canvas pixels.
     """
 
     detections: Detections
     times: StageTimes
     warnings: tuple[str, ...] = ()
     measured: Measurement = UNMEASURED
+    candidates: Candidates | None = None
 
 
 @dataclass(frozen=True)
@@ -160,14 +165,27 @@ class Detector:
         outputs = self._backend.infer(tensor)
         inferred = perf_counter()
         criteria = criteria or self.info.criteria
-        found = self._decoder.decode(
-            outputs, criteria,
-            lambda boxes: admitted(resize.to_image(boxes), criteria, frame.size))
-        found = found.with_boxes(resize.to_image(found.boxes))
-        detections = select(found, criteria, frame.size)
+        detections, candidates = self._decode(outputs, criteria, resize)
         decoded = perf_counter()
         times = StageTimes(prepared - start, inferred - prepared, decoded - inferred)
-        return Result(detections, times, tuple(warnings), self._preprocessor.measured)
+        return Result(
+            detections, times, tuple(warnings), self._preprocessor.measured, candidates)
+
+    def _decode(
+        self, outputs: Sequence[Array], criteria: Criteria, resize: Resize,
+    ) -> tuple[Detections, Candidates | None]:
+        """Return the detections in image pixels, and the candidates if they are asked for."""
+        num_classes = self.info.head.num_classes
+        if criteria.candidate_floor is not None:
+            lowest = float(criteria.thresholds(num_classes).min())
+            candidates = self._decoder.candidates(
+                outputs, min(criteria.candidate_floor, lowest))
+            if candidates.floor <= lowest:
+                return detect_again(candidates, num_classes, criteria, resize), candidates
+        else:
+            candidates = None
+        found = self._decoder.decode(outputs, criteria, _counted(criteria, resize))
+        return _on_image(found, criteria, resize), candidates
 
     def time_inference(self, frame: Frame, count: int) -> InferenceTimes:
         """
@@ -188,3 +206,26 @@ class Detector:
     def close(self) -> None:
         """Release the model; detectors that share a backend may each call it."""
         self._backend.close()
+
+
+def detect_again(
+    candidates: Candidates, num_classes: int, criteria: Criteria, resize: Resize,
+) -> Detections:
+    """
+    Return the detections that a detector finds in the image of some candidates.
+
+    :param criteria: without a threshold below `Candidates.floor`.
+    :returns: as `Detector.detect` does, in image pixels.
+    :raises ValueError: the criteria name a class that the network does not have.
+    """
+    found = decode_candidates(candidates, num_classes, criteria, _counted(criteria, resize))
+    return _on_image(found, criteria, resize)
+
+
+def _counted(criteria: Criteria, resize: Resize) -> Callable[[Boxes], Mask]:
+    """Return a function that finds the boxes on the canvas which the criteria admit."""
+    return lambda boxes: admitted(resize.to_image(boxes), criteria, resize.image)
+
+
+def _on_image(found: Detections, criteria: Criteria, resize: Resize) -> Detections:
+    return select(found.with_boxes(resize.to_image(found.boxes)), criteria, resize.image)
