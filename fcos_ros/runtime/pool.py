@@ -23,7 +23,7 @@ from typing import Any
 from fcos_ros.core.frame import Frame
 from fcos_ros.runtime.statistics import FrameStatistics
 from fcos_ros.runtime.stop_request import StopRequest
-from fcos_ros.runtime.streams import Context, Job, Outcome, Stream, never_expires
+from fcos_ros.runtime.streams import Context, Dropped, Job, Outcome, Stream, never_expires
 from fcos_ros.runtime.workers import Worker
 
 FRAMES_AHEAD = 2
@@ -68,9 +68,10 @@ class Pool:
 
     def open_stream(
         self, deliver: Callable[[Outcome[Context]], None], statistics: FrameStatistics,
+        dropped: Dropped[Context] | None = None,
     ) -> Stream[Context]:
         """Create a stream for a source of frames; see `Stream`."""
-        stream = Stream(deliver, statistics, self._window)
+        stream = Stream(deliver, statistics, self._window, dropped)
         with self._changed:
             self._streams.append(stream)
         return stream

@@ -97,7 +97,7 @@ class FrameStatistics:
         """Count a frame that failed, and keep the reason."""
         with self._lock:
             self._counts['failed'] += 1
-            self._errors[_kind(error)] += 1
+            self._errors[error_kind(error)] += 1
             self._last_error = shorten(str(error) or repr(error))
 
     def counts(self) -> FrameCounts:
@@ -128,5 +128,6 @@ class FrameStatistics:
             self._counts[fate] += 1
 
 
-def _kind(error: Exception) -> str:
+def error_kind(error: Exception) -> str:
+    """Return the kind by which a failed frame is counted; see `FrameCounts.errors`."""
     return error.kind if isinstance(error, FrameError) else type(error).__name__

@@ -22,6 +22,10 @@ Context = TypeVar('Context')
 """A value that comes back with the result of a frame, such as a message's header."""
 
 
+SUPERSEDED, EXPIRED, FAILED = 'superseded', 'expired', 'failed'
+"""The fates of frames that no worker takes."""
+
+
 def never_expires() -> bool:
     """Return False: the frame may wait without limit."""
     return False
@@ -58,6 +62,10 @@ class Outcome(Generic[Context]):
     error: Exception | None = None
 
 
+Dropped = Callable[[Job[Context], str, Exception | None], None]
+"""The type of `dropped` of a `Stream`."""
+
+
 class Stream(Generic[Context]):
     """
     The frames of one source. The newest frame wins, and results leave in the order of frames.
@@ -71,13 +79,16 @@ class Stream(Generic[Context]):
     :param statistics: counts frames and collects their times. The caller counts a frame as
         received before it submits it.
     :param window: maximum number of frames that are taken and not yet delivered.
+    :param dropped: called with each frame that no worker takes, with its fate and, if it failed,
+        the error. Calls come from any thread, under the lock of the pool: it must return at once.
     """
 
     def __init__(
         self, deliver: Callable[[Outcome[Context]], None], statistics: FrameStatistics,
-        window: int,
+        window: int, dropped: Dropped[Context] | None = None,
     ) -> None:
         self.deliver = deliver
+        self._dropped = dropped
         self.statistics = statistics
         self.criteria: Criteria | None = None
         self.weight = 1.0
@@ -114,8 +125,7 @@ class Stream(Generic[Context]):
     def put(self, job: Job[Context], room: int) -> None:
         """Queue a frame; of the waiting frames, only the newest `room` stay."""
         while len(self._waiting) >= room:
-            self._waiting.popleft()
-            self.statistics.count_superseded()
+            self._drop(self._waiting.popleft(), SUPERSEDED)
         self._waiting.append(job)
 
     def take(self, now: float) -> tuple[int, Job[Context]] | None:
@@ -123,7 +133,7 @@ class Stream(Generic[Context]):
         while self._waiting:
             job = self._waiting.popleft()
             if job.expired():
-                self.statistics.count_expired()
+                self._drop(job, EXPIRED)
                 continue
             self._last_turn = self.next_turn(now)
             self._taken += 1
@@ -133,9 +143,8 @@ class Stream(Generic[Context]):
     def abandon(self) -> None:
         """Count the waiting frames as failed."""
         while self._waiting:
-            self._waiting.popleft()
-            self.statistics.count_failed(
-                TimeoutError('no worker was free before the pool stopped'))
+            self._drop(self._waiting.popleft(), FAILED,
+                       TimeoutError('no worker was free before the pool stopped'))
 
     def finish(self, position: int, outcome: Outcome[Context]) -> bool:
         """Store an outcome; return whether the caller must deliver the next outcomes."""
@@ -153,3 +162,14 @@ class Stream(Generic[Context]):
         else:
             self._delivered += 1
         return outcome
+
+    def _drop(self, job: Job[Context], fate: str, error: Exception | None = None) -> None:
+        """Count a frame that no worker takes, and report it."""
+        if error is not None:
+            self.statistics.count_failed(error)
+        elif fate == SUPERSEDED:
+            self.statistics.count_superseded()
+        else:
+            self.statistics.count_expired()
+        if self._dropped is not None:
+            self._dropped(job, fate, error)
