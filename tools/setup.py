@@ -107,7 +107,8 @@ class EnvironmentBuilder:
 
     def _runtime_lists(self) -> list[str]:
         libraries = f'{self.environment.python.libraries}.txt'
-        return [libraries] if self.environment.sourced else ['ros.txt', libraries]
+        return [libraries] if self.environment.sourced else [
+            'ros.txt', 'services.txt', libraries]
 
     def _create(self) -> None:
         site = ['--system-site-packages'] if self.environment.sourced else []

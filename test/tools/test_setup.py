@@ -17,8 +17,8 @@ from tools.setup import REQUIREMENTS, ROOT, SHARED, Step, is_provided, read_pins
 
 TRAINING = ROOT / 'training' / 'requirements.txt'
 LISTS = sorted([*REQUIREMENTS.glob('*.txt'), TRAINING])
-USED_TOGETHER = [('ros.txt', 'floor.txt', 'test.txt', 'check.txt'),
-                 ('ros.txt', 'newest.txt', 'test.txt', 'check.txt')]
+USED_TOGETHER = [('ros.txt', 'services.txt', 'floor.txt', 'test.txt', 'check.txt'),
+                 ('ros.txt', 'services.txt', 'newest.txt', 'test.txt', 'check.txt')]
 
 
 @pytest.mark.parametrize('file', LISTS, ids=lambda file: f'{file.parent.name}/{file.name}')
