@@ -89,6 +89,11 @@ class ModelInfo:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def num_classes(self) -> int:
+        """The number of classes; there may be fewer labels."""
+        return self.head.num_classes
+
 
 @dataclass(frozen=True)
 class LoadOptions:

@@ -286,7 +286,7 @@ class DetectionReader:
         found = self._present(outputs)
         cells = np.arange(found.scores.size)
         floor, best = _best_scored(
-            floor, _Scored(found.scores, found.class_ids, found.scores, cells))
+            floor, _Scored(found.scores, found.class_ids.astype(np.intp), found.scores, cells))
         return replace(found, floor=floor, boxes=found.boxes.take(best.cells, axis=0),
                        counts=found.counts.take(best.cells),
                        class_ids=found.class_ids.take(best.cells), scores=best.scores)
