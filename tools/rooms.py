@@ -30,8 +30,8 @@ def _room(task: str, may_use: str, row: int, column: float) -> Room:
 
 ROOMS: Mapping[str, Room] = {
     'cli': _room('the command `fcos` and its verbs',
-                 'inspection report offline demo settings deploy evaluation runtime backends core',
-                 0, 0.4),
+                 'inspection report offline demo recording settings deploy evaluation runtime '
+                 'backends core', 0, 0.4),
     'demo': _room('rendered scenes, their camera, and the check of the detections',
                   'node settings evaluation runtime core', 1, 0.6),
     'inspection': _room('running detectors seen from outside: their reports, graph, model, board '
@@ -41,26 +41,29 @@ ROOMS: Mapping[str, Room] = {
                  'node settings messages runtime core', 1, 0.86),
     'node': _room('the border to ROS 2: lifecycle, parameters, diagnostics; `node/input`: '
                   'messages to frames; `node/output`: detections to messages',
-                  'settings messages runtime backends core', 2, 0.5),
+                  'recording settings messages runtime backends core', 2, 0.5),
     'report': _room('web pages of one file, and charts: figures, comparisons, the work of a node',
-                    'offline evaluation settings runtime backends core', 1, 0.86),
+                    'offline recording evaluation settings runtime backends core', 1, 0.86),
     'offline': _room('the detector on files: pictures, videos, streams and recordings; their '
                      'results; many inputs on many machines',
-                     'settings messages evaluation runtime backends core', 2, 0.86),
+                     'recording settings messages evaluation runtime backends core', 2,
+                     0.86),
     'deploy': _room('from a trained network to the file of a board: checkpoints, also of other '
                     'programs; export; layers, costs and their picture; the compiler',
                     'runtime backends core', 2, 0.15),
+    'recording': _room('the flight recorder: candidates, times and fates of frames in MCAP files, '
+                       'and their replay', 'settings runtime backends core', 3, 0.33),
     'settings': _room('all that a user can set, once: schema, conversion, launch arguments',
-                      'backends core', 3, 0.12),
+                      'backends core', 4, 0.12),
     'runtime': _room('frames in flight: detector, workers, pool, streams, statistics, boards',
-                     'backends core', 3, 0.37),
+                     'backends core', 4, 0.37),
     'messages': _room('images and detections as messages; their classes are those of ROS 2 or '
-                      'of a bag', 'backends core', 3, 0.62),
+                      'of a bag', 'backends core', 4, 0.62),
     'evaluation': _room('ground truth and figures: datasets, average precision, '
-                        'comparison of two networks', 'backends core', 3, 0.87),
-    'backends': _room('inference engines behind one protocol', 'core', 4, 0.5),
+                        'comparison of two networks', 'backends core', 4, 0.87),
+    'backends': _room('inference engines behind one protocol', 'core', 5, 0.5),
     'core': _room('the maths: frames, preprocessing, head, decode, NMS, zones, tracking, '
-                  'drawing; numpy and OpenCV only', '', 5, 0.5),
+                  'drawing; numpy and OpenCV only', '', 6, 0.5),
 }
 """Every room, from the top of the house to its foundation."""
 

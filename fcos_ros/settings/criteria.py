@@ -6,21 +6,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from fcos_ros.backends import ModelInfo
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.resize import Size
 from fcos_ros.core.text import MAX_QUOTE, shorten
 from fcos_ros.core.tracking import TrackerSettings
 from fcos_ros.core.zones import Polygon, Zones, parse_polygon
-from fcos_ros.settings.schema import Settings
+from fcos_ros.settings.schema import NEVER, Settings
 
 Entry = TypeVar('Entry', bound='str | int')
 
 _ONE_CLASS = {'true': True, 'false': False}
 """The words of `one_class_per_cell`; any other one leaves it to the model."""
+
+
+class ClassifyingModel(Protocol):
+    """The properties of a model that decide on its criteria; a `ModelInfo` has them."""
+
+    @property
+    def labels(self) -> Labels:
+        """The names of its classes."""
+        ...
+
+    @property
+    def num_classes(self) -> int:
+        """The number of its classes."""
+        ...
+
+    @property
+    def criteria(self) -> Criteria:
+        """The criteria that its author recommends."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -37,14 +55,14 @@ class ActiveCriteria:
     decoded: Criteria = field(default_factory=Criteria)
 
     @classmethod
-    def of(cls, settings: Settings, model: ModelInfo) -> ActiveCriteria:
+    def of(cls, settings: Settings, model: ClassifyingModel) -> ActiveCriteria:
         """Convert settings; raise ValueError if they name classes that the model lacks."""
         wanted = to_criteria(settings, model)
         decoded = wanted.lowered(settings.track_threshold) if settings.track else wanted
         return cls(settings, wanted, decoded)
 
 
-def to_criteria(settings: Settings, model: ModelInfo) -> Criteria:
+def to_criteria(settings: Settings, model: ClassifyingModel) -> Criteria:
     """
     Return the criteria for a model; settings of 0 use the model's own.
 
@@ -59,10 +77,11 @@ def to_criteria(settings: Settings, model: ModelInfo) -> Criteria:
         max_detections=settings.max_detections,
         one_class_per_cell=_ONE_CLASS.get(
             settings.one_class_per_cell, model.criteria.one_class_per_cell),
-        class_ids=_wanted_classes(settings, labels, model.head.num_classes),
+        class_ids=_wanted_classes(settings, labels, model.num_classes),
         class_thresholds=_thresholds(settings.class_thresholds, labels),
         min_size=settings.min_size,
         hypotheses=settings.hypotheses,
+        candidate_floor=None if settings.recorder == NEVER else settings.recorder_floor,
         zones=Zones(_polygons('include_zones', settings.include_zones),
                     _polygons('exclude_zones', settings.exclude_zones), settings.zone_anchor))
 

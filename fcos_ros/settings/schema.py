@@ -26,6 +26,9 @@ from fcos_ros.core.zones import ANCHORS
 NULLS = ('null', 'Null', 'NULL', '~', 'None')
 """Texts that arrive for null: from ROS 2's parser of YAML, and from `ros2 param load`."""
 
+NEVER, ON_TRIGGER, ALWAYS = 'never', 'on_trigger', 'always'
+"""The words of `recorder`. YAML reads the words on and off as true and false."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -143,6 +146,11 @@ def _live(default: Any, description: str, **properties: Any) -> Any:
     return _fixed(default, description, live=True, camera=True, **properties)
 
 
+def _recorder(default: Any, description: str, **properties: Any) -> Any:
+    """Declare a setting of the recorder: it may change at any time and is common to cameras."""
+    return _fixed(default, description, live=True, **properties)
+
+
 @dataclass(frozen=True)
 class Settings:
     """The settings of one node; with several cameras, those of one camera."""
@@ -257,6 +265,40 @@ class Settings:
         limits=(0.0, 1000.0))
     jpeg_quality: int = _live(
         80, 'JPEG quality of annotated_image/compressed.', limits=(1, 100))
+    recorder: str = _recorder(
+        NEVER, 'When to record frames for `fcos replay`: never; on_trigger, for the seconds '
+        'before and after an event; or always. It needs the Python package mcap.',
+        choices=(NEVER, ON_TRIGGER, ALWAYS))
+    recorder_folder: str = _recorder(
+        'auto', 'Folder for recordings. auto is the folder recordings in that of ROS 2, usually '
+        '~/.ros/recordings.')
+    recorder_triggers: Sequence[str] = _recorder(
+        ('',), "Events that start a recording, besides the service ~/record, such as ['class: "
+        "person', 'score: 0.3 0.5', 'diagnostics: error']. A class is seen, a score is between "
+        'two values (also below the threshold), or the diagnostics become as bad as warn or '
+        'error. The quotes are needed in YAML.', quoted='class: person')
+    recorder_before: float = _recorder(
+        10.0, 'Seconds before an event that are recorded.', limits=(0.0, 600.0))
+    recorder_after: float = _recorder(
+        5.0, 'Seconds after the last event that are recorded.', limits=(0.0, 600.0))
+    recorder_floor: float = _recorder(
+        0.2, 'Lowest score that is recorded. Recordings can be replayed with every threshold '
+        'from it on. It is lowered to the lowest threshold in use. Frames get larger with lower '
+        'scores.', limits=(0.01, 1.0))
+    recorder_image_width: int = _recorder(
+        0, 'Maximum width of the JPEG images in recordings, in pixels. 0 records no images.',
+        limits=(0, 8192))
+    recorder_image_rate: float = _recorder(
+        1.0, 'Maximum number of images per second and camera in recordings. 0 records all.',
+        limits=(0.0, 1000.0))
+    recorder_file_size: int = _recorder(
+        100, 'Size of a recording in MB after which the next one begins.', limits=(1, 100_000))
+    recorder_max_files: int = _recorder(
+        20, 'Maximum number of recordings of a node. The oldest ones are deleted.',
+        limits=(1, 100_000))
+    recorder_free_space: int = _recorder(
+        1000, 'Free space in MB that recordings leave on the disk. With less, nothing is '
+        'recorded, and the diagnostics report it.', limits=(0, 10_000_000))
 
     @classmethod
     def options(cls) -> Mapping[str, Option]:

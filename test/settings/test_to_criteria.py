@@ -14,7 +14,7 @@ from fcos_ros.settings.criteria import to_criteria, to_input_size, to_tracker_se
 from fcos_ros.settings.schema import Settings
 
 LABELS = Labels(('cube', 'ball', 'cone'))
-MODEL = SimpleNamespace(labels=LABELS, head=SimpleNamespace(num_classes=len(LABELS)),
+MODEL = SimpleNamespace(labels=LABELS, num_classes=len(LABELS),
                         criteria=Criteria(score_threshold=0.3, nms_threshold=0.4))
 TRIANGLE = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
 SQUARE = ((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5))

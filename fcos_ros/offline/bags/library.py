@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from fcos_ros.offline.frames import OfflineError
+from fcos_ros.recording.mcap_library import mcap as load_mcap
 
 COMMAND = 'python3 -m pip install rosbags mcap'
 
@@ -45,11 +46,9 @@ def mcap() -> Any:
     :raises BagLibraryError: it is not installed.
     """
     try:
-        from mcap import records, stream_reader
+        return load_mcap()
     except ImportError as error:
         raise _missing('mcap', error) from error
-    return SimpleNamespace(records=records, StreamReader=stream_reader.StreamReader,
-                           breakup_chunk=stream_reader.breakup_chunk)
 
 
 def _missing(name: str, error: ImportError) -> BagLibraryError:
