@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
@@ -30,9 +30,10 @@ from fcos_ros.node.output.outputs import CameraOutputs
 from fcos_ros.node.output.publisher import FrameDetections
 from fcos_ros.node.output.vision_info import VersionCounter
 from fcos_ros.node.problem_log import RepeatedWarning
+from fcos_ros.node.recorder import CameraRecorder, NodeRecorder
 from fcos_ros.runtime.pool import Pool
 from fcos_ros.runtime.statistics import FrameStatistics
-from fcos_ros.runtime.streams import Outcome, Stream
+from fcos_ros.runtime.streams import EXPIRED, FAILED, Job, Outcome, Stream
 from fcos_ros.settings.criteria import ActiveCriteria, to_criteria, to_tracker_settings
 from fcos_ros.settings.schema import Settings
 
@@ -71,14 +72,16 @@ class Camera:
         self._versions = VersionCounter()
         self._model: ModelInfo | None = None
         self._outputs: CameraOutputs | None = None
+        self._recorder: CameraRecorder | None = None
         self._pool: Pool | None = None
         self._stream: Stream[Header] | None = None
         self._subscription: CameraSubscription | None = None
 
-    def open(self, model: ModelInfo) -> None:
+    def open(self, model: ModelInfo, recorder: NodeRecorder) -> None:
         """
         Create the publishers.
 
+        :param recorder: records the frames; it is open.
         :raises ValueError: the settings name classes that the model lacks, or the user's
             `qos_overrides` are not accepted.
         """
@@ -86,11 +89,13 @@ class Camera:
         prefix = f'~/{self._name}/' if self._name else '~/'
         self._model = model
         self._outputs = CameraOutputs(self._node, prefix, model, self._versions)
+        self._recorder = recorder.camera(self._name, self._settings)
 
     def start(self, pool: Pool) -> None:
         """Subscribe to the images, and submit them to the pool."""
         self._pool = pool
-        self._stream = pool.open_stream(partial(self._deliver, pool), self._statistics)
+        self._stream = pool.open_stream(
+            partial(self._deliver, pool), self._statistics, self._dropped)
         self.apply(self._settings)
         self._subscription = CameraSubscription(
             self._node, self._topic, self._settings.transport, self._settings.reliability,
@@ -122,7 +127,7 @@ class Camera:
         """Destroy the publishers."""
         if self._outputs is not None:
             self._outputs.close()
-            self._outputs = self._model = None
+            self._outputs = self._model = self._recorder = None
 
     def health(self) -> CameraHealth:
         """Return its state, with the counts of the last call."""
@@ -154,6 +159,7 @@ class Camera:
         self._stamps.check(header.stamp)
         if self._expired(header):
             self._statistics.count_expired()
+            self._refused(header, EXPIRED)
             return
         try:
             check_frame_id(header.frame_id)
@@ -162,6 +168,7 @@ class Camera:
         except FrameError as error:
             self._log_failure(error)
             self._statistics.count_failed(error)
+            self._refused(header, FAILED, error)
             return
         if frame.trailing_bytes:
             self._logger.warning(
@@ -181,11 +188,48 @@ class Camera:
         age = self._stamps.age(header.stamp)
         return age is not None and age > limit
 
+    def _refused(self, header: Header, fate: str, error: Exception | None = None) -> None:
+        """Record a message that has not become a frame."""
+        if self._recorder is not None:
+            self._recorder.refused(header, self._settings, fate, error)
+
+    def _dropped(self, job: Job[Header], fate: str, error: Exception | None) -> None:
+        """Record a frame that no worker has taken."""
+        if self._recorder is not None:
+            self._recorder.dropped(job, self._settings, fate, error)
+
     def _deliver(self, pool: Pool, outcome: Outcome[Header]) -> None:
+        """Publish the outcome of a frame, and record it."""
+        active, start = self._active, perf_counter()
+        error, found = outcome.error, None
+        try:
+            found = self._publish(pool, outcome, active)
+        except Exception as failure:
+            error = failure
+            raise
+        finally:
+            self._record(outcome, active, found, error, start)
+
+    def _record(
+        self, outcome: Outcome[Header], active: ActiveCriteria, found: Detections | None,
+        error: Exception | None, start: float,
+    ) -> None:
+        """Record a frame that a worker has taken; `start` is that of its delivery."""
+        if self._recorder is None:
+            return
+        end, age = perf_counter(), self._stamps.plausible_age(outcome.job.context.stamp)
+        times = {'publish': end - start, 'total': end - outcome.job.arrived}
+        self._recorder.finished(outcome, active, found, error,
+                                times if age is None else {**times, 'age': age})
+
+    def _publish(
+        self, pool: Pool, outcome: Outcome[Header], active: ActiveCriteria,
+    ) -> Detections | None:
+        """Publish the detections of a frame and return them; None if it has failed."""
         result, header = outcome.result, outcome.job.context
         if result is None:
             self._log_failure(outcome.error)
-            return
+            return None
         # A hung worker may finish a frame after the node was deactivated and activated again.
         if pool is not self._pool or self._outputs is None:
             raise TimeoutError('finished only after the node was deactivated')
@@ -194,15 +238,18 @@ class Camera:
         if self._samples.learn(result.measured):
             self._log_samples()
         self._check_bit_depth()
-        found = self._select(result.detections, outcome)
+        found = self._select(result.detections, outcome, active)
         self._outputs.publish(FrameDetections.of(outcome, result.times, found))
         age = self._stamps.plausible_age(header.stamp)
         if age is not None:
             self._statistics.add_times(age=age)
+        return found
 
-    def _select(self, found: Detections, outcome: Outcome[Header]) -> Detections:
+    def _select(
+        self, found: Detections, outcome: Outcome[Header], active: ActiveCriteria,
+    ) -> Detections:
         """Return the detections that the present criteria accept; track them if it is on."""
-        active, job = self._active, outcome.job
+        job = outcome.job
         if outcome.criteria is not active.decoded:
             found = reapply_criteria(found, active.decoded, job.frame.size)
         if not active.settings.track:

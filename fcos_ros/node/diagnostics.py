@@ -13,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
 from fcos_ros.core.text import enumerate_some, shorten
-from fcos_ros.node.health import CameraHealth, NodeHealth, SubscriptionStatus
+from fcos_ros.node.health import CameraHealth, NodeHealth, RecorderHealth, SubscriptionStatus
 from fcos_ros.node.input.mixture import REMEDIES as MIXTURE_REMEDIES
 from fcos_ros.node.input.stamps import EXPIRING, REMEDIES
 from fcos_ros.runtime.node_status import (
@@ -32,6 +32,9 @@ from fcos_ros.runtime.node_status import (
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 _WORDS = {OK: 'ok', WARN: 'warning', ERROR: 'error'}
+
+RECORDER = 'recorder'
+"""The part of the node that records frames."""
 
 MAX_SILENCE = 2.0
 """Seconds without an image before a warning: cameras slower than 0.5 Hz are rare."""
@@ -59,7 +62,7 @@ class Problem(NamedTuple):
 
 def to_diagnostics(node: str, stamp: Time, health: NodeHealth) -> DiagnosticArray:
     """
-    Return the statuses of a node: frames and latency of each camera, the model, and the process.
+    Return the statuses of a node: frames and latency of each camera, model, process and recorder.
 
     `runtime.node_status.read_diagnostics` reads them.
     """
@@ -71,10 +74,18 @@ def to_diagnostics(node: str, stamp: Time, health: NodeHealth) -> DiagnosticArra
     parts[MODEL] = _model(health)
     if health.process is not None:
         parts[PROCESS] = _process(health.process)
+    if health.recorder is not None:
+        parts[RECORDER] = _recorder(health.recorder)
     for part, status in parts.items():
         status.name = f'{node}: {part}'
         status.hardware_id = health.model.backend if health.model else 'none'
     return DiagnosticArray(header=Header(stamp=stamp), status=list(parts.values()))
+
+
+def worst_level(message: DiagnosticArray) -> int:
+    """Return the worst level of the statuses, without that of the recorder."""
+    return max((status.level[0] for status in message.status
+                if not status.name.endswith(f': {RECORDER}')), default=0)
 
 
 def _frames(health: NodeHealth, camera: CameraHealth) -> DiagnosticStatus:
@@ -202,6 +213,19 @@ def _process(process: ProcessStatus) -> DiagnosticStatus:
     memory = f'{process.memory / 1e6:.0f} MB'
     cores = '' if process.cpu is None else f', {process.cpu:.2f} CPU cores'
     return _status(OK, f'{process.state}, {memory}{cores}', process_values(process))
+
+
+def _recorder(recorder: RecorderHealth) -> DiagnosticStatus:
+    status, sink = recorder.status, recorder.status.sink
+    level, message = OK, 'recording' if sink.is_recording else 'waiting for an event'
+    if status.fault:
+        level, message = ERROR, f'nothing is recorded: {status.fault}'
+    elif recorder.lost:
+        level, message = WARN, (f'{recorder.lost} frames since the last report were not recorded, '
+                                'as the disk or the CPU is too slow')
+    return _status(level, message, {
+        'recorder': status.mode, 'file': sink.path or '', 'frames': sink.frames,
+        'lost': status.lost, 'last event': sink.event})
 
 
 def _status(level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:

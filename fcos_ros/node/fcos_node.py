@@ -26,7 +26,7 @@ from fcos_ros.core.labels import printable
 from fcos_ros.core.text import shorten
 from fcos_ros.node.camera import Camera
 from fcos_ros.node.command_line import answer_help, notices, parameter_files
-from fcos_ros.node.diagnostics import camera_problems, to_diagnostics
+from fcos_ros.node.diagnostics import camera_problems, to_diagnostics, worst_level
 from fcos_ros.node.health import NodeHealth
 from fcos_ros.node.memory import keep_memory
 from fcos_ros.node.namesakes import NamesakeChecker
@@ -35,6 +35,7 @@ from fcos_ros.node.problem_log import RepeatedWarning
 from fcos_ros.node.process_reporter import ProcessReporter
 from fcos_ros.node.program import run_node
 from fcos_ros.node.qos import queued_qos
+from fcos_ros.node.recorder import NodeRecorder
 from fcos_ros.node.timers import create_steady_timer
 from fcos_ros.runtime.detector import DetectorConfig
 from fcos_ros.runtime.end_signals import EndSignals
@@ -94,6 +95,7 @@ class FcosNode(LifecycleNode):
         self._cameras: dict[str, Camera] = {}
         self._state = 'unconfigured'
         self._fault = ''
+        self._recorder = NodeRecorder(self)
         files = parameter_files(node_arguments.get('cli_args') or sys.argv)
         for notice in notices(self.get_fully_qualified_name(), files):
             self.get_logger().warning(notice)
@@ -125,8 +127,9 @@ class FcosNode(LifecycleNode):
         count = settings.workers or default_workers(config)
         self._workers = open_workers(
             config, count, settings.inference_timeout, self._stop_request)
+        self._recorder.open(settings, self._model)
         for camera in self._cameras.values():
-            camera.open(self._model)
+            camera.open(self._model, self._recorder)
         self.get_logger().info(f'loaded {config.path}, workers: {count}')
         for note in self._model.notes:
             self.get_logger().info(f'model: {printable(note)}')
@@ -210,6 +213,7 @@ class FcosNode(LifecycleNode):
         self._halt()
         for camera in self._cameras.values():
             camera.close()
+        self._recorder.close()
         close_workers(self._workers)
         self._workers, self._unfinished = [], None
 
@@ -234,11 +238,13 @@ class FcosNode(LifecycleNode):
                     raise ValueError(f'{name} cannot change while a model is loaded; '
                                      'deactivate and clean up the node first')
             to_criteria(settings, self._model)
+            self._recorder.check(settings, self._model)
 
     def _apply(self) -> None:
         """Use the present settings for the next frames."""
         for name, settings in self._node_parameters.cameras.items():
             self._cameras[name].apply(settings)
+        self._recorder.apply(self._node_parameters.settings)
 
     # Health
 
@@ -258,11 +264,14 @@ class FcosNode(LifecycleNode):
             model=self._model if self._workers else None, workers=workers, worker_faults=faults,
             cameras=tuple(camera.health() for camera in self._cameras.values()),
             namesakes=self._namesakes.count(),
-            process=self._process.read(self._state, workers, working))
+            process=self._process.read(self._state, workers, working),
+            recorder=self._recorder.health())
         self._log_problems(health)
         stamp = self.get_clock().now().to_msg()
         name = self.get_fully_qualified_name().lstrip('/')
-        self._diagnostics.publish(to_diagnostics(name, stamp, health))
+        message = to_diagnostics(name, stamp, health)
+        self._diagnostics.publish(message)
+        self._recorder.report_level(worst_level(message))
 
 
 def run(signals: EndSignals, arguments: Sequence[str] = sys.argv) -> int:

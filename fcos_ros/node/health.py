@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fcos_ros.backends import ModelInfo
+from fcos_ros.recording.recorder import RecorderStatus
 from fcos_ros.runtime.node_status import ProcessStatus
 from fcos_ros.runtime.statistics import FrameCounts, Percentiles
 
@@ -77,6 +78,18 @@ class CameraHealth:
 
 
 @dataclass(frozen=True)
+class RecorderHealth:
+    """
+    The state of the recorder.
+
+    :ivar lost: frames that were not recorded since the last report.
+    """
+
+    status: RecorderStatus
+    lost: int
+
+
+@dataclass(frozen=True)
 class NodeHealth:
     """
     The state of the whole node.
@@ -88,6 +101,7 @@ class NodeHealth:
     :ivar worker_faults: why workers do not run; empty if all run.
     :ivar namesakes: number of other nodes with the same full name.
     :ivar process: the process of the node; None if it was not measured.
+    :ivar recorder: None if it is off.
     """
 
     state: str
@@ -98,3 +112,4 @@ class NodeHealth:
     cameras: tuple[CameraHealth, ...]
     namesakes: int = 0
     process: ProcessStatus | None = None
+    recorder: RecorderHealth | None = None

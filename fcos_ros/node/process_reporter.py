@@ -23,7 +23,7 @@ class ProcessReporter:
     def __init__(self) -> None:
         self._start = monotonic()
         self._meter = UsageMeter()
-        self._libraries = _versions()
+        self._libraries = all_versions()
         board = this_board()
         self._board = board.name if board else ''
 
@@ -44,6 +44,7 @@ class ProcessReporter:
                        if name != PACKAGE})
 
 
-def _versions() -> Mapping[str, str]:
+def all_versions() -> Mapping[str, str]:
+    """Return the versions of ROS 2, its middleware, this package and its libraries."""
     return {'ROS 2': os.environ.get('ROS_DISTRO', 'unknown'),
             'rmw': get_rmw_implementation_identifier(), **library_versions()}

@@ -130,7 +130,7 @@ def test_unknown_parameters_are_logged_with_the_likely_mistake(declared, capfd):
 
 def test_only_lists_whose_entries_need_quotes_have_the_hint_about_quotes(declared, capfd):
     needs_quotes = [name for name, option in Settings.options().items() if option.quoted]
-    assert needs_quotes == ['class_thresholds']
+    assert needs_quotes == ['class_thresholds', 'recorder_triggers']
     declared('class_thresholds: [person: 0.3]', 'classes: [person: 1]')
     logged = unknown_parameters(capfd)
     assert logged['class_thresholds.person'] == QUOTE_CLASS_THRESHOLDS
