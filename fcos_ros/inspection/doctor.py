@@ -110,8 +110,8 @@ def _look_at_graph(
         failure = Finding(Severity.ERROR, GRAPH, str(error), error.cure)
         return None, [], [failure], f'not looked at: {error}'
     cameras = sum(len(detector.cameras) for detector in graph.detectors)
-    return graph, frames, [], (f'ROS domain {graph.domain}, {len(graph.detectors)} detectors, '
-                               f'{cameras} cameras, {graph.seconds:.0f} s')
+    return graph, frames, [], (f'ROS domain {graph.domain}, detectors: {len(graph.detectors)}, '
+                               f'cameras: {cameras}, watched for {graph.seconds:.0f} s')
 
 
 def _look_at_models(request: Request, detectors: Sequence[DetectorFacts],

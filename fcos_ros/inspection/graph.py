@@ -162,7 +162,8 @@ def watch(
         for name in names)
     graph = GraphFacts(
         domain=os.environ.get('ROS_DOMAIN_ID') or '0', seconds=monotonic() - start,
-        detectors=detectors, silent=tuple(_silent(node, recorder, only)),
+        only=only, known=tuple(sorted(recorder.last)), detectors=detectors,
+        silent=tuple(_silent(node, recorder, only)),
         image_topics=_image_topics(node, detectors), clock=node.count_publishers('/clock') > 0,
         others=_others(session))
     return graph, [listener.newest(*camera) for camera, listener in listeners.items()]

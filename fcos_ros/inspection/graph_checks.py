@@ -31,8 +31,6 @@ IMPLIED = ('no images are received', 'no model is loaded')
 _TRANSITIONS = {'unconfigured': 'configure', 'inactive': 'activate'}
 """The transition that leads on from a state."""
 
-_SEVERITIES = {Level.ERROR: Severity.ERROR}
-
 
 def graph_findings(graph: GraphFacts, machine: MachineFacts) -> Iterator[Finding]:
     """Yield the problems of the graph."""
@@ -61,7 +59,11 @@ def _note(text: str, command: str) -> Finding:
 
 
 def _absent(graph: GraphFacts, machine: MachineFacts) -> Iterator[Finding]:
-    """Explain why no detector is in the graph."""
+    """Explain why no detector is in the graph, or not the wanted one."""
+    if graph.known:
+        yield _error(f'{graph.only} does not report; these do: {enumerate_some(graph.known)}',
+                     f'fcos doctor --node {graph.known[0]}')
+        return
     here = (machine.environment or {}).get('RMW_IMPLEMENTATION', '')
     for process in machine.detectors:
         who = f'the detector with process number {process.pid}'
@@ -100,10 +102,11 @@ def _detector(graph: GraphFacts, detector: DetectorFacts) -> Iterator[Finding]:
     other = next(iter(graph.image_topics), '')
     for problem in problems:
         name = problem.part.rpartition(' ')[0]
-        context = _context(detector, cameras.get(name), other)
-        yield Finding(_SEVERITIES.get(problem.level, Severity.WARNING), GRAPH,
+        camera = cameras.get(name)
+        prevents = problem.level == Level.ERROR or (camera and not camera.published)
+        yield Finding(Severity.ERROR if prevents else Severity.WARNING, GRAPH,
                       f'{status.name}: {f"{name}: " if name else ""}{problem.message}',
-                      cure(problem.message, context))
+                      cure(problem.message, _context(detector, camera, other)))
     state, said = status.process.state, ' '.join(problem.message for problem in problems)
     if state in _TRANSITIONS and not said.startswith(state):
         yield _error(f'{status.name} is {state}, so it detects nothing',
@@ -197,7 +200,8 @@ def _driver(graph: GraphFacts, camera: CameraFacts, who: str) -> Iterator[Findin
     names = {publisher.node.strip('/') for publisher in camera.publishers}
     for name, problem in graph.others.items():
         if any(node and name.lstrip('/').startswith(node) for node in names):
-            yield Finding(_SEVERITIES.get(problem.level, Severity.WARNING), GRAPH,
+            yield Finding(Severity.ERROR if problem.level == Level.ERROR else Severity.WARNING,
+                          GRAPH,
                           f'{who}the driver of the camera reports: {name}: {problem.message}',
                           'ros2 topic echo /diagnostics   # mend what the driver reports')
 

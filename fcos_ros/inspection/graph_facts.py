@@ -99,6 +99,8 @@ class GraphFacts:
 
     :ivar domain: the ROS domain.
     :ivar seconds: how long it was watched.
+    :ivar only: full name of the one detector that was looked at; empty for all.
+    :ivar known: names of all detectors that report.
     :ivar silent: nodes that publish detections as ours do, and no reports.
     :ivar image_topics: topics with images, the likeliest ones first.
     :ivar clock: whether simulated time is published.
@@ -107,6 +109,8 @@ class GraphFacts:
 
     domain: str
     seconds: float
+    only: str = ''
+    known: tuple[str, ...] = ()
     detectors: tuple[DetectorFacts, ...] = ()
     silent: tuple[str, ...] = ()
     image_topics: tuple[str, ...] = ()

@@ -35,6 +35,9 @@ LEVEL_COLOURS = {Level.OK: '', Level.WARNING: '33', Level.ERROR: '31', Level.STA
 
 BOLD, DIM = '1', '2'
 
+TIED = '\N{NO-BREAK SPACE}'
+"""A space at which no line is wrapped."""
+
 
 class Marks(NamedTuple):
     """The characters of a bar: up to the median, to the 95th and to the 99th percentile."""
@@ -144,7 +147,9 @@ def _camera(camera: CameraStatus, style: Style) -> Iterator[Line]:
     yield from _wrapped(
         f'images {_rate(camera.image_rate)}, detections {_rate(camera.detection_rate)}'
         f'{_age(camera.stages)}', '    ', style)
-    yield from _wrapped(', '.join(fates(camera.counts)), '    ', style,
+    # The parts of a line stay together when it is wrapped.
+    yield from _wrapped(', '.join(fate.replace(' ', TIED) for fate in fates(camera.counts)),
+                        '    ', style,
                         '' if camera.counts.failed == 0 else LEVEL_COLOURS[Level.WARNING])
     yield from _stages(camera.stages, style)
 
@@ -239,4 +244,4 @@ def _wrapped(text: str, indent: str, style: Style, colour: str = '') -> Iterator
     width = max(style.width, len(indent) + 10)
     for line in textwrap.wrap(printable(text), width, initial_indent=indent,
                               subsequent_indent=f'{indent}  '):
-        yield Line(line, colour)
+        yield Line(line.replace(TIED, ' '), colour)

@@ -39,7 +39,7 @@ CAMERA = CameraFacts(replace(STATUS, counts=NONE), STATUS, (IMAGES,), (),
 NODE = NodeStatus('/fcos', 1.0, ProcessStatus('0.1.0', 'active', 9.0, 1, 'pc'),
                   ModelStatus('m', '/m.onnx'), (STATUS,))
 DETECTOR = DetectorFacts(NODE, (CAMERA,))
-GRAPH = GraphFacts('0', 5.0, (DETECTOR,))
+GRAPH = GraphFacts('0', 5.0, detectors=(DETECTOR,))
 MACHINE = MachineFacts('robot')
 
 
