@@ -177,6 +177,9 @@ class FcosNode(LifecycleNode):
         """Stop the workers before their publishers are destroyed."""
         self._release()
         super().destroy_node()
+        # The state machine keeps the node in the graph: to others it would seem to run until its
+        # lease expires, and they would still send images to it.
+        self._state_machine.destroy_when_not_in_use()
 
     @property
     def _model(self) -> ModelInfo:

@@ -91,6 +91,16 @@ if 'child_process' in str(sys.orig_argv):
 """Code that Python runs at its start: a child process loads nothing until its parent ends."""
 
 
+PROFILE = """<?xml version="1.0" encoding="UTF-8" ?>
+<profiles xmlns="http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles">
+  <participant profile_name="node" is_default_profile="true"><rtps><builtin><discovery_config>
+    <leaseDuration><sec>DURATION_INFINITY</sec></leaseDuration>
+  </discovery_config></builtin></rtps></participant>
+</profiles>
+"""
+"""With this profile of Fast DDS, a node stays in the graph until it leaves it itself."""
+
+
 @dataclass(frozen=True)
 class Phase:
     """
@@ -152,6 +162,7 @@ class Ending:
     :ivar output: the text that it printed.
     :ivar memory: names of shared memory that it left behind.
     :ivar children: its child processes that it left behind.
+    :ivar left_graph: whether others know that it has ended.
     """
 
     code: int
@@ -159,6 +170,7 @@ class Ending:
     output: str
     memory: frozenset[str]
     children: frozenset[int]
+    left_graph: bool
 
     @property
     def faults(self) -> list[str]:
@@ -171,6 +183,8 @@ class Ending:
             faults.append('shared memory is left')
         if self.children:
             faults.append('child processes are left')
+        if not self.left_graph:
+            faults.append('the node is left in the graph')
         return faults
 
 
@@ -189,11 +203,13 @@ class Shutdown(AbstractContextManager['Shutdown']):
         self._hold = folder / 'hold'
         self._hold.mkdir()
         (self._hold / 'sitecustomize.py').write_text(HOLD_CHILDREN)
+        self._profile = folder / 'profile.xml'
+        self._profile.write_text(PROFILE)
         with ExitStack() as undo:
             context = rclpy.Context()
             rclpy.init(context=context)
             undo.callback(rclpy.try_shutdown, context=context)
-            node = Node('shutdown_test', context=context)
+            self._node = node = Node('shutdown_test', context=context)
             undo.callback(node.destroy_node)
             self._client = node.create_client(ChangeState, 'fcos/change_state')
             camera = node.create_publisher(Image, 'image', 1)
@@ -217,6 +233,7 @@ class Shutdown(AbstractContextManager['Shutdown']):
         :param delay: seconds between the phase and the first signal.
         :raises AssertionError: the node does not reach the phase.
         """
+        nodes = self._count_nodes()
         with ExitStack() as undo:
             process = undo.enter_context(self._start(phase))
             undo.callback(process.kill)
@@ -233,7 +250,16 @@ class Shutdown(AbstractContextManager['Shutdown']):
                     os.kill(child, signal.SIGSTOP)
             ending = _end(process, signals)
             reader.join(TIMEOUT)  # a child that is left keeps the pipe open
-            return Ending(process.returncode, output=''.join(lines), **ending)
+            return Ending(process.returncode, output=''.join(lines), **ending,
+                          left_graph=self._count_falls_to(nodes))
+
+    def _count_nodes(self) -> int:
+        return self._node.get_node_names().count('fcos')
+
+    def _count_falls_to(self, count: int) -> bool:
+        with suppress(AssertionError):
+            return wait_until(lambda: self._count_nodes() <= count)
+        return False
 
     def _start(self, phase: Phase) -> subprocess.Popen[str]:
         program = (f'{HELPERS}\n{phase.code}\n'
@@ -244,7 +270,9 @@ class Shutdown(AbstractContextManager['Shutdown']):
             [sys.executable, '-c', program, '--ros-args',
              *(word for parameter in parameters for word in ('-p', parameter))],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, path))})
+            env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, path)),
+                 'FASTDDS_DEFAULT_PROFILES_FILE': str(self._profile),
+                 'FASTRTPS_DEFAULT_PROFILES_FILE': str(self._profile)})
 
     def _wait_for(self, phase: Phase, process: subprocess.Popen[str], lines: list[str]) -> None:
         def wait_for_line(words: str) -> None:
