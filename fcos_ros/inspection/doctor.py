@@ -21,6 +21,7 @@ from fcos_ros.inspection.graph_facts import DetectorFacts, GraphFacts
 from fcos_ros.inspection.machine import MachineFacts
 from fcos_ros.inspection.machine_checks import machine_findings
 from fcos_ros.inspection.model_checks import model_findings, trial_findings
+from fcos_ros.inspection.report_history import ReportHistory
 from fcos_ros.inspection.start import RosError, RosMissingError, open_session
 from fcos_ros.inspection.trial import Candidate, try_model
 from fcos_ros.runtime.model_path import find_model
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 SECONDS = 5.0
 """How long the graph is watched: a detector reports once a second."""
+
+NO_MODEL = 'not looked at: no detector has loaded one; --model names one'
 
 
 @dataclass(frozen=True)
@@ -79,66 +82,83 @@ def inspect(
     """
     machine = MachineFacts.read(os.environ, request.root)
     board = BoardFacts.read(request.root)
-    graph, frames, findings, seen = _look_at_graph(request, passed)
+    view = _look_at_graph(request, passed)
+    graph, findings = view.graph, list(view.findings)
     if graph is not None:
         findings += graph_findings(graph, machine)
     detectors = graph.detectors if graph else ()
-    model_seen = _look_at_models(request, detectors, frames, findings)
+    seen = [_look_at_model(detector, view.frames, findings) for detector in detectors]
+    if not detectors and request.model:
+        seen.append(request.model)
+        findings += _try_alone(request.model)
     findings += board_findings(board, bool(detectors))
     findings += machine_findings(machine, bool(graph and graph.by_network))
     return Examination(
         tuple(sorted(findings, key=lambda finding: -finding.severity)),
-        {'graph': seen, 'model': model_seen, 'board': board.name or 'this machine is no board',
+        {'graph': view.seen, 'model': ', '.join(filter(None, seen)) or NO_MODEL,
+         'board': board.name or 'this machine is no board',
          'machine': f'{platform.node()}, {machine.cores} cores'})
 
 
-def _look_at_graph(
-    request: Request, passed: Callable[[float], None],
-) -> tuple[GraphFacts | None, list[LiveFrame], list[Finding], str]:
-    """Watch the graph; without ROS 2, return None and the reason."""
-    reports: list[Callable[..., None]] = []
+@dataclass(frozen=True)
+class _GraphView:
+    """
+    The graph, or why it was not looked at.
+
+    :ivar graph: None if it was not looked at.
+    :ivar seen: what was looked at, or why nothing was.
+    """
+
+    graph: GraphFacts | None
+    seen: str
+    frames: Sequence[LiveFrame] = ()
+    findings: Sequence[Finding] = ()
+
+    @classmethod
+    def missing(cls, severity: Severity, error: RosError) -> _GraphView:
+        """Return that the graph was not looked at."""
+        finding = Finding(severity, GRAPH, f'the graph was not looked at: {error}', error.cure)
+        return cls(None, f'not looked at: {error}', findings=(finding,))
+
+
+def _look_at_graph(request: Request, passed: Callable[[float], None]) -> _GraphView:
+    history = ReportHistory()
     try:
-        with open_session('fcos_doctor', lambda status: reports[0](status)) as session:
-            from fcos_ros.inspection.graph import Recorder, watch
-            recorder = Recorder()
-            reports.append(recorder.hear)
-            graph, frames = watch(session, recorder, request.seconds, request.node, passed)
+        with open_session('fcos_doctor', history.hear) as session:
+            from fcos_ros.inspection.graph import watch
+            graph, frames = watch(session, history, request.seconds, request.node, passed)
     except RosMissingError as error:
-        return None, [], [Finding(Severity.NOTE, GRAPH, f'the graph was not looked at: {error}',
-                                  error.cure)], f'not looked at: {error}'
+        return _GraphView.missing(Severity.NOTE, error)
     except RosError as error:
-        failure = Finding(Severity.ERROR, GRAPH, str(error), error.cure)
-        return None, [], [failure], f'not looked at: {error}'
+        return _GraphView.missing(Severity.ERROR, error)
     cameras = sum(len(detector.cameras) for detector in graph.detectors)
-    return graph, frames, [], (f'ROS domain {graph.domain}, detectors: {len(graph.detectors)}, '
-                               f'cameras: {cameras}, watched for {graph.seconds:.0f} s')
+    return _GraphView(graph, f'ROS domain {graph.domain}, detectors: {len(graph.detectors)}, '
+                      f'cameras: {cameras}, watched for {graph.seconds:.0f} s', frames)
 
 
-def _look_at_models(request: Request, detectors: Sequence[DetectorFacts],
-                    frames: Sequence[LiveFrame], findings: list[Finding]) -> str:
-    """Try the model of each detector of this machine; return what was looked at."""
-    seen = []
-    for detector in detectors:
-        host = detector.status.process.host
-        if host != platform.node():
-            name = detector.status.name
-            seen.append(f'{name} runs on {host}')
-            findings.append(Finding(
-                Severity.NOTE, MODEL, f'{name} runs on {host}: its model, board and machine were '
-                'not looked at', f'ssh {host} fcos doctor'))
-        elif detector.status.model.path:
-            seen.append(detector.status.model.path)
-            findings += _try_detector(detector, frames)
-    if not detectors and request.model:
-        seen.append(request.model)
-        findings += _try_alone(request.model)
-    return ', '.join(seen) or 'not looked at: no detector has loaded one; --model names one'
+def _look_at_model(detector: DetectorFacts, frames: Sequence[LiveFrame],
+                   findings: list[Finding]) -> str:
+    """Try the model of a detector of this machine; return what was looked at."""
+    status = detector.status
+    if status.process.host != platform.node():
+        findings.append(Finding(
+            Severity.NOTE, MODEL, f'{status.name} runs on {status.process.host}: its model, board '
+            'and machine were not looked at', f'ssh {status.process.host} fcos doctor'))
+        return f'{status.name} runs on {status.process.host}'
+    if status.model.path:
+        findings += _try_detector(detector, frames)
+    return status.model.path
 
 
 def _try_detector(detector: DetectorFacts, frames: Sequence[LiveFrame]) -> Iterator[Finding]:
     status = detector.status
-    settings = given_settings(detector.parameters)
-    common = settings.get('') or next(iter(settings.values()))
+    try:
+        settings = given_settings(detector.parameters)
+    except ValueError as error:  # the detector is of another version
+        settings = given_settings({})
+        yield Finding(Severity.NOTE, MODEL, f'{status.name} has parameters that are unknown here, '
+                      f'so the defaults are tried: {error}', f'ros2 param dump {status.name}')
+    common = next(iter(settings.values()))
     candidates = [Candidate(live.node, live.camera, live.frame, settings.get(live.camera))
                   for live in frames if live.node == status.name and live.frame is not None]
     model, trials = try_model(Path(status.model.path), common, candidates,

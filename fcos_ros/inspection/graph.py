@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 import os
-import re
 from time import monotonic
 from typing import Any
 
@@ -29,12 +28,13 @@ from fcos_ros.inspection.graph_facts import (
     GraphFacts,
     ImageSample,
 )
+from fcos_ros.inspection.report_history import ReportHistory
 from fcos_ros.inspection.session import Session
 from fcos_ros.messages.images import SOURCES
-from fcos_ros.node.input.discovery import COMPRESSED, PublisherDiscovery
+from fcos_ros.node.input.discovery import COMPRESSED, PublisherDiscovery, full_name
 from fcos_ros.node.input.message_types import MessageTypeError, message_type
 from fcos_ros.node.qos import latest_qos, without_default_callbacks
-from fcos_ros.runtime.node_status import CameraStatus, Level, NodeStatus, Problem
+from fcos_ros.runtime.node_status import CameraStatus, Level, NodeStatus, Problem, to_level
 from fcos_ros.settings.schema import Settings
 
 DISCOVERY = 1.5
@@ -64,32 +64,6 @@ class LiveFrame:
     camera: str
     frame: Frame | None
     damage: str = ''
-
-
-class Recorder:
-    """Keep the first and the last report of each detector, and all its problems."""
-
-    def __init__(self) -> None:
-        self.first: dict[str, NodeStatus] = {}
-        self.last: dict[str, NodeStatus] = {}
-        self.instances: dict[str, set[tuple[str, int]]] = {}
-        self._problems: dict[str, dict[tuple[str, str], Problem]] = {}
-
-    def hear(self, status: NodeStatus) -> None:
-        """Take a report."""
-        self.first.setdefault(status.name, status)
-        self.last[status.name] = status
-        self.instances.setdefault(status.name, set()).add(
-            (status.process.host, status.process.pid))
-        for problem in status.problems:
-            # Reports of one problem differ in their numbers.
-            key = problem.part, re.sub(r'[0-9.]+', '#', problem.message)
-            self._problems.setdefault(status.name, {})[key] = problem
-
-    def problems(self, node: str) -> tuple[Problem, ...]:
-        """Return all problems of a node, the worst first."""
-        found = self._problems.get(node, {}).values()
-        return tuple(sorted(found, key=lambda problem: -problem.level))
 
 
 class ImageListener:
@@ -129,13 +103,13 @@ class ImageListener:
 
 
 def watch(
-    session: Session, recorder: Recorder, seconds: float, only: str = '',
+    session: Session, history: ReportHistory, seconds: float, only: str = '',
     passed: Callable[[float], None] = lambda _: None,
 ) -> tuple[GraphFacts, list[LiveFrame]]:
     """
     Watch the graph.
 
-    :param recorder: hears the reports of the session.
+    :param history: hears the reports of the session.
     :param only: full name of the one detector to look at; empty for all.
     :param passed: called often, with the seconds that have passed.
     :returns: the facts, and the newest image of each camera.
@@ -149,30 +123,30 @@ def watch(
     session.wait(DISCOVERY, show)
     listeners: dict[tuple[str, str], ImageListener] = {}
     while (left := seconds - (monotonic() - start)) > 0:
-        _listen(session.node, recorder, listeners, only)
+        _listen(session.node, history, listeners, only)
         session.wait(min(left, 1.0), show)
     session.wait(ANSWER, lambda: all(listener.sample().count for key, listener in
-                                     listeners.items() if _receives(recorder, *key)))
-    names = [name for name in recorder.last if only in {'', name}]
-    parameters = _parameters(session, {name: recorder.last[name] for name in names})
+                                     listeners.items() if _receives(history, *key)))
+    names = [name for name in history.last if only in {'', name}]
+    parameters = _parameters(session, {name: history.last[name] for name in names})
     node = session.node
     host = _host(node)
     detectors = tuple(
-        _detector(node, host, recorder, name, parameters.get(name, {}), listeners)
+        _detector(node, host, history, name, parameters.get(name, {}), listeners)
         for name in names)
     graph = GraphFacts(
         domain=os.environ.get('ROS_DOMAIN_ID') or '0', seconds=monotonic() - start,
-        only=only, known=tuple(sorted(recorder.last)), detectors=detectors,
-        silent=tuple(_silent(node, recorder, only)),
+        only=only, known=tuple(sorted(history.last)), detectors=detectors,
+        silent=tuple(_silent(node, history, only)),
         image_topics=_image_topics(node, detectors), clock=node.count_publishers('/clock') > 0,
         others=_others(session))
     return graph, [listener.newest(*camera) for camera, listener in listeners.items()]
 
 
-def _listen(node: Node, recorder: Recorder, listeners: dict[tuple[str, str], ImageListener],
+def _listen(node: Node, history: ReportHistory, listeners: dict[tuple[str, str], ImageListener],
             only: str) -> None:
     """Subscribe to the images of each camera that is not subscribed to yet."""
-    for name, status in recorder.last.items():
+    for name, status in history.last.items():
         for camera in status.cameras:
             key = name, camera.name
             if key not in listeners and camera.type_name in SOURCES and only in {'', name}:
@@ -180,18 +154,18 @@ def _listen(node: Node, recorder: Recorder, listeners: dict[tuple[str, str], Ima
                     listeners[key] = ImageListener(node, camera)
 
 
-def _receives(recorder: Recorder, node: str, name: str) -> bool:
+def _receives(history: ReportHistory, node: str, name: str) -> bool:
     """Return whether a detector has received images of a camera since its first report."""
     counts = [[camera.counts.received for camera in status.cameras if camera.name == name]
-              for status in (recorder.first[node], recorder.last[node])]
+              for status in (history.first[node], history.last[node])]
     return counts[1] > counts[0]
 
 
 def _detector(
-    node: Node, host: bytes, recorder: Recorder, name: str, parameters: Mapping[str, Any],
+    node: Node, host: bytes, history: ReportHistory, name: str, parameters: Mapping[str, Any],
     listeners: Mapping[tuple[str, str], ImageListener],
 ) -> DetectorFacts:
-    first, last = recorder.first[name], recorder.last[name]
+    first, last = history.first[name], history.last[name]
     before = {camera.name: camera for camera in first.cameras}
     cameras = []
     for camera in last.cameras:
@@ -204,8 +178,8 @@ def _detector(
             tuple(_endpoint(info, f'{prefix}/detections', host) for info in
                   node.get_subscriptions_info_by_topic(f'{prefix}/detections')),
             listener.sample() if listener else ImageSample(0, 0.0)))
-    return DetectorFacts(last, tuple(cameras), recorder.problems(name),
-                         len(recorder.instances[name]), parameters)
+    return DetectorFacts(last, tuple(cameras), history.problems(name),
+                         len(history.instances[name]), parameters)
 
 
 def _publishers(node: Node, host: bytes, topics: Mapping[str, None]) -> Iterator[Endpoint]:
@@ -215,9 +189,8 @@ def _publishers(node: Node, host: bytes, topics: Mapping[str, None]) -> Iterator
 
 
 def _endpoint(info: Any, topic: str, host: bytes) -> Endpoint:
-    namespace = info.node_namespace.rstrip('/')
     return Endpoint(
-        f'{namespace}/{info.node_name}', topic, info.topic_type,
+        full_name(info), topic, info.topic_type,
         info.qos_profile.reliability == ReliabilityPolicy.RELIABLE,
         info.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL,
         bool(host) and bytes(info.endpoint_gid)[HOST] != host)
@@ -233,14 +206,14 @@ def _host(node: Node) -> bytes:
     return b''
 
 
-def _silent(node: Node, recorder: Recorder, only: str) -> Iterator[str]:
+def _silent(node: Node, history: ReportHistory, only: str) -> Iterator[str]:
     """Yield the nodes that publish labels beside detections, as ours do, and do not report."""
     for topic, types in node.get_topic_names_and_types():
         if LABELS not in types:
             continue
         for info in node.get_publishers_info_by_topic(topic):
             name = _endpoint(info, topic, b'').node
-            if topic.startswith(f'{name}/') and name not in recorder.last and only in {'', name}:
+            if topic.startswith(f'{name}/') and name not in history.last and only in {'', name}:
                 yield name
 
 
@@ -256,7 +229,7 @@ def _others(session: Session) -> dict[str, Problem]:
     """Return the problems that other programs report."""
     found = {}
     for name, status in session.others.items():
-        level = Level(status.level[0]) if status.level[0] in tuple(Level) else Level.ERROR
+        level = to_level(status.level)
         if level in {Level.WARNING, Level.ERROR}:
             found[name] = Problem(level, name, status.message)
     return found

@@ -64,7 +64,7 @@ def _absent(graph: GraphFacts, machine: MachineFacts) -> Iterator[Finding]:
         yield _error(f'{graph.only} does not report; these do: {enumerate_some(graph.known)}',
                      f'fcos doctor --node {graph.known[0]}')
         return
-    here = (machine.environment or {}).get('RMW_IMPLEMENTATION', '')
+    here = machine.environment.get('RMW_IMPLEMENTATION', '')
     for process in machine.detectors:
         who = f'the detector with process number {process.pid}'
         if process.stopped:

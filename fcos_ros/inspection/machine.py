@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import os
 from pathlib import Path
 import pwd
@@ -77,7 +77,7 @@ class MachineFacts:
     swap_free: int | None = None
     load: float | None = None
     profiles: tuple[Profile, ...] = ()
-    environment: Mapping[str, str] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     detectors: tuple[DetectorProcess, ...] = ()
 
     @classmethod

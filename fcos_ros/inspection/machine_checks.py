@@ -46,7 +46,7 @@ def _warn(text: str, cure: str) -> Finding:
 
 
 def _discovery(machine: MachineFacts) -> Iterator[Finding]:
-    if (machine.environment or {}).get('ROS_AUTOMATIC_DISCOVERY_RANGE') == 'OFF':
+    if machine.environment.get('ROS_AUTOMATIC_DISCOVERY_RANGE') == 'OFF':
         yield _warn('ROS_AUTOMATIC_DISCOVERY_RANGE is OFF in this terminal, so its nodes find no '
                     'other node', 'export ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET')
 

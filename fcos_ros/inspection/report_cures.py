@@ -53,10 +53,10 @@ CURES = (
     (r'there is no publisher on', '{remap}'),
     (r'which is no image', '{remap}'),
     (r'the parameter transport is', f'{LAUNCH} transport:=auto'),
-    (r'remove the parameter (qos_overrides\S+),', r'sed -i "/\1/d" PARAMETERS.yaml'),
+    (r'remove the parameter (qos_overrides\S+),', 'sed -i "/{found}/d" PARAMETERS.yaml'),
     (r'this node requests reliable', f'{LAUNCH} reliability:=auto'),
     (r'is received there', PUBLISHERS),
-    (r'install the package (\w+)', r'sudo apt install ros-$ROS_DISTRO-\1'),
+    (r'install the package (\w+)', 'sudo apt install ros-$ROS_DISTRO-{package}'),
     # Images that do not arrive
     (r'shared memory of Fast DDS belongs to', 'ps -eo user,pid,cmd | grep -e cam -e fcos   # run '
      'both as the same user'),
@@ -102,7 +102,9 @@ def cure(message: str, context: Context) -> str:
     for pattern, command in CURES:
         match = re.search(pattern, message, re.IGNORECASE)
         if match:
-            return match.expand(command).format(
+            found = match[1] if match.re.groups else ''
+            return command.format(
                 remap=context.remap, node=context.node, topic=context.topic, model=context.model,
-                max_age=context.set('max_age', 0.0))
+                max_age=context.set('max_age', 0.0), found=found,
+                package=found.replace('_', '-'))
     return UNKNOWN

@@ -24,11 +24,8 @@ STALE = 3.0
 MIN_BAR = 12
 """Columns that a bar needs to say more than the numbers."""
 
-AFTER = ('publish', 'total', 'age')
-"""The last stages; `total` and `age` begin at the arrival and at the stamp of an image."""
-
 WHOLE = ('total', 'age')
-"""Stages that contain others: their bars begin at the left."""
+"""Stages that contain others. They come last, and their bars begin at the left."""
 
 LEVEL_COLOURS = {Level.OK: '', Level.WARNING: '33', Level.ERROR: '31', Level.STALE: '31'}
 """Codes of yellow and red for the terminal."""
@@ -178,7 +175,7 @@ def _age(stages: Mapping[str, Percentiles]) -> str:
 def _stages(stages: Mapping[str, Percentiles], style: Style) -> Iterator[Line]:
     if not stages:
         return
-    order = sorted(stages, key=lambda stage: AFTER.index(stage) if stage in AFTER else -1)
+    order = sorted(stages, key=lambda stage: WHOLE.index(stage) if stage in WHOLE else -1)
     width = max(map(len, order))
     bar_width = style.width - width - 3 * 9 - 6
     scale = max(_end(stages, order), 1e-9)

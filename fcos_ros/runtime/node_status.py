@@ -192,7 +192,7 @@ class _Status:
 
     @classmethod
     def of(cls, status: Any) -> _Status:
-        return cls(_level(status.level), str(status.message),
+        return cls(to_level(status.level), str(status.message),
                    {str(entry.key): str(entry.value) for entry in status.values})
 
     def text(self, key: str) -> str:
@@ -206,7 +206,7 @@ class _Status:
         return _number(self.text(key))
 
 
-def _level(value: Any) -> Level:
+def to_level(value: Any) -> Level:
     """Convert the level of a status: rclpy gives one byte, readers of bags give a number."""
     number = value[0] if isinstance(value, (bytes, bytearray)) and value else value
     return Level(number) if number in tuple(Level) else Level.ERROR

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 import os
+import sys
 from threading import Event, Thread
 import time
 from typing import Any
@@ -181,7 +182,7 @@ def findings(model, tmp_path_factory):
     parameters = {f'{name}.{parameter}': value for name, fault in FAULTS.items()
                   for parameter, value in fault.parameters.items()}
     with Graph(model=model, camera_qos=None, cameras=list(FAULTS),
-               **parameters) as graph, publishing(graph):
+               **parameters) as graph, SeededCameras(graph):
         graph.listen(Detection2DArray, '/fcos/follower/detections', [], DURABLE)
         # On a busy machine, a short look may miss a report or an image.
         for _ in range(MAX_LOOKS):
@@ -192,7 +193,7 @@ def findings(model, tmp_path_factory):
     return result.findings
 
 
-class publishing(ExitStack):  # noqa: N801 - used like a function
+class SeededCameras(ExitStack):
     """Publish the images of all cameras until the end of the block."""
 
     def __init__(self, graph: Graph) -> None:
@@ -405,7 +406,7 @@ def test_only_the_named_node_is_looked_at(root, model):
 
 
 def test_without_ros_everything_else_is_looked_at(root, model, monkeypatch):
-    monkeypatch.setitem(__import__('sys').modules, 'fcos_ros.inspection.session', None)
+    monkeypatch.setitem(sys.modules, 'fcos_ros.inspection.session', None)
     root.write('proc/loadavg', '99 99 99 1/1 1')
     result = inspect(Request(model=model, root=root.root))
     note = next(finding for finding in result.findings if finding.area == GRAPH)

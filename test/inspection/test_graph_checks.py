@@ -109,7 +109,7 @@ REPORTED = {
     '... best effort, but this node requests reliable, so no image arrives: remove the parameter '
     'qos_overrides./image.subscription.reliability, or set it': 'sed -i "/qos_overrides',
     'cannot subscribe to hbm: install the package hbm_img_msgs and source': 'sudo apt install '
-    'ros-$ROS_DISTRO-hbm_img_msgs',
+    'ros-$ROS_DISTRO-hbm-img-msgs',
     'no image on /image for 3 s; shared memory of Fast DDS belongs to root, too': 'same user',
     'no image on /image for 3 s; it is published best effort, which loses': 'export FASTDDS_DEF',
     'no image on /image for 3 s': 'ros2 topic hz /image',

@@ -8,13 +8,14 @@ from node.test_hosts import hosts  # noqa: F401 - a fixture
 from onnx_models import write_fcos
 
 PROBE = """
-from fcos_ros.inspection.graph import Recorder, watch
+from fcos_ros.inspection.graph import watch
+from fcos_ros.inspection.report_history import ReportHistory
 from fcos_ros.inspection.start import open_session
-recorder = Recorder()
-with open_session('probe', recorder.hear) as session:
+history = ReportHistory()
+with open_session('probe', history.hear) as session:
     publishers = []
     while not publishers:
-        graph, _ = watch(session, recorder, 1.0)
+        graph, _ = watch(session, history, 1.0)
         publishers = [publisher for detector in graph.detectors for camera in detector.cameras
                       for publisher in camera.publishers]
 print(graph.by_network)

@@ -124,7 +124,7 @@ class PublisherDiscovery:
             first_seen = self._seen[identity] = before.get(identity, self._searches)
             qos = info.qos_profile
             yield PublisherInfo(
-                _full_name(info), topic, info.topic_type,
+                full_name(info), topic, info.topic_type,
                 qos.reliability == ReliabilityPolicy.RELIABLE, first_seen,
                 qos.durability == DurabilityPolicy.TRANSIENT_LOCAL,
                 topic == self._silent_topic and first_seen <= self._silent_since)
@@ -212,7 +212,7 @@ def _transport(publisher: PublisherInfo) -> str:
     return source.transport if source else ''
 
 
-def _full_name(info: object) -> str:
+def full_name(info: object) -> str:
     """Return the name of a publisher's node; DDS programs have none, new nodes none at first."""
     name, namespace = info.node_name, info.node_namespace  # type: ignore[attr-defined]
     if 'UNKNOWN' in name:
