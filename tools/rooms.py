@@ -43,7 +43,7 @@ ROOMS: Mapping[str, Room] = {
                   'messages to frames; `node/output`: detections to messages',
                   'recording settings messages runtime backends core', 2, 0.5),
     'report': _room('web pages of one file, and charts: figures, comparisons, the work of a node',
-                    'offline recording evaluation settings runtime backends core', 1, 0.86),
+                    'offline recording evaluation settings runtime backends core', 1, 0.09),
     'offline': _room('the detector on files: pictures, videos, streams and recordings; their '
                      'results; many inputs on many machines',
                      'recording settings messages evaluation runtime backends core', 2,
