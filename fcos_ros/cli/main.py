@@ -26,6 +26,7 @@ from fcos_ros.cli import (
     export_network,
     import_network,
     info,
+    report,
     top,
 )
 from fcos_ros.cli.output import (
@@ -51,6 +52,7 @@ VERBS = {
     'convert': convert,
     'top': top,
     'doctor': doctor,
+    'report': report,
 }
 
 
