@@ -23,6 +23,7 @@ from fcos_ros.evaluation.truth import OTHER, JudgedImage, Truth, with_classes
 from fcos_ros.offline.frames import OfflineError, SourceFrame
 from fcos_ros.offline.plan import DetectionPlan
 from fcos_ros.offline.runner import FrameResult, OfflineDetector
+from fcos_ros.runtime.end_signals import finish_result
 from fcos_ros.settings.criteria import to_criteria
 
 MOST_LISTED = 10
@@ -144,6 +145,7 @@ def run_labelled(
                     images.append(_judged(result, class_ids, criteria, ignores_excluded))
                 advance(1)
         except KeyboardInterrupt:
+            finish_result()
             is_complete = False
     names = tuple(info.labels.name(own[0]) for own in ids)
     return LabelledRun(plan, info, names, criteria, tuple(images), tuple(failed),

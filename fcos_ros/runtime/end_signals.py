@@ -20,7 +20,7 @@ import os
 import signal
 import socket
 import sys
-from threading import Lock, Thread, enumerate as enumerate_threads, main_thread
+from threading import Event, Lock, Thread, enumerate as enumerate_threads, main_thread
 from time import sleep
 from typing import NoReturn
 
@@ -39,6 +39,12 @@ THREAD_NAME = 'fcos-signals'
 CLEAN_UP_TIME = 1.5
 """Seconds in which an interrupted command may remove its temporary files."""
 
+MANY = 4096
+"""More signals than a user sends at once."""
+
+_FINISHING = Event()
+"""Set when an interrupted command writes the result of the work that is done."""
+
 
 class EndSignals:
     """
@@ -52,6 +58,7 @@ class EndSignals:
     def __init__(self, action: Callable[[], None]) -> None:
         self._action = action
         self._lock = Lock()
+        self._has_waited = False
         self._received, self._sent = map(_above_streams, socket.socketpair())
         self._sent.setblocking(False)  # a signal handler must not wait
         signal.set_wakeup_fd(self._sent.fileno(), warn_on_full_buffer=False)
@@ -70,16 +77,37 @@ class EndSignals:
         Let the first signal raise KeyboardInterrupt in the main thread, for a command.
 
         The process ends `CLEAN_UP_TIME` seconds later at the latest, also if the main thread is
-        in native code. Further signals change nothing.
+        in native code. Further signals change nothing. A command that calls `finish_result` may
+        take longer, until the next signal.
         """
-        self.call(_exit_later)
+        self.call(self._exit_later)
         for number in END_SIGNALS:
             signal.signal(number, _interrupt)
+
+    def _exit_later(self) -> None:
+        if not self._has_waited:
+            self._has_waited = True
+            sleep(CLEAN_UP_TIME)
+            if _FINISHING.is_set():
+                # Signals that came with the first one, as `ros2 launch` sends them, are the same.
+                with suppress(BlockingIOError):
+                    self._received.recv(MANY, socket.MSG_DONTWAIT)
+                return
+        exit_as_interrupted()
 
     def _run(self) -> None:
         while self._received.recv(1):
             with self._lock:
                 self._action()
+
+
+def finish_result() -> None:
+    """
+    Let an interrupted command write the result of the work that is done.
+
+    A command calls it when it has caught KeyboardInterrupt. The next signal ends it at once.
+    """
+    _FINISHING.set()
 
 
 def exit_without_error() -> NoReturn:
@@ -114,11 +142,6 @@ def _above_streams(end: socket.socket) -> socket.socket:
     """Move a socket away from the number of a standard stream, which may be closed."""
     with end:
         return socket.socket(fileno=fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3))
-
-
-def _exit_later() -> None:
-    sleep(CLEAN_UP_TIME)
-    exit_as_interrupted()
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
