@@ -39,6 +39,7 @@ from fcos_ros.core.errors import FrameError
 from fcos_ros.inspection.start import RosError
 from fcos_ros.offline.bags.library import BagLibraryError
 from fcos_ros.offline.frames import OfflineError
+from fcos_ros.recording.values import RecordingError
 from fcos_ros.runtime.workers import WorkerError
 
 VERBS = {
@@ -85,7 +86,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         return int(end.code or 0)
     try:
         code: int = VERBS[options.verb].run(options)
-    except (BagLibraryError, FrameError, ModelError, OfflineError, RosError) as error:
+    except (BagLibraryError, FrameError, ModelError, OfflineError, RecordingError,
+            RosError) as error:
         print(f'{parser.prog} {options.verb}: {printable_lines(str(error))}', file=sys.stderr)
         return 2
     except (InferenceError, WorkerError) as error:

@@ -3,8 +3,8 @@
 """
 Write a web page about the work of a detector: fates of frames, latency, detections, settings.
 
-The page is one file that needs no network. Attach it to a bug report. The source is a bag with
-detections, or the running detectors, which are observed for a while.
+The page is one file that needs no network. Attach it to a bug report. The source is a recording, a
+bag with detections, or the running detectors, which are observed for a while.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from fcos_ros.core.errors import FrameError
 from fcos_ros.core.frame import Frame
 from fcos_ros.inspection.start import open_session
 from fcos_ros.offline.frames import SourceError
+from fcos_ros.recording.reader import find_recordings
 from fcos_ros.report.bag_history import bag_history, bag_messages
 from fcos_ros.report.history import FrameRecord, NodeHistory
 from fcos_ros.report.message_history import MessageHistory
 from fcos_ros.report.node_page import node_page
 from fcos_ros.report.picture import small_jpeg
+from fcos_ros.report.recording_history import is_recording, recording_history
 from fcos_ros.report.worst_pictures import KeptPicture, WorstPictures
 from fcos_ros.runtime.end_signals import finish_result
 
@@ -43,7 +45,8 @@ INTERRUPTED = 130
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument('source', nargs='*', type=Path, metavar='SOURCE',
-                        help='a bag with detections; without it, the running detectors')
+                        help='recordings, or one bag with detections; without it, the running '
+                             'detectors')
     parser.add_argument('--out', type=Path, metavar='FILE', default=Path('fcos_report.html'),
                         help='the page [fcos_report.html]')
     parser.add_argument('--seconds', type=seconds(1.0, 86400.0), default=60.0, metavar='S',
@@ -82,8 +85,14 @@ def run(options: argparse.Namespace) -> int:
 def _read(options: argparse.Namespace, node: str) -> NodeHistory:
     """Return the history in files."""
     first = options.source[0]
+    if is_recording(first):
+        with Progress(None, sys.stderr) as progress:
+            progress.begin(str(first))
+            return recording_history(find_recordings(options.source), options.pictures,
+                                     progress.advance)
     if len(options.source) > 1:
-        raise SourceError(f'there are {len(options.source)} sources; accepted: one bag')
+        raise SourceError(f'there are {len(options.source)} sources, and {first} is no recording; '
+                          'accepted: several recordings, or one bag')
     with Progress(bag_messages(first), sys.stderr) as progress:
         progress.begin(str(first))
         return bag_history(first, node, options.pictures, progress.advance)

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`fcos report` makes one page of a live node or a bag."""
+"""`fcos report` makes one page of a live node, a bag or a recording."""
 
 import json
 import os
@@ -10,15 +10,21 @@ import subprocess
 import sys
 from threading import Event, Thread
 
+import cv2
 from node.graph import Graph, image_message
 import numpy as np
 from offline.bags.bag_files import PERIOD, START, image, text, write
 from offline.bags.detection_messages import array, label_info
 from onnx_models import white_square, write_fcos
 import pytest
+from recording.recorded_frames import frame
 from report.web_page import WebPage
 from waiting import wait_until
 
+from fcos_ros.recording.values import FAILED, INFO, RecordedEvent
+from fcos_ros.recording.writer import Entry, RecordingWriter
+
+JPEG = cv2.imencode('.jpg', np.zeros((48, 64, 3), np.uint8))[1].tobytes()
 LABELS = {'labels': '["球", "ball", "cone"]', 'box_unit': 'pixel'}
 
 
@@ -154,6 +160,48 @@ def read_private(fcos, source, tmp_path):
     return read_page(out)
 
 
+# A recording
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """Write a recording with published frames, failed ones, and one picture."""
+    writer = RecordingWriter(tmp_path / 'drive.mcap')
+    writer.remark(RecordedEvent(0, INFO, 'recording begins'))
+    for number in range(30):
+        fields = {'fate': FAILED, 'error': 'truncated', 'reason': 'the image is cut off'} \
+            if number % 10 == 9 else {}
+        writer.write(Entry.of(frame(number, (0, 0.9), image=JPEG if number == 4 else b'',
+                                    **fields)))
+    writer.close()
+    return writer.path
+
+
+def test_a_recording_is_reported_with_fates_stages_and_settings(fcos, tmp_path, recording):
+    out = tmp_path / 'report.html'
+    result = fcos('report', recording, '--out', out, '--json')
+    assert result.code == 0, result.err
+    figures = json.loads(result.out)
+    assert figures['frames'] == {'published': 27, 'superseded': 0, 'expired': 0, 'failed': 3}
+    assert figures['failures'] == [
+        {'kind': 'truncated', 'reason': 'the image is cut off', 'frames': 3}]
+    assert figures['latency_ms']['p50'] == pytest.approx(20)
+    page = read_page(out)
+    for shown in ('tiny.onnx', 'RDK X5', 'score_threshold', 'infer', 'cup', 'recording begins'):
+        assert shown in page.text, shown
+    assert len(page.pictures()) == 1
+    assert not read_private(fcos, recording, tmp_path).pictures()
+
+
+def test_a_recording_that_was_cut_off_is_reported_as_far_as_it_goes(fcos, tmp_path, recording):
+    recording.write_bytes(recording.read_bytes()[:-2000])
+    result = fcos('report', recording, '--out', tmp_path / 'report.html', '--json')
+    assert result.code == 0, result.err
+    figures = json.loads(result.out)
+    assert 0 < sum(figures['frames'].values()) <= 30
+    assert 'ends early' in ' '.join(figures['remarks'])
+
+
 # Sources and outputs that cannot be used
 
 
@@ -162,7 +210,7 @@ def read_private(fcos, source, tmp_path):
     (['{empty}'], 'accepted: '),
     (['{noise}'], 'accepted: '),
     (['{chat}'], 'has no detections'),
-    (['{chat}', '{chat}'], 'accepted: one bag'),
+    (['{chat}', '{chat}'], 'accepted: several recordings, or one bag'),
     (['{chat}', '--out', '/proc/report.html'], 'cannot be written to'),
     (['--seconds', 'x'], 'accepted: seconds from'),
 ])
