@@ -12,20 +12,22 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 import json
 from pathlib import Path
 import sys
 from typing import Any
 
 from fcos_ros.cli.detect import FLAGS
-from fcos_ros.cli.jobs import run_jobs
+from fcos_ros.cli.jobs import add_cluster_options, run_jobs
 from fcos_ros.cli.options import add_parameters, given_parameters
 from fcos_ros.cli.output import plain_table, printable_lines
 from fcos_ros.offline.bags.job import BagJob
 from fcos_ros.offline.bags.writer import STORAGES
 from fcos_ros.offline.frames import OfflineError
 from fcos_ros.offline.jobs import JobResult
+from fcos_ros.offline.manifest import Manifest
 from fcos_ros.offline.plan import DetectionPlan
 
 SUMMARY = 'detect objects in bags, and write bags with the detections'
@@ -36,7 +38,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('bags', metavar='IN', nargs='+', type=Path,
                         help='a bag: a folder with metadata.yaml, or a file .mcap, .db3 or .bag')
     parser.add_argument('output', metavar='OUT', type=Path,
-                        help='folder of the new bag; with several bags, the folder of all of them')
+                        help='folder of the new bag; with several bags or a cluster, the folder '
+                             'of all of them')
     parser.add_argument('--topics', nargs='+', metavar='[NAME:=]TOPIC', default=[],
                         help='topics of images, perhaps with names of cameras [all topics of '
                              'images, but not distances and annotated images]')
@@ -49,6 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--overwrite', action='store_true',
                         help='replace a bag that is there')
     add_parameters(parser, FLAGS)
+    add_cluster_options(parser)
     parser.add_argument('--json', action='store_true', help='print JSON')
 
 
@@ -57,19 +61,32 @@ def run(options: argparse.Namespace) -> int:
     plan = DetectionPlan.read(options.params, given_parameters(options))
     for notice in plan.notices:
         print(f'fcos bag: {printable_lines(notice)}', file=sys.stderr)
+    pairs = outputs_of(options.bags, options.output, several=bool(options.cluster))
+    if options.cluster:  # the workers have another working folder
+        pairs = [(path.absolute(), output) for path, output in pairs]
     jobs = [BagJob(path, output, plan, tuple(options.topics), options.storage, options.annotated,
-                   not options.no_images, options.overwrite)
-            for path, output in outputs_of(options.bags, options.output)]
-    return run_jobs(jobs, options, lambda results: _report(results, options))
+                   not options.no_images, options.overwrite) for path, output in pairs]
+    folder = options.output.absolute() if options.cluster else None
+    if folder:
+        jobs = _replacing_own(jobs, Manifest(folder))
+    return run_jobs(jobs, options, lambda results: _report(results, options), folder)
 
 
-def outputs_of(bags: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
+def _replacing_own(jobs: Iterable[BagJob], manifest: Manifest) -> list[BagJob]:
+    """Let jobs replace bags that an earlier run on a cluster has written."""
+    return [replace(job, overwrite=job.overwrite or manifest.record(job.name) is not None)
+            for job in jobs]
+
+
+def outputs_of(bags: Sequence[Path], output: Path, several: bool = False,
+               ) -> list[tuple[Path, Path]]:
     """
     Return each bag with the folder of the bag that is made of it.
 
+    :param several: whether `output` is the folder of all bags, even of one.
     :raises OfflineError: two bags have the same name.
     """
-    if len(bags) == 1:
+    if len(bags) == 1 and not several:
         return [(bags[0], output.absolute())]
     names = [path.resolve().name if path.is_dir() else path.stem for path in bags]
     twice = [name for name, count in Counter(names).items() if count > 1]
@@ -115,7 +132,7 @@ def _print_tables(results: Sequence[JobResult]) -> None:
 def _figures(result: JobResult) -> dict[str, Any]:
     if result.report is None:
         return {'name': result.name, 'error': result.error}
-    return {'name': result.name, **result.report.summary}
+    return {'name': result.name, 'kept': result.kept, **result.report.summary}
 
 
 def _failures(results: Sequence[JobResult]) -> Iterator[str]:

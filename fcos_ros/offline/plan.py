@@ -12,7 +12,6 @@ from typing import Any
 from fcos_ros.offline.frames import OfflineError
 from fcos_ros.runtime.detector import DetectorConfig
 from fcos_ros.runtime.model_path import find_model, find_shared_file
-from fcos_ros.runtime.workers import default_workers
 from fcos_ros.settings.cameras import CameraSettings, given_settings
 from fcos_ros.settings.criteria import to_input_size
 from fcos_ros.settings.parameter_file import find_parameter_file, parameters_for, read_text
@@ -34,6 +33,7 @@ class DetectionPlan:
     How frames are detected: the model, the settings of each camera, and the number of workers.
 
     :ivar settings: by camera; `COMMON` has those of cameras that are not named.
+    :ivar workers: 0 for as many as keep the machine busy that runs the plan.
     :ivar notices: a sentence for each parameter without effect.
     """
 
@@ -62,7 +62,7 @@ class DetectionPlan:
         config = DetectorConfig(find_model(settings.model, folders=folders), settings.backend,
                                 settings.threads, settings.fit, input_size,
                                 collects_warnings=True)
-        return cls(config, by_camera, settings.workers or default_workers(config), notices)
+        return cls(config, by_camera, settings.workers, notices)
 
     @classmethod
     def read(cls, params: str | None, overrides: Mapping[str, Any]) -> DetectionPlan:

@@ -13,11 +13,12 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+import os
 from queue import Empty, Queue
 from time import monotonic, sleep
 from types import TracebackType
 
-from fcos_ros.backends import InferenceError, ModelInfo
+from fcos_ros.backends import InferenceError, ModelInfo, choose
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.errors import FrameError
@@ -28,9 +29,15 @@ from fcos_ros.core.tracking import Tracker
 from fcos_ros.offline.frames import OfflineError, SourceFrame
 from fcos_ros.offline.ordered import ordered_map
 from fcos_ros.offline.plan import DetectionPlan
-from fcos_ros.runtime.detector import Result, StageTimes
+from fcos_ros.runtime.detector import DetectorConfig, Result, StageTimes
 from fcos_ros.runtime.statistics import FrameStatistics
-from fcos_ros.runtime.workers import Worker, WorkerError, close_workers, open_workers
+from fcos_ros.runtime.workers import (
+    Worker,
+    WorkerError,
+    close_workers,
+    default_workers,
+    open_workers,
+)
 from fcos_ros.settings.criteria import ActiveCriteria, to_tracker_settings
 from fcos_ros.settings.schema import Settings
 
@@ -72,6 +79,20 @@ class FrameResult:
     warnings: tuple[str, ...] = ()
 
 
+def busy_workers(config: DetectorConfig) -> int:
+    """
+    Return the number of workers with the best frame rate on this machine.
+
+    The node has a single worker on a CPU, for the lowest latency. Here only the frame rate counts:
+    one worker prepares its frame while another one infers.
+
+    :raises ModelError: no engine reads such a file.
+    """
+    if choose(config.path, config.backend).uses_bpu:
+        return default_workers(config)
+    return max(1, min(AHEAD, len(os.sched_getaffinity(0)) // config.threads))
+
+
 class UnreadyError(WorkerError):
     """No worker gets ready any more; the run cannot continue."""
 
@@ -87,7 +108,8 @@ class OfflineDetector:
     def __init__(self, plan: DetectionPlan) -> None:
         timeout = plan.settings_of('').inference_timeout
         self._plan = plan
-        self._workers = open_workers(plan.config, plan.workers, timeout)
+        self._workers = open_workers(
+            plan.config, plan.workers or busy_workers(plan.config), timeout)
         self._idle: Queue[Worker] = Queue()
         for worker in self._workers:
             self._idle.put(worker)

@@ -14,13 +14,15 @@ import sys
 
 import dask
 import distributed
+from offline.bags.bag_files import START as BAG_START, image, write
 from offline.deadly_job import FileJob
 from offline.media import write_pictures, write_video
-from onnx_models import write_fcos
+from onnx_models import white_square, write_fcos
 import pytest
 from waiting import TIMEOUT, wait_until
 
 from fcos_ros.offline import cluster
+from fcos_ros.offline.bags.reader import Bag
 from fcos_ros.offline.cluster import run_on_cluster
 from fcos_ros.offline.frames import OfflineError
 from fcos_ros.offline.manifest import NAME, Manifest
@@ -42,9 +44,13 @@ class Processes:
         self.address = wait_until(self._address)
 
     def start_worker(self) -> subprocess.Popen[bytes]:
-        """Start a worker."""
-        return self._start('dask_worker', '--nthreads', '1', '--no-nanny', '--no-dashboard',
-                           '--local-directory', str(self._file.parent))
+        """Start a worker, and wait until the scheduler knows it."""
+        with distributed.Client(self.address, set_as_default=False) as client:
+            known = len(client.nthreads())
+            process = self._start('dask_worker', '--nthreads', '1', '--no-nanny',
+                                  '--no-dashboard', '--local-directory', str(self._file.parent))
+            client.wait_for_workers(known + 1, timeout=TIMEOUT)
+        return process
 
     def stop(self) -> None:
         """End all processes."""
@@ -114,8 +120,6 @@ def rows_of(output: str) -> dict[str, dict]:
 def test_a_cluster_has_the_results_of_one_machine_although_a_worker_dies(
         processes, inputs, fcos):
     doomed, _ = processes.start_worker(), processes.start_worker()
-    with distributed.Client(processes.address, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=TIMEOUT)
     process = start(*command(inputs, 'shared', '--cluster', processes.address))
     wait_until(lambda: finished_jobs(inputs / 'shared'))
     doomed.kill()
@@ -137,6 +141,34 @@ def test_a_cluster_has_the_results_of_one_machine_although_a_worker_dies(
     assert rows['in/1.mp4']['frames'] == len(COLUMNS)
     fcos(*command(inputs, 'alone'))
     assert contents(inputs / 'shared') == contents(inputs / 'alone')
+
+
+def bag_messages(path: Path) -> list[tuple[str, int, bytes]]:
+    with Bag(path) as bag:
+        return [(message.topic.name, message.time, bytes(message.data))
+                for message in bag.messages()]
+
+
+def test_bags_on_a_cluster_are_those_of_one_machine(processes, inputs, fcos):
+    processes.start_worker()
+    images = [('/cam/image_raw', BAG_START + number,
+               image(white_square(128, column, 3), BAG_START))
+              for number, column in enumerate(COLUMNS)]
+    bags = [write(inputs / 'first', images[:3]), write(inputs / 'second', images)]
+    options = ('--model', inputs / 'squares.onnx', '--json')
+    alone = fcos('bag', *bags, inputs / 'alone', *options)
+    cluster = ('--cluster', processes.address)
+    shared = fcos('bag', *bags, inputs / 'shared', *options, *cluster)
+    assert (alone.code, shared.code) == (0, 0), shared.err
+    assert [row['detections'] for row in json.loads(shared.out)['inputs']] == [3, len(COLUMNS)]
+    for name in ('first', 'second'):
+        assert bag_messages(inputs / 'shared' / name) == bag_messages(inputs / 'alone' / name)
+    changed = inputs / 'shared' / 'second' / 'metadata.yaml'
+    original = changed.read_text()
+    changed.write_text(f'{original}\n')
+    again = fcos('bag', *bags, inputs / 'shared', *options, *cluster)
+    assert [row['kept'] for row in json.loads(again.out)['inputs']] == [True, False]
+    assert changed.read_text() == original
 
 
 def test_an_interrupt_leaves_the_jobs_that_are_done(processes, inputs):
@@ -193,8 +225,6 @@ def test_a_scheduler_without_workers_is_refused_with_the_command_that_starts_one
 
 def test_workers_with_another_version_are_refused(processes, tmp_path, monkeypatch):
     processes.start_worker()
-    with distributed.Client(processes.address, set_as_default=False) as client:
-        client.wait_for_workers(1, timeout=TIMEOUT)
     monkeypatch.setattr(cluster, 'version', lambda name: '99.0')
     with pytest.raises(OfflineError, match=r'accepted: 99\.0'):
         attempt(processes.address, tmp_path)

@@ -42,7 +42,7 @@ class BagJob:
     :ivar storage: one of `writer.STORAGES`.
     :ivar annotated: whether images with the detections drawn on them are written.
     :ivar images: whether the original images are written.
-    :ivar overwrite: whether a bag at `output` is replaced.
+    :ivar overwrite: whether a bag at `output` is replaced; the result does not depend on it.
     """
 
     path: Path
@@ -52,7 +52,7 @@ class BagJob:
     storage: str = 'mcap'
     annotated: bool = False
     images: bool = True
-    overwrite: bool = False
+    overwrite: bool = field(default=False, repr=False)
 
     @property
     def name(self) -> str:
