@@ -97,6 +97,8 @@ def outputs_of(bags: Sequence[Path], output: Path, several: bool = False,
 
 
 def _report(results: Sequence[JobResult], options: argparse.Namespace) -> int:
+    for line in _failures(results):
+        print(f'fcos bag: {printable_lines(line)}', file=sys.stderr)
     if options.json:
         print(json.dumps({'inputs': [_figures(result) for result in results],
                           'results': str(options.output.absolute())},
@@ -104,8 +106,6 @@ def _report(results: Sequence[JobResult], options: argparse.Namespace) -> int:
     else:
         _print_tables(results)
         print(f'results: {options.output.absolute()}')
-    for line in _failures(results):
-        print(f'fcos bag: {printable_lines(line)}', file=sys.stderr)
     reports = [result.report for result in results if result.report]
     if not reports:
         return 2

@@ -102,14 +102,14 @@ def _report(results: Sequence[JobResult], outputs: DetectOutputs, options: argpa
     if options.save_json and summaries:
         lines = [result.report.outputs[0] for result in results if result.report]
         write_coco(outputs.folder, lines, Labels(tuple(summaries[0]['labels'])))
+    for line in _failures(results):
+        print(f'fcos detect: {printable_lines(line)}', file=sys.stderr)
     if options.json:
         print(json.dumps({'inputs': [_figures(result) for result in results],
                           'results': str(outputs.folder)}, indent=2, ensure_ascii=False))
     else:
         _print_tables(results)
         print(f'results: {outputs.folder}')
-    for line in _failures(results):
-        print(f'fcos detect: {printable_lines(line)}', file=sys.stderr)
     if not summaries:
         return 2
     return 1 if any(summary['failed'] for summary in summaries) or any(
@@ -141,6 +141,7 @@ def _figures(result: JobResult) -> dict[str, Any]:
 
 def _failures(results: Sequence[JobResult]) -> Iterator[str]:
     """Yield a line for each input and frame that failed, but not for all frames of many."""
+    yield from {result.report.summary['warning'] for result in results if result.report} - {''}
     for result in results:
         if result.report is None:
             yield f'{result.name} failed: {result.error}'

@@ -21,6 +21,7 @@ from typing import Any
 
 from fcos_ros.backends import BACKENDS, InferenceError, load
 from fcos_ros.cli.compiled_comparison import compare_compiled, require_comparable
+from fcos_ros.cli.jobs import add_cluster_options
 from fcos_ros.cli.labelled_data import Examples, LabelledChoice, open_labelled
 from fcos_ros.cli.options import add_parameters, given_parameters, whole_number
 from fcos_ros.cli.output import Progress, plain_table
@@ -30,8 +31,12 @@ from fcos_ros.evaluation.average_precision import Evaluation
 from fcos_ros.evaluation.coco_judge import JUDGES, Judge, find_judge
 from fcos_ros.evaluation.judgement import Judgement
 from fcos_ros.evaluation.score_curve import Advice
+from fcos_ros.offline.cluster import run_on_cluster
 from fcos_ros.offline.frames import OfflineError, SourceError
+from fcos_ros.offline.jobs import Advance
 from fcos_ros.offline.labelled import FailedImage, LabelledRun, LabelledSource, run_labelled
+from fcos_ros.offline.labelled_jobs import joined_run, labelled_jobs
+from fcos_ros.offline.manifest import Manifest
 from fcos_ros.offline.plan import DetectionPlan
 from fcos_ros.offline.run_comparison import RunComparison
 from fcos_ros.report.changes_page import change_text, changes_page, figure_rows
@@ -93,6 +98,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--judge', choices=JUDGES, default='auto',
                         help='who calculates average precision; auto takes faster-coco-eval if '
                              'it is installed, and both give the same figures')
+    add_cluster_options(parser)
     parser.add_argument('--json', action='store_true', help='print JSON')
 
 
@@ -104,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
         return _compare(options, judge)
     plan = DetectionPlan.read(options.params, given_parameters(options))
     source = open_labelled(_choice(options))
-    result, = _run_all([plan], source)
+    result, = _run_all([plan], source, options)
     judgement = Judgement.of(result.images, result.class_names, judge)
     advised = judgement.advise(options.precision)
     written = []
@@ -146,7 +152,7 @@ def _run_pair(
     plans: Sequence[DetectionPlan], source: LabelledSource, options: argparse.Namespace,
     judge: Judge,
 ) -> RunComparison:
-    first, second = _run_all(plans, source, ignores_excluded=False)
+    first, second = _run_all(plans, source, options, ignores_excluded=False)
     return RunComparison.of(_short_names(*options.compare), first, second, judge)
 
 
@@ -198,7 +204,8 @@ def _choice(options: argparse.Namespace) -> LabelledChoice:
 
 
 def _run_all(
-    plans: Sequence[DetectionPlan], source: LabelledSource, ignores_excluded: bool = True,
+    plans: Sequence[DetectionPlan], source: LabelledSource, options: argparse.Namespace,
+    ignores_excluded: bool = True,
 ) -> list[LabelledRun]:
     """
     Run all plans over the images of a source.
@@ -214,7 +221,7 @@ def _run_all(
     with Progress(len(plans) * source.count, sys.stderr) as progress:
         for plan in plans:
             progress.begin(f'{source.count} images, {plan.config.path.name}')
-            runs.append(run_labelled(plan, source, progress.advance, ignores_excluded))
+            runs.append(_run(plan, source, options, progress.advance, ignores_excluded))
             if not runs[-1].images:
                 raise _nothing_judged(runs[-1], source)
     absent = source.count - len(runs[0].images) - len(runs[0].failed)
@@ -222,6 +229,18 @@ def _run_all(
         print(f'fcos eval: {absent} of {source.count} labels have no image of their stamp',
               file=sys.stderr)
     return runs
+
+
+def _run(plan: DetectionPlan, source: LabelledSource, options: argparse.Namespace,
+         advance: Advance, ignores_excluded: bool) -> LabelledRun:
+    """Run a plan over the images of a source, here or on a cluster."""
+    if not options.cluster:
+        return run_labelled(plan, source, advance, ignores_excluded)
+    folder = options.out.absolute()
+    jobs = labelled_jobs(plan, source, folder, ignores_excluded)
+    results = {result.name: result for result in run_on_cluster(
+        options.cluster, jobs, Manifest(folder), advance, options.redo)}
+    return joined_run([results[job.name] for job in jobs])
 
 
 def _nothing_judged(run: LabelledRun, source: LabelledSource) -> BaseException:
@@ -364,6 +383,9 @@ def _require_outputs(options: argparse.Namespace) -> None:
     """Refuse outputs that cannot be written before the work begins."""
     if options.precision and not options.advise_thresholds:
         raise OfflineError('--precision is for --advise-thresholds FILE; give both')
+    if options.cluster and not options.out:
+        raise OfflineError('--cluster keeps finished parts in the folder of the results; add '
+                           '--out DIR')
     if options.advise_thresholds:
         require_folder(options.advise_thresholds.absolute().parent)
     if options.out:

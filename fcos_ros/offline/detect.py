@@ -12,7 +12,7 @@ import os
 from pathlib import Path, PurePath
 from typing import Any
 
-from fcos_ros.core.annotate import draw
+from fcos_ros.core.annotate import Font, draw
 from fcos_ros.core.arrays import Pixels
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.errors import FrameError
@@ -31,6 +31,7 @@ from fcos_ros.offline.plan import DetectionPlan
 from fcos_ros.offline.runner import FrameResult
 from fcos_ros.offline.video import Video
 from fcos_ros.offline.window import WindowClosed, show
+from fcos_ros.runtime.fonts import load_label_font
 from fcos_ros.settings.schema import Settings
 
 MAX_DRAWING_THREADS = 4
@@ -115,9 +116,10 @@ class DetectJob:
         """
         detector = detectors.open(self.plan)
         active = detector.criteria()
+        font, warning = load_label_font(detector.info.labels)
         writer = _FrameWriter(self.outputs, detector.info.labels, active.settings,
-                              active.decoded.zones, isinstance(self.source, Video))
-        tally = _Tally(detector.info.labels)
+                              active.decoded.zones, isinstance(self.source, Video), font)
+        tally = _Tally(detector.info.labels, warning if self.outputs.pictures else '')
         try:
             self._write_frames(detector.run(self.source.frames()), writer, tally, advance)
         except WindowClosed:
@@ -190,6 +192,7 @@ class _FrameWriter:
     settings: Settings
     zones: Zones
     is_video: bool
+    font: Font | None = None
 
     def write(self, result: FrameResult) -> _WrittenFrame:
         """Write the files of a frame. A frame whose image turns out to be damaged has failed."""
@@ -206,7 +209,8 @@ class _FrameWriter:
         files: dict[Path, bytes] = {}
         drawn = None
         if self.outputs.pictures or self.outputs.show:
-            drawn = draw(image, found, self.labels, self.settings.annotated_width, self.zones)
+            drawn = draw(image, found, self.labels, self.settings.annotated_width, self.zones,
+                         self.font)
         if drawn is not None and self.outputs.pictures and not self.is_video:
             files[self.outputs.picture(source.name)] = encode_picture(
                 drawn, PurePath(source.name).suffix, self.settings.jpeg_quality)
@@ -227,6 +231,7 @@ class _Tally:
     """Counts the frames of a source by fate, and their detections."""
 
     labels: Labels
+    warning: str = ''
     frames: int = 0
     classes: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
@@ -247,7 +252,8 @@ class _Tally:
         """Return the counts as JSON values."""
         return {'frames': self.frames, 'failed': self.failures,
                 'detections': self.classes.total(), 'classes': dict(self.classes),
-                'errors': self.failed, 'labels': list(self.labels.names)}
+                'errors': self.failed, 'warning': self.warning,
+                'labels': list(self.labels.names)}
 
 
 def _stem(name: str) -> str:

@@ -21,7 +21,7 @@ from onnx_models import white_square, write_fcos
 import pytest
 from waiting import TIMEOUT, wait_until
 
-from fcos_ros.offline import cluster
+from fcos_ros.offline import cluster, labelled_jobs
 from fcos_ros.offline.bags.reader import Bag
 from fcos_ros.offline.cluster import run_on_cluster
 from fcos_ros.offline.frames import OfflineError
@@ -169,6 +169,45 @@ def test_bags_on_a_cluster_are_those_of_one_machine(processes, inputs, fcos):
     again = fcos('bag', *bags, inputs / 'shared', *options, *cluster)
     assert [row['kept'] for row in json.loads(again.out)['inputs']] == [True, False]
     assert changed.read_text() == original
+
+
+def write_dataset(folder: Path, columns: list[int]) -> Path:
+    """Write pictures with labels of COCO; the labels of the last one are wrong."""
+    names = [path.name for path in write_pictures(folder, columns)]
+    (folder / 'labels.json').write_text(json.dumps({
+        'images': [{'id': number, 'file_name': name, 'width': 128, 'height': 128}
+                   for number, name in enumerate(names)],
+        'annotations': [{'id': number, 'image_id': number, 'category_id': 1,
+                         'bbox': [8 * column - 4 + (number == 0), 20, 16, 16]}
+                        for number, column in enumerate(columns)][:-1],
+        'categories': [{'id': 1, 'name': 'cube'}]}))
+    return folder
+
+
+def test_the_figures_of_a_cluster_are_those_of_one_machine(
+        processes, tmp_path, fcos, monkeypatch):
+    monkeypatch.setattr(labelled_jobs, 'IMAGES_A_JOB', 4)
+    processes.start_worker()
+    model = write_fcos(tmp_path / 'squares.onnx', half_box=8.0,
+                       metadata={'labels': '["cube", "ball", "cone"]'})
+    options = ('eval', write_dataset(tmp_path / 'data', COLUMNS + COLUMNS[::-1]), '--model', model,
+               '--json', '--judge', 'fcos_ros')
+    alone, shared = (fcos(*options, *own) for own in (
+        (), ('--cluster', processes.address, '--out', tmp_path / 'out')))
+    assert shared.code == alone.code, shared.err
+    assert json.loads(shared.out) == json.loads(alone.out)
+    assert json.loads(alone.out)['precision'] == pytest.approx(11 / 12)
+    assert finished_jobs(tmp_path / 'out') == 3
+    (tmp_path / 'data' / '1.png').write_bytes((tmp_path / 'data' / '2.png').read_bytes())
+    changed = fcos(*options, '--cluster', processes.address, '--out', tmp_path / 'out')
+    assert json.loads(changed.out) == json.loads(fcos(*options).out) != json.loads(alone.out)
+    assert finished_jobs(tmp_path / 'out') == 4, 'only the part with the change is done again'
+
+
+def test_fcos_eval_needs_a_folder_for_the_manifest(fcos, tmp_path):
+    result = fcos('eval', write_dataset(tmp_path / 'data', [1, 3]), '--cluster', 'local:1')
+    assert result.code == 2
+    assert 'add --out DIR' in result.err
 
 
 def test_an_interrupt_leaves_the_jobs_that_are_done(processes, inputs):

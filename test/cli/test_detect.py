@@ -45,7 +45,7 @@ def detect(fcos, model, tmp_path, monkeypatch):
     monkeypatch.setenv('OPENCV_FFMPEG_LOGLEVEL', '-8')
 
     def run(*arguments, model=model):
-        return fcos('detect', *arguments, '--model', model, '--out', tmp_path / 'out')
+        return fcos('detect', '--model', model, '--out', tmp_path / 'out', *arguments)
     return run
 
 
@@ -312,6 +312,18 @@ def test_json_has_the_counts_and_the_folder(detect, tmp_path, out):
     assert row['errors'][0].startswith('2.png: ')
     assert found['results'] == str(out)
     assert not (out / 'pictures').exists()
+
+
+def test_class_names_that_are_not_ascii_are_drawn(detect, tmp_path, out):
+    names = ('кот', '????')
+    for folder, name in zip('ab', names):
+        model = write_fcos(tmp_path / f'{folder}.onnx', half_box=8.0,
+                           metadata={'labels': json.dumps([name, 'b', 'c'])})
+        write_pictures(tmp_path / folder, [5])
+        result = detect(tmp_path / folder, '--out', out / folder, model=model)
+        assert 'question marks' not in result.err, 'install fonts-freefont-ttf'
+    drawn = [cv2.imread(str(out / folder / 'pictures' / '1.png')) for folder in 'ab']
+    assert (drawn[0] != drawn[1]).any()
 
 
 # Faults

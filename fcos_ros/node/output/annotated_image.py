@@ -16,14 +16,14 @@ import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage, Image
 
-from fcos_ros.core.annotate import Font, draw, is_drawn_by_opencv
+from fcos_ros.core.annotate import Font, draw
 from fcos_ros.core.arrays import Bytes, Pixels
-from fcos_ros.core.labels import Labels, printable
+from fcos_ros.core.labels import Labels
 from fcos_ros.core.zones import EVERYWHERE, Zones
-from fcos_ros.node.output.fonts import load_font
 from fcos_ros.node.output.messages import to_compressed_image, to_image
 from fcos_ros.node.output.publisher import FrameDetections, log_unpublished, open_publisher
 from fcos_ros.node.qos import latest_qos
+from fcos_ros.runtime.fonts import load_label_font
 from fcos_ros.runtime.image_warnings import image_warnings
 from fcos_ros.runtime.latest_only import LatestOnlyWorker
 from fcos_ros.settings.schema import Settings
@@ -84,13 +84,9 @@ class AnnotatedImageOutput:
 
     def _load_font(self, labels: Labels) -> Font | None:
         """Return a font if a class name needs one; log if none is found."""
-        other = [name for name in labels.names if not is_drawn_by_opencv(name)]
-        font = load_font(other) if other else None
-        if other and font is None:
-            self._node.get_logger().warning(
-                f'class names such as {printable(other[0])} are drawn with question marks: '
-                'install python3-pil and a font that has their characters: fonts-noto-cjk or '
-                'fonts-freefont-ttf')
+        font, warning = load_label_font(labels)
+        if warning:
+            self._node.get_logger().warning(warning)
         return font
 
     def _draw_and_publish(self, found: FrameDetections) -> None:

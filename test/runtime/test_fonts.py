@@ -8,7 +8,7 @@ import numpy as np
 import PIL.ImageFont
 import pytest
 
-from fcos_ros.node.output.fonts import FONTS, load_font
+from fcos_ros.runtime.fonts import FONTS, load_font
 
 
 @pytest.fixture(name='font')

@@ -10,7 +10,9 @@ import unicodedata
 
 import numpy as np
 
+from fcos_ros.core.annotate import is_drawn_by_opencv
 from fcos_ros.core.arrays import Pixels
+from fcos_ros.core.labels import Labels, printable
 
 FONTS = ('NotoSansCJK-Regular.ttc', 'NotoSansCJK-Bold.ttc', 'wqy-microhei.ttc', 'wqy-zenhei.ttc',
          'NotoSerifCJK-Regular.ttc', 'NotoSerifCJK-Bold.ttc', 'DejaVuSans.ttf', 'FreeSans.ttf',
@@ -50,6 +52,20 @@ class PillowFont:
         mask = Image.new('L', (max(1, round(font.getlength(line))), sum(font.getmetrics())))
         ImageDraw.Draw(mask).text((0, 0), line, 255, font)
         return np.asarray(mask, np.uint8)
+
+
+REMEDY = ('install python3-pil and a font that has their characters: fonts-noto-cjk or '
+          'fonts-freefont-ttf')
+
+
+def load_label_font(labels: Labels) -> tuple[PillowFont | None, str]:
+    """Return a font if a class name needs one, and a warning if none is found; else ''."""
+    other = [name for name in labels.names if not is_drawn_by_opencv(name)]
+    font = load_font(other) if other else None
+    if not other or font is not None:
+        return font, ''
+    return None, (f'class names such as {printable(other[0])} are drawn with question marks: '
+                  f'{REMEDY}')
 
 
 def load_font(names: Iterable[str]) -> PillowFont | None:
