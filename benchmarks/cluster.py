@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import count
 import logging
 import os
@@ -26,7 +27,6 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import cv2
-import distributed
 
 from fcos_ros.demo.scenes import render
 from fcos_ros.offline.cluster import run_on_cluster
@@ -68,6 +68,9 @@ def main() -> int:
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--idle-jobs', type=int, default=200)
     options = parser.parse_args()
+    if find_spec('distributed') is None:
+        print('not run: Dask is not installed; python3 -m pip install distributed')
+        return 0
     with TemporaryDirectory(prefix='fcos_cluster_') as name:
         folder = Path(name)
         jobs = video_jobs(folder, options.videos, options.frames)
@@ -110,6 +113,7 @@ def video_jobs(folder: Path, videos: int, frames: int) -> list[Job]:
 
 def timed_run(jobs: Sequence[Job], workers: int, folder: Path) -> float:
     """Run jobs on new workers, and return the seconds from the first job to the last."""
+    import distributed
     with distributed.LocalCluster(
             n_workers=workers, threads_per_worker=1, host='127.0.0.1',
             dashboard_address='127.0.0.1:0', silence_logs=logging.CRITICAL) as cluster:
