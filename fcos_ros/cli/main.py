@@ -26,6 +26,7 @@ from fcos_ros.cli import (
     export_network,
     import_network,
     info,
+    mine,
     report,
     top,
 )
@@ -45,6 +46,7 @@ from fcos_ros.runtime.workers import WorkerError
 VERBS = {
     'detect': detect,
     'bag': bag,
+    'mine': mine,
     'info': info,
     'bench': bench,
     'eval': evaluate,
