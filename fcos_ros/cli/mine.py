@@ -21,7 +21,7 @@ from typing import Any
 
 from fcos_ros.cli.bag import outputs_of
 from fcos_ros.cli.detect import FLAGS
-from fcos_ros.cli.jobs import run_jobs
+from fcos_ros.cli.jobs import add_cluster_options, run_jobs
 from fcos_ros.cli.options import add_parameters, given_parameters, whole_number
 from fcos_ros.cli.output import plain_table, printable_lines
 from fcos_ros.core.labels import Labels
@@ -53,6 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--overwrite', action='store_true',
                         help=f'replace {LABELS} in the folder')
     add_parameters(parser, FLAGS)
+    add_cluster_options(parser)
     parser.add_argument('--json', action='store_true', help='print JSON')
 
 
@@ -69,17 +70,14 @@ def run(options: argparse.Namespace) -> int:
             **given_parameters(options), 'model': options.second, 'track': False})
     for notice in plan.notices:
         print(f'fcos mine: {printable_lines(notice)}', file=sys.stderr)
+    pairs = outputs_of(options.bags, folder, several=True)
+    if options.cluster:  # the workers have another working folder
+        pairs = [(path.absolute(), place) for path, place in pairs]
     jobs = [MineJob(path, place.name, folder, plan, second, tuple(options.topics), options.count,
                     options.even)
-            for path, place in _labelled(options.bags, folder)]
-    return run_jobs(jobs, options, lambda results: _report(results, options, folder))
-
-
-def _labelled(bags: Sequence[Path], folder: Path) -> list[tuple[Path, Path]]:
-    if len(bags) == 1:
-        name = bags[0].resolve().name if bags[0].is_dir() else bags[0].stem
-        return [(bags[0], folder / name)]
-    return outputs_of(bags, folder)
+            for path, place in pairs]
+    return run_jobs(jobs, options, lambda results: _report(results, options, folder),
+                    folder if options.cluster else None)
 
 
 def _report(results: Sequence[JobResult], options: argparse.Namespace, folder: Path) -> int:

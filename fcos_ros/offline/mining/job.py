@@ -182,8 +182,7 @@ def write_labels(path: Path, parts: Sequence[Path], labels: Labels) -> tuple[int
             number = int(entry.pop('hash'), 16)
             found = entry.pop('found')
             if is_duplicate(number, hashes):
-                (path.parent / entry['file_name']).unlink(missing_ok=True)
-                left_out += 1
+                left_out += 1  # its file stays: the manifest of a cluster's run has it
                 continue
             hashes.append(number)
             images.append({'id': len(images) + 1, **entry})

@@ -102,7 +102,7 @@ def test_each_interval_has_its_hardest_frames(rows, count):
     for candidates in chosen:
         hardness = [frame.hardness for frame in candidates]
         assert hardness == sorted(hardness, reverse=True)
-        assert 0.25 <= min(hardness)
+        assert min(hardness) >= 0.25
         assert len(candidates) <= CANDIDATES
     if any(frame.hardness >= 0.25 for frame in frames):
         hardest = max(frame.hardness for frame in frames)
