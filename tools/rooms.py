@@ -33,7 +33,7 @@ ROOMS: Mapping[str, Room] = {
                  'inspection report offline demo recording settings deploy evaluation runtime '
                  'backends core', 0, 0.4),
     'demo': _room('rendered scenes, their camera, and the check of the detections',
-                  'node settings evaluation runtime core', 1, 0.6),
+                  'node offline settings evaluation runtime core', 1, 0.6),
     'inspection': _room('running detectors seen from outside: their reports, graph, model, board '
                         'and machine, and what is wrong with them',
                         'node settings messages runtime backends core', 1, 0.3),

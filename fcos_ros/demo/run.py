@@ -4,8 +4,9 @@
 Run a synthetic camera, the detector and a listener as three processes of a ROS 2 graph.
 
 Prints a table of frames and latencies, with precision and recall against the exact boxes, and
-saves annotated images. The exit code is 0 if all checks passed, 1 if one failed, 130 after an
-interruption, and 141 if the reader of its output ended.
+saves annotated images. Also records bags of the camera, and runs `fcos bag` on them. The exit code
+is 0 if all checks passed, 1 if one failed, 130 after an interruption, and 141 if the reader of its
+output ended.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ import cv2
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 
+from fcos_ros.demo.bags import BagRecorder, detect_in_bags
 from fcos_ros.demo.domain import Domain
 from fcos_ros.demo.listener import Listener
 from fcos_ros.demo.monitor import DemoFailed, Monitor
 from fcos_ros.demo.processes import ProcessEnded, Processes
 from fcos_ros.demo.report import RunResult, format_table, summarise
+from fcos_ros.offline.frames import OfflineError
 from fcos_ros.runtime.end_signals import INTERRUPTED, INTERRUPTED_MESSAGE, EndSignals
 from fcos_ros.runtime.model_path import demo_model, find_shared_file
 from fcos_ros.runtime.stop_request import StopRequest, StopRequested
@@ -39,6 +42,8 @@ DRAIN_TIMEOUT = 5.0
 """Seconds to wait for the last messages after the camera has stopped: five reports."""
 IMAGE_TIMEOUT = 5.0
 """Seconds to wait for annotated images."""
+RECORD_TIMEOUT = 60.0
+"""Seconds to wait for the images of a bag: a slow camera needs 20 periods."""
 ANNOTATED_IMAGES = 5
 """Annotated images to receive; the one with the most objects is saved."""
 
@@ -53,10 +58,12 @@ def run(signals: EndSignals, arguments: Sequence[str] | None = None) -> int:
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
         runs = [_run(encoding, options, stop_request) for encoding in options.encodings]
-        return _report(runs, options)
+        code = _report(runs, options)
+        print(f'\n{_detect_in_bags(options, stop_request)}', flush=True)
+        return code
     except BrokenPipeError:  # such as `fcos_demo | head`
         return 128 + signal.SIGPIPE
-    except (DemoFailed, ProcessEnded, OSError) as error:
+    except (DemoFailed, ProcessEnded, OfflineError, OSError) as error:
         print(f'\nThe demo failed: {error}', file=sys.stderr)
         return 1
     except StopRequested:
@@ -87,7 +94,7 @@ def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
                         help='number of different images, rendered at the start of each run')
     parser.add_argument('--model', default='', help='model file; the demo network if empty')
     parser.add_argument('--output', type=Path, default=Path('demo_output'),
-                        help='folder for the annotated images')
+                        help='folder for the annotated images and the bags')
     return parser.parse_args(arguments)
 
 
@@ -144,11 +151,31 @@ def _measure(encoding: str, options: argparse.Namespace, listener: Listener,
     monitor.require('annotated images', IMAGE_TIMEOUT,
                     lambda: len(listener.annotated_images) >= ANNOTATED_IMAGES)
     listener.unsubscribe_from_images()
+    _record(listener, monitor, _bag(encoding, options))
     processes.stop('camera')
     recording.frame_diagnostics = {}  # only a report from after the last image counts
     monitor.spin_until('the last detections', DRAIN_TIMEOUT, lambda: recording.complete)
     _save_image(listener, options.output / f'{encoding}.png')
     return summarise(encoding, recording, measured, latencies)
+
+
+def _record(listener: Listener, monitor: Monitor, path: Path) -> None:
+    """Record a bag of the camera."""
+    recorder = BagRecorder(listener)
+    monitor.require('images for the bag', RECORD_TIMEOUT, lambda: recorder.complete)
+    recorder.close()
+    recorder.write(path)
+
+
+def _bag(encoding: str, options: argparse.Namespace) -> Path:
+    path: Path = options.output / f'bag_{encoding}'
+    return path
+
+
+def _detect_in_bags(options: argparse.Namespace, stop_request: StopRequest) -> str:
+    bags = [_bag(encoding, options) for encoding in options.encodings]
+    return detect_in_bags(bags, options.output / 'bags_with_detections',
+                          options.model or demo_model(), stop_request)
 
 
 def _detector_parameters(options: argparse.Namespace) -> dict[str, object]:

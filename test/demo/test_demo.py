@@ -15,6 +15,7 @@ import pytest
 from waiting import TIMEOUT, wait_until
 
 from fcos_ros.demo.scenes import CLASS_NAMES
+from fcos_ros.offline.bags.reader import Bag
 
 QUICK = ('--seconds', '3', '--warm-up', '0.2', '--scenes', '3', '--size', '128', '96')
 
@@ -32,6 +33,11 @@ def start_demo(*arguments):
     return subprocess.Popen(
         [sys.executable, '-c', START_DEMO, *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def message_counts(path):
+    with Bag(path) as bag:
+        return {topic.name: topic.count for topic in bag.topics}
 
 
 def run_demo(*arguments):
@@ -62,8 +68,14 @@ def test_the_demo_network_passes_all_checks(tmp_path):
     assert output.split()[:2] == ['bgr8', 'nv12']
     recalls = [float(word) for word in re.search(r'\n  recall +(.*)', output)[1].split()]
     assert min(recalls) >= 0.8
+    command = re.search(r'^\$ (.* bag .*)$', output, re.MULTILINE)[1]
+    assert output.endswith(f'results: {tmp_path}/bags_with_detections\n')
     for encoding in ('bgr8', 'nv12'):
         assert cv2.imread(str(tmp_path / f'{encoding}.png')).shape == (480, 640, 3)
+        assert f'{tmp_path}/bag_{encoding}' in command
+        names = message_counts(tmp_path / 'bags_with_detections' / f'bag_{encoding}')
+        assert names['/fcos/detections'] == names['/image'] >= 20
+        assert names['/ground_truth'] > 0
 
 
 def test_a_network_that_detects_nothing_fails_with_the_reason(blind_model, tmp_path):
