@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from fcos_ros.core.detections import Detections
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.resize import Resize, Size
 from fcos_ros.evaluation.datasets import LabelledImage
+from training.files import write
 
 COLUMNS, ROWS = 4, 3
 TILE = Size(400, 300)
@@ -39,9 +41,9 @@ def draw_curves(log: Sequence[Mapping[str, float]], path: Path) -> None:
     for axes in (precision, losses):
         axes.grid(alpha=0.3)
         axes.legend()
-    part = path.with_name(f'{path.stem}.part{path.suffix}')
-    figure.savefig(part, dpi=110)
-    part.replace(path)
+    content = BytesIO()
+    figure.savefig(content, dpi=110)
+    write(path, content.getvalue())
 
 
 def draw_sheet(

@@ -98,6 +98,9 @@ def test_a_compiled_model_loses_at_most_one_point(job, capsys):
     assert code == 0
     assert figures['causes'] == []
     assert figures['compiled']['ap'] > figures['float_nv12']['ap'] - 0.01
+    assert len(figures['layers']) > 30
+    assert min(layer['cosine'] for layer in figures['layers']) > 0.97
+    assert max(layer['beyond'] for layer in figures['layers']) < 0.001
 
 
 def test_a_bad_calibration_is_diagnosed(tmp_path, capsys):
@@ -113,4 +116,6 @@ def test_a_bad_calibration_is_diagnosed(tmp_path, capsys):
     capsys.readouterr()
     code = main(['eval', 'scenes', '--compare', str(MODEL), str(model), '--images', '20'])
     assert code == 1
-    assert 'the calibration pictures are unlike these images' in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert 'layers are saturated (HZ_PREPROCESS_FOR_image: ' in out
+    assert 'the calibration pictures are unlike these images' in out
