@@ -112,3 +112,12 @@ def test_ctrl_c_ends_it():
         process.send_signal(signal.SIGINT)
         assert process.wait(TIMEOUT) == 130
         assert 'Traceback' not in process.stderr.read()
+
+
+def test_a_full_disk_ends_it_with_a_message():
+    with open('/dev/full', 'w') as full:
+        result = subprocess.run(
+            [sys.executable, '-m', 'fcos_ros.cli', 'doctor', '--seconds', '2'], stdout=full,
+            text=True, stderr=subprocess.PIPE, timeout=TIMEOUT, check=False)
+    assert result.returncode == 2
+    assert 'No space left on device' in result.stderr

@@ -157,3 +157,23 @@ def test_wrong_times_are_refused(fcos, arguments):
     result = fcos('top', *arguments)
     assert result.code == 2
     assert 'accepted: seconds from 0.1 to 3600' in result.err
+
+
+@pytest.mark.parametrize('arguments', [('--once',), ('--once', '--json'), ('--period', '0.1')])
+def test_a_full_disk_ends_it_with_a_message(graph, arguments):
+    with open('/dev/full', 'w') as full:
+        result = subprocess.run(
+            [sys.executable, '-m', 'fcos_ros.cli', 'top', *arguments], stdout=full, text=True,
+            stderr=subprocess.PIPE, timeout=TIMEOUT, check=False)
+    assert result.returncode == 2
+    assert 'No space left on device' in result.stderr
+    assert 'Traceback' not in result.stderr
+
+
+def test_a_reader_that_ends_first_ends_it(graph):
+    with subprocess.Popen([sys.executable, '-m', 'fcos_ros.cli', *FAST, '--json'], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(TIMEOUT) == 128 + signal.SIGPIPE
+        assert process.stderr.read() == ''
