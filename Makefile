@@ -15,6 +15,7 @@ help:
 	@echo "make bpu-tools      install the board vendor's compiler and simulator into .venv-bpu"
 	@echo 'make test-bpu       test with them: compile the demo network and simulate the BPU'
 	@echo 'make convert-demo   compile the demo network for RDK X5 and X3 again, with them'
+	@echo 'make test-sanitizers  test the compiled part of decoding with address checks'
 	@echo 'make setup   create the virtual environments only'
 	@echo 'make lint    check style, language and generated documents only'
 	@echo 'make docs    write the generated parts of the documents'
@@ -105,6 +106,9 @@ test-torchvision: setup-demo
 	  -r tools/requirements/torchvision.txt || { echo 'test-torchvision: no test was run'; exit 1; }
 	@.venv-torchvision/bin/python -m pytest test/deploy/test_torchvision.py
 
+test-sanitizers: setup
+	@$(RUN) -m tools.native
+
 train-environment: setup-demo
 	@[ -d .venv-train ] || $(RUN) -m venv .venv-train
 	@$(TRAIN) -m pip install -q --disable-pip-version-check -r training/requirements.txt
@@ -129,5 +133,5 @@ clean:
 	  demo_output *.egg-info
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo test test-training test-torchvision test-bpu bpu-tools convert-demo lint docs \
+.PHONY: help demo test test-sanitizers test-training test-torchvision test-bpu bpu-tools convert-demo lint docs \
   types setup setup-demo python bench train data train-demo train-environment clean

@@ -5,7 +5,7 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 MANIFEST = ElementTree.parse('package.xml').getroot()
 NAME = MANIFEST.findtext('name')
@@ -31,6 +31,11 @@ setup(
     packages=find_packages(include=[NAME, f'{NAME}.*']),
     package_data={f'{NAME}.web': ['static/*']},
     data_files=list(share_files()),
+    # Without a C compiler the package works as well, and decodes with numpy.
+    ext_modules=[Extension(
+        'fcos_ros.core._decode', ['fcos_ros/core/decode.c'], libraries=['m'], optional=True,
+        # Contraction would make results depend on the processor.
+        extra_compile_args=['-std=c11', '-O3', '-ffp-contract=off'])],
     python_requires='>=3.10',
     # The dependencies are in package.xml: pip's numpy and OpenCV would hide those of ROS 2.
     extras_require={'onnx': ['onnxruntime'], 'test': ['hypothesis', 'pytest']},

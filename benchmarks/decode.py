@@ -9,21 +9,23 @@ the shapes, dtypes and statistics of the published networks: most cells clearly 
 several neighbouring cells detect an object. Centerness is noise where there is no object. Training
 does not determine that noise, so it varies here.
 
-The two decoders take turns, each time with the next scene. All scenes together are larger than the
-caches of a CPU, as the outputs of an engine are not in the caches either. Both must find the same
+Ours is measured twice: with numpy alone, and with the compiled library. They take turns, each time
+with the next scene. All scenes together are larger than the
+caches of a CPU, as the outputs of an engine are not in the caches either. All must find the same
 objects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import cycle, islice
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import cycle, islice, product
 import math
 from pathlib import Path
 import statistics
 import sys
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -33,16 +35,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.timing import ROUNDS, interleaved_medians
 
-from fcos_ros.core.criteria import Criteria
-from fcos_ros.core.decode import make_decoder
+from fcos_ros.core.criteria import MAX_DETECTIONS, Criteria
+from fcos_ros.core.decode import Decoder, make_decoder
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.head import STRIDES, HeadSpec, OutputSpec
+from fcos_ros.core.native import load_library
 from fcos_ros.core.recognition import recognise
 from fcos_ros.core.resize import Size
 
+THRESHOLDS = (0.5, 0.25, 0.1, 0.05)
 SIZES = (512, 768, 896)
 DTYPES = ('int32', 'float32')
-OBJECTS = (1, 8, 30)
+OBJECTS = (1, 8, 30, 100)
 USUAL_OBJECTS = 8
 
 GATE = math.log(1 / 3)
@@ -62,56 +66,76 @@ CLASSES = 80
 Array = NDArray[Any]
 
 
+class Case(NamedTuple):
+    """
+    A kind of scenes.
+
+    :ivar noise: mean logit of the centerness where there is no object.
+    """
+
+    name: str
+    objects: int = USUAL_OBJECTS
+    noise: float = NOISE['half']
+    threshold: float = Criteria().score_threshold
+
+
+TABLES: Mapping[str, Sequence[Case]] = {
+    f'cells past the gate, {USUAL_OBJECTS} objects': [
+        Case(f'{name} ({1 - statistics.NormalDist(noise, 1).cdf(GATE):.0%})', noise=noise)
+        for name, noise in NOISE.items()],
+    'objects, half of the cells past the gate': [
+        Case(str(objects), objects) for objects in OBJECTS],
+    f'score threshold, {USUAL_OBJECTS} objects': [
+        Case(f'{threshold:g}', threshold=threshold) for threshold in THRESHOLDS]}
+
+
 def main() -> None:
-    """Print the tables, and the range of the ratios."""
-    print(f'numpy {np.__version__}, OpenCV {cv2.__version__}; medians of {ROUNDS} rounds')
-    ratios = list(_table(
-        f'cells past the gate, {USUAL_OBJECTS} objects',
-        ((f'{name} ({_share(noise):.0%})', USUAL_OBJECTS, noise)
-         for name, noise in NOISE.items())))
-    ratios += _table(
-        'objects, half of the cells past the gate',
-        ((str(objects), objects, NOISE['half']) for objects in OBJECTS
-         if objects != USUAL_OBJECTS))
-    print(f'\nfcos_ros is {min(ratios):.1f} to {max(ratios):.1f} times as fast as the sample')
+    """Print the tables, and the ranges of the ratios."""
+    if load_library() is None:
+        sys.exit('the compiled library is missing: install a C compiler, then run make setup')
+    print(f'numpy {np.__version__}, OpenCV {cv2.__version__}; medians of {ROUNDS} rounds, ms')
+    ratios = []
+    for subject, cases in TABLES.items():
+        print(f'\n| {subject} | outputs | canvas | sample | numpy | times as fast | C '
+              '| times as fast |')
+        print('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |')
+        for case, dtype, size in product(cases, DTYPES, SIZES):
+            sample, plain, compiled = measured(size, case, dtype)
+            print(f'| {case.name} | {dtype} | {size} | {sample:.2f} | {plain:.2f} '
+                  f'| {sample / plain:.1f} | {compiled:.2f} | {sample / compiled:.1f} |',
+                  flush=True)
+            ratios.append((sample / plain, sample / compiled))
+    for name, values in zip(('numpy', 'C'), zip(*ratios)):
+        print(f'\nwith {name}: {min(values):.1f} to {max(values):.1f} times as fast as the sample')
 
 
-def _share(noise: float) -> float:
-    """Return the share of cells past the centerness gate."""
-    return 1 - statistics.NormalDist(noise, 1).cdf(GATE)
-
-
-def _table(subject: str, cases: Iterable[tuple[str, int, float]]) -> Iterator[float]:
-    """Print the times of each case, dtype and size; yield the ratios."""
-    print(f'\n| {subject} | outputs | canvas | sample | fcos_ros | times as fast |')
-    print('| --- | --- | ---: | ---: | ---: | ---: |')
-    for name, objects, noise in cases:
-        for dtype in DTYPES:
-            for size in SIZES:
-                plain, ours = measured(size, objects, dtype, noise)
-                print(f'| {name} | {dtype} | {size} | {plain:.2f} ms | {ours:.2f} ms '
-                      f'| {plain / ours:.1f} |', flush=True)
-                yield plain / ours
-
-
-def measured(size: int, objects: int, dtype: str, noise: float) -> tuple[float, float]:
-    """Return the median milliseconds of the baseline and of our decoder for one image."""
-    rng = np.random.default_rng(objects)
-    specs, first = synthetic_outputs(size, objects, dtype, rng, noise)
+def measured(size: int, case: Case, dtype: str) -> list[float]:
+    """Return the median milliseconds of the baseline, of our decoder, and of the compiled one."""
+    rng = np.random.default_rng(case.objects)
+    specs, first = synthetic_outputs(size, case.objects, dtype, rng, case.noise)
     count = SCENES_BYTES // sum(output.nbytes for output in first)
-    scenes = [first, *(synthetic_outputs(size, objects, dtype, rng, noise)[1]
+    scenes = [first, *(synthetic_outputs(size, case.objects, dtype, rng, case.noise)[1]
                        for _ in range(count - 1))]
-    criteria = Criteria()
-    baseline = Baseline(specs, size)
-    decoder = make_decoder(recognise(specs, Size(size, size), HeadSpec(box_unit='stride')))
+    criteria = Criteria(score_threshold=case.threshold, max_detections=MAX_DETECTIONS)
+    head = recognise(specs, Size(size, size), HeadSpec(box_unit='stride'))
+    decoders = [Baseline(specs, size), make_decoder(head, is_native=False),
+                make_decoder(head, is_native=True)]
     for scene in scenes:
-        _require_equal(decoder.decode(scene, criteria), baseline.decode(scene, criteria))
-    # The scenes of the two are half of a turn apart: none finds its scene in the caches.
-    one, other = cycle(scenes), islice(cycle(scenes), count // 2, None)
-    plain, ours = interleaved_medians(
-        lambda: baseline.decode(next(one), criteria),
-        lambda: decoder.decode(next(other), criteria), clock=time.thread_time)
-    return plain, ours
+        expected, *found = (decoder.decode(scene, criteria) for decoder in decoders)
+        for detections in found:
+            _require_equal(detections[:MAX_DETECTIONS], expected)
+    # Each has a part of the scenes to itself: it finds no scene in the caches.
+    turns = [islice(cycle(scenes), index * count // len(decoders), None)
+             for index in range(len(decoders))]
+    return interleaved_medians(
+        *(partial(_decode_next, decoder, turn, criteria)
+          for decoder, turn in zip(decoders, turns)), clock=time.thread_time)
+
+
+def _decode_next(
+    decoder: Decoder | Baseline, scenes: Iterator[list[Array]], criteria: Criteria,
+) -> None:
+    decoder.decode(next(scenes), criteria)
 
 
 def synthetic_outputs(

@@ -110,9 +110,9 @@ def test_the_scenes_for_decoding_have_the_named_share_of_cells_past_the_gate(
 
 def test_decoders_that_find_different_objects_are_no_success(decode, monkeypatch):
     monkeypatch.setattr(decode, 'SCENES_BYTES', 4_000_000)
-    times = decode.measured(256, 8, 'int32', decode.NOISE['half'])
+    times = decode.measured(256, decode.Case('half'), 'int32')
     assert min(times) > 0
     complete = decode.Baseline.decode
     monkeypatch.setattr(decode.Baseline, 'decode', lambda *arguments: complete(*arguments)[1:])
     with pytest.raises(AssertionError):
-        decode.measured(256, 8, 'int32', decode.NOISE['half'])
+        decode.measured(256, decode.Case('half'), 'int32')

@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 
+from tools import native
 from tools.machine import NEWEST, Environment, Host, SetupError, environments
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,6 +104,8 @@ class EnvironmentBuilder:
             pins = read_pins(REQUIREMENTS / 'humble.txt')
             steps.append(Step("signatures of Humble's rclpy", _key(*pins), self._install_humble))
         steps.append(Step('link to the package', _key(AMENT_STARTUP_CODE, *SHARED), self._link))
+        if self.is_main:  # all environments use the same checkout
+            steps.append(Step('compiled decoding', _key(native.SOURCE.read_text()), native.build))
         return steps
 
     def _runtime_lists(self) -> list[str]:

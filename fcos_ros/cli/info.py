@@ -38,6 +38,7 @@ from fcos_ros.cli.write_metadata import write_metadata
 from fcos_ros.core.resize import Size
 from fcos_ros.runtime.channel import Channel, Failure
 from fcos_ros.runtime.child_process import ChildProcess
+from fcos_ros.runtime.libraries import decoding
 from fcos_ros.runtime.model_path import find_model
 from fcos_ros.runtime.workers.process import EXIT_TIMEOUT, LOAD_TIMEOUT
 
@@ -367,6 +368,7 @@ def _fcos_rows(fcos: FcosInfo) -> Iterator[tuple[str, str]]:
                          f'least {fcos.score_threshold:g}')
         classes = 'the best class' if fcos.one_class_per_cell else 'all classes'
         yield 'NMS', f'IoU {fcos.nms_threshold:g}, of {classes} of each cell'
+        yield 'decoding', decoding()
     yield 'limit', f'{fcos.max_detections} detections'
     yield 'classes', f'{len(fcos.labels)}: {", ".join(fcos.labels)}'
     yield from _metadata_rows(fcos)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fcos_ros.core.arrays import Boxes, Floats, Indices, Mask
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Alternatives, Detections
+from fcos_ros.core.native import load_library, nms_in_c, supports_nms
 from fcos_ros.core.nms import nms_batches
 
 Counted = Callable[[Boxes], Mask]
@@ -115,18 +116,26 @@ def decode_candidates(
 
 def suppress(
     boxes: Boxes, class_ids: NDArray[np.int32] | Indices, criteria: Criteria,
-    counted: Counted | None,
+    counted: Counted | None, is_native: bool | None = None,
 ) -> tuple[Indices, bool]:
     """
     Apply NMS until `max_detections` boxes that count are kept.
 
     :param boxes: (N, 4), best score first; those that are not finite are dropped.
+    :param is_native: whether to use the compiled library; None uses it if it was built.
     :returns: the indices of the kept boxes, and whether enough of them count.
     """
     finite = np.isfinite(boxes).all(axis=1).nonzero()[0]
     boxes, class_ids = boxes.take(finite, axis=0), class_ids.take(finite)
     kept, missing = [np.empty(0, np.intp)], criteria.max_detections
-    for batch in nms_batches(boxes, class_ids, criteria.nms_threshold):
+    if is_native is None:
+        is_native = load_library() is not None
+    if is_native and supports_nms(class_ids):
+        wanted = len(boxes) if counted is None else criteria.max_detections
+        batches = nms_in_c(boxes, class_ids, criteria.nms_threshold, wanted)
+    else:
+        batches = nms_batches(boxes, class_ids, criteria.nms_threshold)
+    for batch in batches:
         kept.append(batch)
         if counted is not None:
             missing -= np.count_nonzero(counted(boxes.take(batch, axis=0)))

@@ -32,6 +32,7 @@ from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Alternatives, Detections
 from fcos_ros.core.head import AnyHead, DetectionOutputs, Head, OutputSpec
 from fcos_ros.core.level_reader import ClassGate, Hits, LevelReader
+from fcos_ros.core.native import HitFinder, UnsupportedError, load_library
 from fcos_ros.core.scores import Scoring
 
 
@@ -66,9 +67,15 @@ class Decoder(Protocol):
         """
 
 
-def make_decoder(head: AnyHead) -> Decoder:
-    """Return a decoder for the outputs of a network."""
-    return DetectionReader(head) if isinstance(head, DetectionOutputs) else HeadDecoder(head)
+def make_decoder(head: AnyHead, is_native: bool | None = None) -> Decoder:
+    """
+    Return a decoder for the outputs of a network.
+
+    :param is_native: whether to use the compiled library; None uses it if it was built.
+    """
+    if isinstance(head, DetectionOutputs):
+        return DetectionReader(head)
+    return HeadDecoder(head, is_native)
 
 
 class HeadDecoder:
@@ -77,10 +84,13 @@ class HeadDecoder:
 
     A class value of NaN means that the class is absent. A centerness of NaN, a score of 0, or a
     box that is not finite makes no detection.
+
+    :param is_native: whether to use the compiled library; None uses it if it was built.
     """
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, head: Head, is_native: bool | None = None) -> None:
         self._head = head
+        self._is_native = load_library() is not None if is_native is None else is_native
         self._scoring = Scoring(head.activation, head.score)
         self._starts = np.cumsum([0, *(level.cells for level in head.levels)])
         self._readers = tuple(
@@ -96,18 +106,12 @@ class HeadDecoder:
         """Decode one image; see `Decoder.decode`."""
         rules = self._rules_for(outputs, criteria)
         with np.errstate(all='ignore'):  # a network may output infinities
-            centerness = self._centerness(outputs)
-            hits = self._hits(outputs, centerness, rules)
-            if hits is None:
-                return Detections.empty()
-            if rules.one_class_per_cell:
-                hits = _best_per_cell(hits)
-            candidates = self._candidates(outputs, centerness, hits, rules)
+            candidates = self._candidates(outputs, rules)
             if candidates is None:
                 return Detections.empty()
             boxes, found = self._detected(outputs, candidates, criteria, counted)
             others = criteria.hypotheses - 1
-            alternatives = (self._alternatives(outputs, centerness, found, rules, others)
+            alternatives = (self._alternatives(outputs, found, rules, others)
                             if others and found.cells.size else None)
         return Detections(boxes, found.scores.astype(np.float32),
                           found.class_ids.astype(np.int32), alternatives)
@@ -121,7 +125,8 @@ class HeadDecoder:
             hits = self._hits(outputs, centerness, rules)
             if hits is None:
                 return Candidates.empty(floor)
-            floor, scored = _best_scored(floor, self._scored(centerness, hits))
+            scored = self._scored(hits, self._centerness_values(centerness, hits.cells))
+            floor, scored = _best_scored(floor, scored)
             if not scored.cells.size:
                 return Candidates.empty(floor)
             scored = scored.take(np.lexsort((scored.class_ids, -scored.values, scored.cells)))
@@ -132,7 +137,7 @@ class HeadDecoder:
 
     def _rules_for(self, outputs: Sequence[Array], criteria: Criteria) -> _Rules:
         """Return the criteria as raw values, cached for each camera with criteria of its own."""
-        kinds = [(output.shape, output.dtype) for output in outputs]
+        kinds = [(output.shape, output.dtype, output.strides) for output in outputs]
         wanted = (criteria.score_threshold, criteria.class_ids, criteria.class_thresholds,
                   criteria.one_class_per_cell)
         rules = self._rules.get(wanted)
@@ -157,7 +162,23 @@ class HeadDecoder:
         classes = [reader.class_gate(outputs, floor) for reader in self._readers]
         return _Rules(
             kinds, thresholds, lowest, criteria.one_class_per_cell,
-            np.concatenate(centerness) if centerness else None, classes)
+            np.concatenate(centerness) if centerness else None, classes,
+            self._finder(outputs, classes, centerness, lowest, criteria.one_class_per_cell))
+
+    def _finder(
+        self, outputs: Sequence[Array], class_gates: Sequence[ClassGate],
+        centerness_gates: Sequence[Array], lowest: float, one_class_per_cell: bool,
+    ) -> HitFinder | None:
+        """Return how hits are found in C; None if numpy finds them."""
+        if not self._is_native:
+            return None
+        try:
+            return HitFinder(
+                self._head, outputs, [gate.per_class for gate in class_gates],
+                centerness_gates or None, self._scoring.lowest_product(lowest),
+                one_class_per_cell)
+        except UnsupportedError:
+            return None
 
     def _centerness(self, outputs: Sequence[Array]) -> Array | None:
         """Return the raw centerness of all cells; None if scores do not depend on it."""
@@ -181,19 +202,47 @@ class HeadDecoder:
                      for level, cells in self._by_level(centred.nonzero()[0])]
         return _joined([hits for hits in found if hits is not None])
 
-    def _candidates(
-        self, outputs: Sequence[Array], centerness: Array | None, hits: Hits, rules: _Rules,
-    ) -> _Scored | None:
-        """Score hits, and return those that reach the threshold; None if there are none."""
-        scored = self._scored(centerness, hits)
-        reached = (scored.scores >= rules.thresholds.take(hits.class_ids)) & (scored.scores > 0)
+    def _candidates(self, outputs: Sequence[Array], rules: _Rules) -> _Scored | None:
+        """Return the class values that reach the threshold; None if there are none."""
+        scored = self._scored_in_c(outputs, rules) or self._scored_by_numpy(outputs, rules)
+        if scored is None:
+            return None
+        reached = (scored.scores >= rules.thresholds.take(scored.class_ids)) & (scored.scores > 0)
         kept = reached.nonzero()[0]
         return scored.take(kept) if kept.size else None
 
-    def _scored(self, centerness: Array | None, hits: Hits) -> _Scored:
-        scores = self._scoring.scores(
-            self._scoring.probabilities(hits.values), self._centred(centerness, hits.cells))
-        return _Scored(scores, hits.class_ids, hits.values, hits.cells)
+    def _scored_in_c(self, outputs: Sequence[Array], rules: _Rules) -> _Scored | None:
+        found = None if rules.finder is None else rules.finder.find(outputs)
+        if found is None:
+            return None
+        hits = Hits(found['cell'], found['class_id'], found['value'])
+        return self._scored(hits, found['centerness'], found['box'])
+
+    def _scored_by_numpy(self, outputs: Sequence[Array], rules: _Rules) -> _Scored | None:
+        centerness = self._centerness(outputs)
+        hits = self._hits(outputs, centerness, rules)
+        if hits is None:
+            return None
+        if rules.one_class_per_cell:
+            hits = _best_per_cell(hits)
+        return self._scored(hits, self._centerness_values(centerness, hits.cells))
+
+    def _scored(self, hits: Hits, centerness: Floats, boxes: Boxes | None = None) -> _Scored:
+        """
+        Score hits.
+
+        :param centerness: the dequantised centerness of each hit, (N,).
+        :param boxes: of each hit, (N, 4), if they are known already.
+        """
+        scores = self._scores(hits.values, centerness)
+        return _Scored(scores, hits.class_ids, hits.values, hits.cells, boxes)
+
+    def _scores(self, values: Floats, centerness: Floats) -> Floats:
+        """Return the scores of dequantised class values and centerness, which broadcast."""
+        probabilities = self._scoring.probabilities
+        return self._scoring.scores(
+            probabilities(values),
+            probabilities(centerness) if self._scoring.uses_centerness else np.ones(1))
 
     def _detected(
         self, outputs: Sequence[Array], candidates: _Scored, criteria: Criteria,
@@ -207,10 +256,11 @@ class HeadDecoder:
         number = candidates.cells.size if counted is None else _FIRST_CANDIDATES
         while True:
             best = candidates.best(number)
-            boxes = self._boxes(outputs, best.cells)
+            boxes = self._boxes(outputs, best.cells) if best.boxes is None else best.boxes
             order = np.argsort(-best.scores, kind='stable')
             kept, is_enough = suppress(
-                boxes.take(order, axis=0), best.class_ids.take(order), criteria, counted)
+                boxes.take(order, axis=0), best.class_ids.take(order), criteria, counted,
+                self._is_native)
             kept = order.take(kept)
             if is_enough or number >= candidates.cells.size:
                 return boxes.take(kept, axis=0), best.take(kept)
@@ -225,8 +275,7 @@ class HeadDecoder:
         return boxes.astype(np.float32)
 
     def _alternatives(
-        self, outputs: Sequence[Array], centerness: Array | None, found: _Scored,
-        rules: _Rules, count: int,
+        self, outputs: Sequence[Array], found: _Scored, rules: _Rules, count: int,
     ) -> Alternatives:
         """Return the next best classes of the cells that made detections; at least one cell."""
         order = found.cells.argsort()
@@ -234,8 +283,8 @@ class HeadDecoder:
         values = np.concatenate([
             self._readers[level].class_values(outputs, part)
             for level, part in self._by_level(found.cells)])
-        scores = self._scoring.scores(
-            self._scoring.probabilities(values), self._centred(centerness, found.cells)[:, None])
+        centerness = self._centerness_values(self._centerness(outputs), found.cells)
+        scores = self._scores(values, centerness[:, None])
         own = found.values[:, None]
         later = np.arange(self._head.num_classes) > found.class_ids[:, None]
         named = (scores >= rules.lowest) & (scores > 0) & (rules.thresholds < np.inf)
@@ -248,12 +297,12 @@ class HeadDecoder:
             np.where(named, ranks, -1).astype(np.int32)[back],
             np.where(named, scores, 0).astype(np.float32)[back])
 
-    def _centred(self, centerness: Array | None, cells: Indices) -> Floats:
-        """Return the probability of the centerness of some cells; 1 if it is not used."""
+    def _centerness_values(self, centerness: Array | None, cells: Indices) -> Floats:
+        """Return the dequantised centerness of some cells, (N,); 0 if it is not used."""
         if centerness is None:
-            return np.ones(cells.size)
-        return self._scoring.probabilities(
-            centerness.take(cells) * self._centerness_scale.take(cells))
+            return np.zeros(cells.size)
+        values: Floats = centerness.take(cells) * self._centerness_scale.take(cells)
+        return values
 
     def _by_level(self, cells: Indices) -> Iterator[tuple[int, Indices]]:
         """Divide ascending cells by level; levels without cells are left out."""
@@ -335,6 +384,8 @@ class _Rules(NamedTuple):
     centerness_gate: Array | None
     """(cells of all levels,); None if scores do not depend on centerness."""
     class_gates: list[ClassGate]
+    finder: HitFinder | None
+    """Finds hits in C; None if numpy finds them."""
 
 
 class _Scored(NamedTuple):
@@ -346,9 +397,13 @@ class _Scored(NamedTuple):
     """The class values."""
     cells: Indices
 
+    boxes: Boxes | None = None
+    """Of each hit, if they are known already."""
+
     def take(self, index: Indices) -> _Scored:
         return _Scored(self.scores.take(index), self.class_ids.take(index),
-                           self.values.take(index), self.cells.take(index))
+                       self.values.take(index), self.cells.take(index),
+                       None if self.boxes is None else self.boxes.take(index, axis=0))
 
     def best(self, count: int) -> _Scored:
         """Return the best candidates, and all others with the score of the last of them."""

@@ -10,6 +10,8 @@ import platform
 import cv2
 import numpy as np
 
+from fcos_ros.core.native import load_library
+
 PACKAGE = 'fcos_ros'
 
 ENGINE_PACKAGES = ('onnxruntime', 'hobot-dnn', 'hobot-dnn-rdkx5', 'hbm-runtime')
@@ -19,10 +21,15 @@ ENGINE_PACKAGES = ('onnxruntime', 'hobot-dnn', 'hobot-dnn-rdkx5', 'hbm-runtime')
 def library_versions() -> dict[str, str]:
     """Return the version of each library that is installed, by its name."""
     found = {'Python': platform.python_version(), 'numpy': np.__version__,
-             'OpenCV': cv2.__version__}
+             'OpenCV': cv2.__version__, 'decoding': decoding()}
     for name in (PACKAGE, *ENGINE_PACKAGES):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
     return found
+
+
+def decoding() -> str:
+    """Return with what the outputs of networks are decoded."""
+    return 'C' if load_library() else 'numpy, as fcos_ros was installed without a C compiler'

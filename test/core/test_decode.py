@@ -63,8 +63,10 @@ def scene(network, rng, *, coarse=1e-2, mean=-1.0, spread=2.0, **stated):
 
 
 def decode(head, outputs, criteria):
-    """Decode one image with a new decoder."""
-    return make_decoder(head).decode(outputs, criteria)
+    """Decode one image with new decoders, with and without the compiled library."""
+    found = make_decoder(head, is_native=False).decode(outputs, criteria)
+    assert_same(make_decoder(head).decode(outputs, criteria), found)
+    return found
 
 
 def assert_same(found, expected):
