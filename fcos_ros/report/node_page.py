@@ -116,6 +116,7 @@ def _latency(history: NodeHistory, cameras: _Names) -> Iterator[str]:
         end = max(1e-3, *(value for span in spans for _, value in span.marks))
         yield paragraph(name)
         yield chart(span_chart(f'stages of {name}', Axis('ms', 0, end, '{:.4g}'.format), spans))
+        yield paragraph('A bar is the median; the marks are p95 and p99.', 'faint')
         yield table([('ms', 'p50', 'p95', 'p99'), *(
             (stage, *(f'{value * MILLISECONDS:.2f}' for value in (spread.p50, spread.p95,
                                                                   spread.p99)))
