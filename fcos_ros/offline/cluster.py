@@ -49,9 +49,9 @@ def run_on_cluster(address: str, jobs: Iterable[Job], manifest: Manifest, advanc
         _require_workers(client, address)
         tasks = _Tasks(client, distributed.as_completed(loop=client.loop))
         with closing(tasks):
-            for job, future in tasks.run(
+            for job, outcome in tasks.run(
                     (job, None if redo else manifest.record(job.name)) for job in jobs):
-                yield _result(job, future, manifest)
+                yield _result(job, outcome, manifest)
                 advance(job.frames)
 
 
@@ -71,17 +71,20 @@ class _Tasks:
         self._run = uuid4().hex  # a scheduler keeps the results of equal keys
         self._running: dict[Any, Job] = {}
 
-    def run(self, jobs: Iterator[tuple[Job, JobRecord | None]]) -> Iterator[tuple[Job, Any]]:
+    def run(self, jobs: Iterator[tuple[Job, JobRecord | None]],
+            ) -> Iterator[tuple[Job, Outcome | Exception]]:
         """
-        Run jobs, and yield each with its future as it finishes.
+        Run jobs, and yield each with its outcome or error as it finishes.
 
         :param jobs: each with its record in the manifest.
         """
         self._submit(jobs)
         for future in self._finished:
             job = self._running.pop(future)
+            # The outcome lies on the worker, which the next job may kill.
+            outcome = _fetch(future)
             self._submit(jobs)
-            yield job, future
+            yield job, outcome
 
     def close(self) -> None:
         """Cancel the tasks that have not finished."""
@@ -120,12 +123,20 @@ def own_version() -> str:
         return ''
 
 
-def _result(job: Job, future: Any, manifest: Manifest) -> JobResult:
+def _fetch(future: Any) -> Outcome | Exception:
+    """Return the outcome of a finished task, or its error."""
+    try:
+        outcome: Outcome = future.result()
+    except Exception as error:  # noqa: BLE001 - a job may raise anything, and fails alone
+        return error
+    return outcome
+
+
+def _result(job: Job, outcome: Outcome | Exception, manifest: Manifest) -> JobResult:
     """Return the result of a finished task, and add it to the manifest."""
-    error = future.exception()
-    if error is not None:
-        return JobResult(job.name, error=_explain(error))
-    record, kept = future.result()
+    if isinstance(outcome, Exception):
+        return JobResult(job.name, error=_explain(outcome))
+    record, kept = outcome
     if not kept:
         manifest.add(job.name, record)
     return JobResult(job.name, record.report, kept=kept)
