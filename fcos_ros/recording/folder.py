@@ -13,8 +13,7 @@ import re
 import shutil
 import time
 
-from fcos_ros.recording.reader import SUFFIX
-from fcos_ros.recording.values import RecordingError
+from fcos_ros.recording.values import SUFFIX, RecordingError
 
 MEGABYTE = 10**6
 """In bytes."""

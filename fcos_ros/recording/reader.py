@@ -21,11 +21,14 @@ from fcos_ros.recording.format import (
     read_settings,
 )
 from fcos_ros.recording.mcap_file import McapReader, Message
-from fcos_ros.recording.values import RecordedEvent, RecordedFrame, RecordingError, Session
+from fcos_ros.recording.values import (
+    SUFFIX,
+    RecordedEvent,
+    RecordedFrame,
+    RecordingError,
+    Session,
+)
 from fcos_ros.settings.schema import Settings
-
-SUFFIX = '.mcap'
-"""Of a recording."""
 
 
 class Recording:

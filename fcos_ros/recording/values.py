@@ -22,6 +22,9 @@ FATES = (PUBLISHED, SUPERSEDED, EXPIRED, FAILED)
 
 INFO, WARNING = 'info', 'warning'
 
+SUFFIX = '.mcap'
+"""Of the name of a recording."""
+
 
 class RecordingError(ValueError):
     """A recording cannot be read or written; the message names the remedy."""

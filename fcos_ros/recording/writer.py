@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,13 @@ from fcos_ros.recording.format import (
 )
 from fcos_ros.recording.mcap_file import McapWriter, Message
 from fcos_ros.recording.schemas import SCHEMAS
-from fcos_ros.recording.values import RecordedEvent, RecordedFrame, Session
+from fcos_ros.recording.values import (
+    SUFFIX,
+    RecordedEvent,
+    RecordedFrame,
+    RecordingError,
+    Session,
+)
 from fcos_ros.settings.schema import Settings
 
 
@@ -101,3 +108,28 @@ class RecordingWriter:
     def abandon(self) -> None:
         """Close the file without an index; what was flushed can be read."""
         self._file.abandon()
+
+
+@contextmanager
+def new_recording(path: Path) -> Iterator[RecordingWriter]:
+    """
+    Write a recording that a user has named; at the end of the block, it is complete.
+
+    An error in the block leaves the frames so far, which can be read.
+
+    :raises RecordingError: the file exists or cannot be written, or its name is not accepted.
+    """
+    if path.suffix != SUFFIX:
+        raise RecordingError(f'the recording is {path}; accepted: a name that ends in {SUFFIX}')
+    try:
+        writer = RecordingWriter(path)
+        try:
+            yield writer
+        finally:
+            writer.close()
+    except FileExistsError:
+        raise RecordingError(f'{path} exists; accepted: a new file; delete it, or give another '
+                             'name') from None
+    except OSError as error:
+        raise RecordingError(f'{path} cannot be written: {error.strerror}; free disk space, or '
+                             'give another path') from error
