@@ -1,0 +1,240 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Measure the recorder: the CPU time that it costs the node, and the rate of a replay.
+
+Run `python benchmarks/recorder.py`; it prints Markdown tables. A real node gets images one after
+the other. Its network gives recorded outputs at once, so the node does everything but the
+inference. The recorder is off and on in turn, and the difference of the CPU times of the process
+for an image is its cost.
+The exit code is 1 if it needs more than 3 % of a core, or a replay is slower than 1,000 frames a
+second.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import cycle
+from pathlib import Path
+import statistics
+import sys
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+from time import perf_counter, process_time, thread_time
+from typing import Any
+
+import numpy as np
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+from vision_msgs.msg import Detection2DArray
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from fcos_ros.backends.onnx import OnnxBackend
+from fcos_ros.core.arrays import Array
+from fcos_ros.core.frame import Frame
+from fcos_ros.core.preprocess import Preprocessor
+from fcos_ros.demo.scenes import render
+from fcos_ros.node.fcos_node import FcosNode
+from fcos_ros.recording.reader import Recording, find_recordings
+from fcos_ros.recording.rerun import Rerun
+from fcos_ros.recording.writer import Entry, RecordingWriter
+
+RATE = 30.0
+"""Images per second."""
+
+FRAMES = 150
+"""Images with the recorder off, then on."""
+
+MODEL = Path(__file__).parents[1] / 'models' / 'fcos_demo.onnx'
+
+MAX_COST = 3.0
+"""Percent of a core."""
+
+MIN_REPLAY = 1000.0
+"""Frames per second on one core."""
+
+SCENES = 50
+"""More than a second of a recording, so that the compression finds no repetition."""
+
+REPLAYED = 3000
+"""Frames of the recording that is replayed."""
+
+TRACKS = 'tracks'
+"""Reported without a limit: the tracker takes most of the time."""
+
+CASES: dict[str, dict[str, Any]] = {
+    'all frames': {'recorder': 'always'},
+    'waiting for an event': {'recorder': 'on_trigger'},
+    'waiting for a doubtful score': {
+        'recorder': 'on_trigger', 'recorder_triggers': ['score: 0.21 0.22']},
+    'all frames, one image of 320 pixels per second': {
+        'recorder': 'always', 'recorder_image_width': 320},
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the tables; return 1 if a limit is exceeded."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--rounds', type=int, default=3, help='phases of each kind [3]')
+    options = parser.parse_args(arguments)
+    with TemporaryDirectory() as folder:
+        costs = _measure_costs(Path(folder), options.rounds)
+        rates = _measure_replay(Path(folder))
+    slow = [f'{name}: {cost:.1f} % of a core; accepted: {MAX_COST:g} %'
+            for name, cost in costs.items() if cost > MAX_COST]
+    slow += [f'{name}: {rate:.0f} frames per second; accepted: {MIN_REPLAY:g}'
+             for name, rate in rates.items() if name != TRACKS and rate < MIN_REPLAY]
+    for line in slow:
+        print(line, file=sys.stderr)
+    return 1 if slow else 0
+
+
+def _measure_costs(folder: Path, rounds: int) -> dict[str, float]:
+    """Print and return the CPU time of the recorder at 30 Hz, in percent of a core."""
+    print(f'640x480 bgr8, without inference, {FRAMES} images in a phase, median of {rounds} '
+          'rounds\n')
+    print('| recorder | node, ms per image | with recorder | cost at 30 Hz, % of a core '
+          '| bytes per image |')
+    print('| --- | ---: | ---: | ---: | ---: |')
+    costs = {}
+    with _running_node(folder) as camera:
+        for name, parameters in CASES.items():
+            before = _recorded_bytes(folder)
+            pairs = [(camera.phase({'recorder': 'never'}), camera.phase(parameters))
+                     for _ in range(rounds)]
+            costs[name] = RATE * 100 * statistics.median(on - off for off, on in pairs)
+            off, on = (1000 * statistics.median(column) for column in zip(*pairs))
+            written = (_recorded_bytes(folder) - before) / (rounds * FRAMES)
+            print(f'| {name} | {off:.2f} | {on:.2f} | {costs[name]:.2f} | {written:.0f} |',
+                  flush=True)
+    return costs
+
+
+class _Camera:
+    """
+    A camera that publishes an image when the detections of the image before have arrived.
+
+    It does not depend on the load of the machine.
+    """
+
+    def __init__(self, node: FcosNode, peer: Node, messages: Sequence[Image]) -> None:
+        self._node = node
+        self._peer = peer
+        self._messages = cycle(messages)
+        self._arrived = Event()
+        self._publisher = peer.create_publisher(Image, 'image', 10)
+        peer.create_subscription(
+            Detection2DArray, 'fcos/detections', lambda _: self._arrived.set(), 10)
+
+    def phase(self, parameters: dict[str, Any]) -> float:
+        """Return the CPU time of the process for an image, in seconds, with these parameters."""
+        given = {'recorder_triggers': [''], 'recorder_image_width': 0, **parameters}
+        result = self._node.set_parameters_atomically(
+            [Parameter(name, value=value) for name, value in given.items()])
+        assert result.successful, result.reason
+        self._publish()
+        cpu = process_time()
+        for _ in range(FRAMES):
+            self._publish()
+        return (process_time() - cpu) / FRAMES
+
+    def _publish(self) -> None:
+        message = next(self._messages)
+        message.header.stamp = self._peer.get_clock().now().to_msg()
+        self._arrived.clear()
+        while not self._arrived.is_set():  # the first ones may come before the subscription
+            self._publisher.publish(message)
+            self._arrived.wait(1.0)
+
+
+@contextmanager
+def _running_node(folder: Path) -> Iterator[_Camera]:
+    """Run a node and a camera; the outputs of its network are computed before."""
+    scenes = [render(number).image for number in range(SCENES)]
+    _give_recorded_outputs(scenes)
+    rclpy.init()
+    peer = Node('camera')
+    node = FcosNode(parameter_overrides=[
+        Parameter('model', value=str(MODEL)), Parameter('recorder_folder', value=str(folder)),
+        Parameter('recorder_free_space', value=0)])
+    camera = _Camera(node, peer, [_message(image) for image in scenes])
+    executor = SingleThreadedExecutor()
+    executor.add_node(peer)
+    executor.add_node(node)
+    thread = Thread(target=executor.spin, daemon=True)
+    thread.start()
+    yield camera
+    executor.shutdown()
+    thread.join(5.0)
+    node.destroy_node()
+    peer.destroy_node()
+    rclpy.try_shutdown()
+
+
+def _give_recorded_outputs(scenes: Sequence[Any]) -> None:
+    """Replace the inference: outputs of the network for scenes, one after the other."""
+    backend = OnnxBackend(MODEL)
+    preprocessor = Preprocessor(backend.info.input)
+    outputs = cycle([[np.array(output) for output in backend.infer(
+        preprocessor.prepare(Frame.from_bgr(image))[0])] for image in scenes])
+
+    def infer(backend: OnnxBackend, tensor: Array) -> Sequence[Array]:
+        return next(outputs)
+    OnnxBackend.infer = infer  # type: ignore[method-assign]
+
+
+def _message(image: Any) -> Image:
+    height, width = image.shape[:2]
+    message = Image(height=height, width=width, encoding='bgr8', step=3 * width)
+    message.data.frombytes(image.tobytes())
+    return message
+
+
+def _recorded_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob('*.mcap'))
+
+
+def _measure_replay(folder: Path) -> dict[str, float]:
+    """Print and return frames per second of a replay on one core."""
+    frames = [frame for path in find_recordings([folder]) for frame in Recording(path).frames()
+              if frame.candidates is not None and not frame.image][:SCENES]
+    path = folder / 'replayed.mcap'
+    writer = RecordingWriter(path)
+    for number, frame in zip(range(REPLAYED), cycle(frames)):
+        writer.write(Entry.of(replace(frame, stamp=frame.stamp + number)))
+    writer.close()
+    candidates = statistics.mean(len(frame.candidates.scores) for frame in frames
+                                 if frame.candidates is not None)
+    print(f'\n{REPLAYED} frames with {candidates:.0f} candidates in the mean, '
+          f'{path.stat().st_size / REPLAYED:.0f} bytes each; one thread\n')
+    print('| replay | frames per second, CPU time | real time |')
+    print('| --- | ---: | ---: |')
+    base = frames[0].settings
+    cases = {
+        'as recorded': base,
+        'other thresholds, all classes of a cell': replace(
+            base, score_threshold=0.25, nms_threshold=0.4, one_class_per_cell='false',
+            hypotheses=3),
+        'zones': replace(base, include_zones=('0 0.2, 1 0.2, 1 1, 0 1',)),
+        TRACKS: replace(base, track=True, track_threshold=0.2)}
+    rates = {}
+    for name, settings in cases.items():
+        rerun = Rerun(lambda frame, settings=settings: settings)  # type: ignore[misc]
+        cpu, start = thread_time(), perf_counter()
+        count = sum(1 for _ in rerun.run(Recording(path).frames()))
+        assert count == REPLAYED
+        rates[name] = count / (thread_time() - cpu)
+        print(f'| {name} | {rates[name]:.0f} | {count / (perf_counter() - start):.0f} |',
+              flush=True)
+    return rates
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
