@@ -27,6 +27,8 @@ from fcos_ros.cli import (
     import_network,
     info,
     mine,
+    record,
+    replay,
     report,
     top,
 )
@@ -47,6 +49,8 @@ VERBS = {
     'detect': detect,
     'bag': bag,
     'mine': mine,
+    'record': record,
+    'replay': replay,
     'info': info,
     'bench': bench,
     'eval': evaluate,

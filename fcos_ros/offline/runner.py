@@ -19,6 +19,7 @@ from time import monotonic, sleep
 from types import TracebackType
 
 from fcos_ros.backends import InferenceError, ModelInfo, choose
+from fcos_ros.core.candidates import Candidates
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.errors import FrameError
@@ -70,6 +71,7 @@ class FrameResult:
     :ivar detections: in pixels of the image; None if the frame failed.
     :ivar error: why the frame failed.
     :ivar warnings: of the decoder of image files.
+    :ivar candidates: if the settings ask for them, as `recorder` does.
     """
 
     frame: SourceFrame
@@ -77,6 +79,7 @@ class FrameResult:
     error: Exception | None = None
     times: StageTimes | None = None
     warnings: tuple[str, ...] = ()
+    candidates: Candidates | None = None
 
 
 def busy_workers(config: DetectorConfig) -> int:
@@ -238,7 +241,8 @@ class _CameraState:
         found = answer.detections
         if self._active.settings.track:
             found = self._tracker.update(found, task.source.stamp / 1e9, self._active.wanted)
-        return FrameResult(task.source, found, times=answer.times, warnings=answer.warnings)
+        return FrameResult(task.source, found, times=answer.times, warnings=answer.warnings,
+                           candidates=answer.candidates)
 
 
 def _attempt(worker: Worker, image: Frame, criteria: Criteria) -> Result:

@@ -15,27 +15,19 @@ from dataclasses import dataclass, replace
 from threading import Condition, Thread
 from time import monotonic
 
-import cv2
-
-from fcos_ros.core.annotate import draw
-from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import Frame
-from fcos_ros.core.labels import Labels
 from fcos_ros.core.text import shorten
 from fcos_ros.recording.mcap_file import require_mcap
 from fcos_ros.recording.options import RecorderOptions
 from fcos_ros.recording.sink import FLUSH_PERIOD, RecorderSink, SinkStatus
+from fcos_ros.recording.small_image import small_jpeg
 from fcos_ros.recording.values import RecordedFrame
-from fcos_ros.runtime.image_warnings import image_warnings
 
 MAX_QUEUE = 256
 """Frames that may wait: 8 s at 30 Hz, for a disk that is slow at times."""
 
 MAX_IMAGES = 2
 """Frames that may wait with the image of the camera, which has megabytes."""
-
-JPEG_QUALITY = 70
-"""Of the small images: to see what happened, with a third of the bytes of quality 95."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +154,7 @@ class FlightRecorder:
 
     def _take(self, frame: RecordedFrame, image: Frame | None) -> None:
         if image is not None:
-            frame = replace(frame, image=_jpeg(image, self._options.image_width))
+            frame = replace(frame, image=small_jpeg(image, self._options.image_width))
         with self._changed:
             self._frames -= 1
             self._images -= image is not None
@@ -193,14 +185,3 @@ class FlightRecorder:
 def _check(options: RecorderOptions) -> None:
     if options.is_on:
         require_mcap()
-
-
-def _jpeg(image: Frame, width: int) -> bytes:
-    """Return a small JPEG file of a frame; empty if it is damaged."""
-    try:
-        with image_warnings(image):  # the camera has logged them
-            pixels = draw(image, Detections.empty(), Labels(()), width)
-        encoded, jpeg = cv2.imencode('.jpg', pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    except (cv2.error, ValueError):
-        return b''
-    return jpeg.tobytes() if encoded else b''
