@@ -62,7 +62,7 @@ function problemItem({ level, part, wrong, cure, time }) {
 export function latencyTable(camera, hasOthers) {
   const { stages } = camera
   const rows = waterfall(stages)
-  const end = Math.max(...rows.map((row) => row.start + row.times.p99), 1e-9)
+  const end = Math.max(...rows.map((row) => row.start + (row.times.p99 ?? row.times.p50)), 1e-9)
   const table = element('table', { class: 'latency' },
                         caption('latency_of', hasOthers && camera.name), head())
   table.append(element('tbody', {}, ...rows.map((row) => latencyRow(row, end))))
@@ -73,8 +73,8 @@ export function latencyTable(camera, hasOthers) {
 function waterfall(stages) {
   const known = { ...stages }
   if (stages.age && stages.total) {
-    known.transport = Object.fromEntries(PERCENTILES.map(
-      (name) => [name, Math.max(0, stages.age[name] - stages.total[name])]))
+    // The difference of two medians is near the median; that of other percentiles is none.
+    known.transport = { p50: Math.max(0, stages.age.p50 - stages.total.p50) }
   }
   let start = 0
   const rows = STAGES.filter((stage) => known[stage]).map((stage) => {
@@ -90,7 +90,8 @@ function latencyRow({ stage, times, start, isSum }, end) {
   const name = element('th', { scope: 'row' })
   setWord(name, `stage_${stage}`)
   const bar = element('span', { class: 'bar' },
-                      ...[...PERCENTILES].reverse().map((key) => span(key, start, times[key], end)))
+                      ...[...PERCENTILES].reverse().filter((key) => key in times).map(
+                        (key) => span(key, start, times[key], end)))
   return element('tr', { class: isSum ? 'sum' : stage }, name,
                  element('td', { class: 'chart', 'aria-hidden': 'true' }, bar),
                  ...PERCENTILES.map((key) => element('td', {}, milliseconds(times[key]))))

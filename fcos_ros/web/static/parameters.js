@@ -63,34 +63,46 @@ export class Parameters extends EventTarget {
     this.#work()
   }
 
-  /** Undo the last change. */
+  /** Undo the last change, after those that are under way. */
   undo() {
-    const last = this.#done.pop()
-    if (!last) return
-    this.#dispatch('undo')
-    this.#queue.push({ values: last.before, isUndo: true })
+    this.#queue.push({ isUndo: true })
     this.#work()
   }
 
   async #work() {
     if (this.#busy) return
     this.#busy = true
-    while (this.#queue.length) await this.#apply(this.#queue.shift())
+    while (this.#queue.length) {
+      const change = this.#queue.shift()
+      await (change.isUndo ? this.#takeBack() : this.#apply(change))
+    }
     this.#busy = false
     this.#dispatch('change')
   }
 
-  async #apply({ values, gesture, isUndo }) {
+  async #takeBack() {
+    const last = this.#done.pop()
+    this.#dispatch('undo')
+    if (last) await this.#request(last.before)
+  }
+
+  async #apply({ values, gesture }) {
+    const reply = await this.#request(values)
+    if (reply.ok) this.#remember(reply.before, gesture)
+  }
+
+  /** Let the node set values; return its reply. */
+  async #request(values) {
     const reply = await this.#connection.request({ type: 'set', values })
     if (!reply.ok) {
       this.#dispatch('refused', { names: Object.keys(values), reason: reply.error, lost: reply.lost })
-      return
+      return reply
     }
     for (const [name, value] of Object.entries(values)) {
       const parameter = this.#known.get(name)
       if (parameter) this.#known.set(name, { ...parameter, value })
     }
-    if (!isUndo) this.#remember(reply.before, gesture)
+    return reply
   }
 
   #remember(before, gesture) {

@@ -17,6 +17,9 @@ const STEP = { fine: 0.01, coarse: 0.05 }
 /** CSS pixels within which a click on the first corner closes a new zone. */
 const CLOSE_DISTANCE = 16
 
+/** CSS pixels within which a point snaps to the edge of the picture. */
+const EDGE_DISTANCE = 8
+
 /** A zone that is made with the keyboard: the middle of the image. */
 const MIDDLE = [[0.3, 0.3], [0.7, 0.3], [0.7, 0.7], [0.3, 0.7]]
 
@@ -195,7 +198,7 @@ export class ZoneEditor {
 
   #point(event) {
     const { left, top, width, height } = this.#svg.getBoundingClientRect()
-    return clampPoint([(event.clientX - left) / width, (event.clientY - top) / height])
+    return clampPoint([snap(event.clientX - left, width), snap(event.clientY - top, height)])
   }
 
   #distance(one, other) {
@@ -252,6 +255,12 @@ export class ZoneEditor {
       svgElement('polyline', { class: `new ${kind}`, points: pixels.join(' ') }),
       ...points.map(toPixels).map(([x, y]) => svgElement('circle', { class: 'corner', cx: x, cy: y, r: 6 }))]
   }
+}
+
+/** Return a position as a fraction; near an end, exactly the end. */
+function snap(position, size) {
+  if (position < EDGE_DISTANCE) return 0
+  return position > size - EDGE_DISTANCE ? 1 : position / size
 }
 
 function replaced(items, index, item) {
