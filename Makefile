@@ -12,6 +12,8 @@ help:
 	@echo 'make test    check style and types, and run all tests but these:'
 	@echo 'make test-training  run the tests of trained networks, in an environment with torch'
 	@echo 'make test-torchvision  compare imported networks with torchvision, in another environment'
+	@echo 'make test-web   test the page in the Chromium of this machine'
+	@echo 'make screenshots  the same, and take the pictures of the page for the documents again'
 	@echo "make bpu-tools      install the board vendor's compiler and simulator into .venv-bpu"
 	@echo 'make test-bpu       test with them: compile the demo network and simulate the BPU'
 	@echo 'make convert-demo   compile the demo network for RDK X5 and X3 again, with them'
@@ -109,6 +111,18 @@ test-torchvision: setup-demo
 test-sanitizers: setup
 	@$(RUN) -m tools.native
 
+# The driver of the browser is large, so that `make setup` does not install it.
+test-web: browser
+	@$(RUN) -m pytest test/web/in_browser
+
+screenshots: browser
+	@$(RUN) -m pytest test/web/in_browser/test_screenshots.py --screenshots docs
+
+browser: setup
+	@$(RUN) -m fcos_ros.demo.browser || { echo 'test-web: no test was run'; exit 1; }
+	@$(RUN) -m pip install -q --disable-pip-version-check --no-deps \
+	  -r tools/requirements/browser.txt || { echo 'test-web: no test was run'; exit 1; }
+
 train-environment: setup-demo
 	@[ -d .venv-train ] || $(RUN) -m venv .venv-train
 	@$(TRAIN) -m pip install -q --disable-pip-version-check -r training/requirements.txt
@@ -133,5 +147,6 @@ clean:
 	  demo_output *.egg-info
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo test test-sanitizers test-training test-torchvision test-bpu bpu-tools convert-demo lint docs \
-  types setup setup-demo python bench train data train-demo train-environment clean
+.PHONY: help demo test test-sanitizers test-training test-torchvision test-web screenshots \
+  browser test-bpu bpu-tools convert-demo lint docs types setup setup-demo python bench train data \
+  train-demo train-environment clean
