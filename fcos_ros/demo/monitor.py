@@ -88,9 +88,18 @@ class Monitor:
             self._show(phase, passed)
         return True
 
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self._clear()
+        self._out.write(f'{text}\n')
+        self._out.flush()
+
     def close(self) -> None:
         """Shut down the executor and clear the progress line."""
         self._executor.shutdown()
+        self._clear()
+
+    def _clear(self) -> None:
         if self._out.isatty():
             self._out.write('\r' + ' ' * LINE_WIDTH + '\r')
             self._out.flush()

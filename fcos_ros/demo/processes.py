@@ -78,6 +78,10 @@ class Processes:
         _stop([process])
         return process.wait()
 
+    def output(self, name: str) -> str:
+        """Return what a process has printed."""
+        return self._log(name).read_text(errors='replace')
+
     def outputs(self) -> str:
         """Return the last lines that each process printed."""
         logs = sorted(self._folder.glob('*.log'))

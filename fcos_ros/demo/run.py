@@ -4,9 +4,9 @@
 Run a synthetic camera, the detector and a listener as three processes of a ROS 2 graph.
 
 Prints a table of frames and latencies, with precision and recall against the exact boxes, and
-saves annotated images. Also records bags of the camera, and runs `fcos bag` on them. The exit code
-is 0 if all checks passed, 1 if one failed, 130 after an interruption, and 141 if the reader of its
-output ended.
+saves annotated images. The page is served meanwhile, and a browser saves a picture of it. Also
+records bags of the camera, and runs `fcos bag` on them. The exit code is 0 if all checks passed, 1
+if one failed, 130 after an interruption, and 141 if the reader of its output ended.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from fcos_ros.demo.bags import BagRecorder, detect_in_bags
 from fcos_ros.demo.domain import Domain
 from fcos_ros.demo.listener import Listener
 from fcos_ros.demo.monitor import DemoFailed, Monitor
+from fcos_ros.demo.page import ADDRESS_MARK, DemoPage
 from fcos_ros.demo.processes import ProcessEnded, Processes
 from fcos_ros.demo.report import RunResult, format_table, summarise
 from fcos_ros.offline.frames import OfflineError
@@ -44,6 +45,8 @@ IMAGE_TIMEOUT = 5.0
 """Seconds to wait for annotated images."""
 RECORD_TIMEOUT = 60.0
 """Seconds to wait for the images of a bag: a slow camera needs 20 periods."""
+PICTURE_TIMEOUT = 180.0
+"""Seconds to wait for the picture of the page: the browser has its own timeouts."""
 ANNOTATED_IMAGES = 5
 """Annotated images to receive; the one with the most objects is saved."""
 
@@ -57,8 +60,7 @@ def run(signals: EndSignals, arguments: Sequence[str] | None = None) -> int:
     signals.call(stop_request.make)
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
-        runs = [_run(encoding, options, stop_request) for encoding in options.encodings]
-        code = _report(runs, options)
+        code = _run_all(options, stop_request)
         print(f'\n{_detect_in_bags(options, stop_request)}', flush=True)
         return code
     except BrokenPipeError:  # such as `fcos_demo | head`
@@ -72,6 +74,18 @@ def run(signals: EndSignals, arguments: Sequence[str] | None = None) -> int:
     finally:
         rclpy.try_shutdown()
         domain.release()
+
+
+def _run_all(options: argparse.Namespace, stop_request: StopRequest) -> int:
+    """Measure with each encoding, while one server shows the page; return the exit code."""
+    with TemporaryDirectory(prefix='fcos_demo_') as folder, Processes(Path(folder)) as server:
+        page = DemoPage(server, options.output / 'page.png') if options.page else None
+        try:
+            runs = [_run(encoding, options, stop_request, page) for encoding in options.encodings]
+        finally:
+            if page is not None:
+                page.cancel()
+    return _report(runs, options, page)
 
 
 def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -94,7 +108,9 @@ def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
                         help='number of different images, rendered at the start of each run')
     parser.add_argument('--model', default='', help='model file; the demo network if empty')
     parser.add_argument('--output', type=Path, default=Path('demo_output'),
-                        help='folder for the annotated images and the bags')
+                        help='folder for the annotated images, the bags and a picture of the page')
+    parser.add_argument('--no-page', dest='page', action='store_false',
+                        help='neither serve the page nor take a picture of it')
     return parser.parse_args(arguments)
 
 
@@ -108,22 +124,23 @@ def _set_environment(domain: Domain) -> None:
     os.environ.update(fast_dds_environment(os.environ, find_shared_file(PROFILE)))
 
 
-def _run(encoding: str, options: argparse.Namespace, stop_request: StopRequest) -> RunResult:
+def _run(encoding: str, options: argparse.Namespace, stop_request: StopRequest,
+         page: DemoPage | None) -> RunResult:
     listener = Listener()
     try:
         with TemporaryDirectory(prefix='fcos_demo_') as folder:
-            return _run_processes(encoding, options, listener, Path(folder), stop_request)
+            return _run_processes(encoding, options, listener, Path(folder), stop_request, page)
     finally:
         listener.destroy_node()
 
 
 def _run_processes(encoding: str, options: argparse.Namespace, listener: Listener,
-                   folder: Path, stop_request: StopRequest) -> RunResult:
+                   folder: Path, stop_request: StopRequest, page: DemoPage | None) -> RunResult:
     """Start the processes and measure; after a problem, print their output."""
     with Processes(folder) as processes:
         monitor = Monitor(encoding, listener, processes, stop_request, sys.stderr)
         try:
-            run = _measure(encoding, options, listener, processes, monitor)
+            run = _measure(encoding, options, listener, processes, monitor, page)
         except (DemoFailed, ProcessEnded):
             print(f'\n{processes.outputs()}', file=sys.stderr)
             raise
@@ -135,7 +152,7 @@ def _run_processes(encoding: str, options: argparse.Namespace, listener: Listene
 
 
 def _measure(encoding: str, options: argparse.Namespace, listener: Listener,
-             processes: Processes, monitor: Monitor) -> RunResult:
+             processes: Processes, monitor: Monitor, page: DemoPage | None) -> RunResult:
     recording = listener.recording
     processes.start('detector', 'fcos_ros.node', _detector_parameters(options))
     monitor.require('the detector', START_TIMEOUT, lambda: listener.ready)
@@ -143,10 +160,16 @@ def _measure(encoding: str, options: argparse.Namespace, listener: Listener,
                     _camera_parameters(encoding, options))
     monitor.require('the first detections', START_TIMEOUT,
                     lambda: bool(recording.received and recording.ground_truth))
+    if page is not None and encoding == options.encodings[0]:
+        monitor.require('the page', START_TIMEOUT, lambda: bool(page.address))
+        monitor.say(f'{ADDRESS_MARK}{page.address}')
     monitor.spin_for('warm-up', options.warm_up)
     begin = len(recording.received)
     monitor.spin_for('measurement', options.seconds)
     measured, latencies = recording.received[begin:], recording.latencies
+    if page is not None and encoding == options.encodings[-1]:
+        page.start_picture()
+        monitor.require('a picture of the page', PICTURE_TIMEOUT, lambda: page.has_picture)
     listener.subscribe_to_images()
     monitor.require('annotated images', IMAGE_TIMEOUT,
                     lambda: len(listener.annotated_images) >= ANNOTATED_IMAGES)
@@ -201,11 +224,15 @@ def _save_image(listener: Listener, path: Path) -> None:
         raise DemoFailed(f'{path} cannot be written')
 
 
-def _report(runs: Sequence[RunResult], options: argparse.Namespace) -> int:
+def _report(runs: Sequence[RunResult], options: argparse.Namespace,
+            page: DemoPage | None) -> int:
     """Print the table and the problems; return 1 if there are any problems."""
     print(format_table(runs))
     images = (str(options.output / f'{run.encoding}.png') for run in runs)
     print(f'annotated: {", ".join(images)}', flush=True)
+    if page is not None:
+        print(f'the page: no picture; {page.problem}' if page.problem
+              else f'the page: {page.path}', flush=True)
     problems = [f'{run.encoding}: {problem}' for run in runs for problem in run.problems]
     for problem in problems:
         print(f'FAILED {problem}', file=sys.stderr)

@@ -14,10 +14,12 @@ from onnx_models import write_fcos
 import pytest
 from waiting import TIMEOUT, wait_until
 
+from fcos_ros.demo.browser import find_browser
 from fcos_ros.demo.scenes import CLASS_NAMES
 from fcos_ros.offline.bags.reader import Bag
 
-QUICK = ('--seconds', '3', '--warm-up', '0.2', '--scenes', '3', '--size', '128', '96')
+QUICK = ('--seconds', '3', '--warm-up', '0.2', '--scenes', '3', '--size', '128', '96',
+         '--no-page')
 
 
 START_DEMO = f"""
@@ -76,6 +78,12 @@ def test_the_demo_network_passes_all_checks(tmp_path):
         names = message_counts(tmp_path / 'bags_with_detections' / f'bag_{encoding}')
         assert names['/fcos/detections'] == names['/image'] >= 20
         assert names['/ground_truth'] > 0
+    assert 'The page: http://localhost:' in errors
+    if find_browser():
+        assert f'the page: {tmp_path / "page.png"}' in output
+        assert cv2.imread(str(tmp_path / 'page.png')).shape[1] == 1440
+    else:
+        assert 'the page: no picture; no browser was found' in output
 
 
 def test_a_network_that_detects_nothing_fails_with_the_reason(blind_model, tmp_path):
