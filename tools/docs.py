@@ -22,6 +22,7 @@ from fcos_ros.core.encodings import ALIASES, ENCODINGS
 from fcos_ros.node.input.stamps import REMEDIES
 from fcos_ros.runtime.boards import BOARDS
 from fcos_ros.settings.schema import Option, Settings
+from fcos_ros.settings.web_options import PARAMETERS as WEB_PARAMETERS
 from tools.picture import architecture
 from tools.rooms import ROOMS
 
@@ -105,9 +106,16 @@ def metadata_table() -> str:
     return _table(('key', 'value', 'default', 'meaning'), rows)
 
 
+def web_table() -> str:
+    """Return the parameters of the page's server as a Markdown table."""
+    rows = [(f'`{name}`', f'`{option.yaml_default}`', _accepted(option), option.description)
+            for name, option in WEB_PARAMETERS.items()]
+    return _table(('parameter', 'default', 'accepted', 'meaning'), rows)
+
+
 _PARTS: Mapping[str, Callable[[], str]] = {
     'parameters': parameter_table, 'rooms': room_table, 'encodings': encoding_table,
-    'stamps': stamp_table, 'boards': board_table, 'metadata': metadata_table,
+    'web': web_table, 'stamps': stamp_table, 'boards': board_table, 'metadata': metadata_table,
 }
 """The generated parts of documents by their names."""
 

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from rclpy.validate_full_topic_name import validate_full_topic_name
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
@@ -43,6 +44,9 @@ from fcos_ros.web.pictures import to_jpeg
 
 MAX_UNMATCHED = 20
 """Detections in a row without their picture after which another topic of the camera is tried."""
+
+QUEUE = 5
+"""Images that wait for the executor."""
 
 _SECOND = 10**9
 
@@ -174,8 +178,7 @@ class CameraLink:
         try:
             self._images = self._node.create_subscription(
                 message_type(spec.type_name), spec.topic, partial(self._add_image, source),
-                latest_qos(spec.reliable, spec.durable),
-                event_callbacks=without_default_callbacks())
+                _qos(spec), event_callbacks=without_default_callbacks())
         except Exception as error:  # noqa: BLE001 - the next publisher may be accepted
             return f'cannot subscribe to {spec}: {error}'
         self._spec, self._failure = spec, ''
@@ -229,6 +232,13 @@ class CameraLink:
         now = self._node.get_clock().now().nanoseconds
         age = (now - key.sec * _SECOND - key.nanosec) / _SECOND
         return age if now and 0 <= age <= DAY else None
+
+
+def _qos(spec: SubscriptionSpec) -> QoSProfile:
+    """Return a profile with a short queue: the detector may process an image that waits in it."""
+    qos = latest_qos(spec.reliable, spec.durable)
+    qos.depth = QUEUE
+    return qos
 
 
 def _key(header: Any) -> Key:

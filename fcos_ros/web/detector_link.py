@@ -140,6 +140,7 @@ class DetectorLink:
         timer = create_steady_timer(node, FOLLOW_PERIOD, self._follow)
         self._close.append(_call(node.destroy_timer, timer))
         self._publish_state()
+        self._parameters_changed()
 
     def _read(self, message: Any) -> None:
         for status in read_diagnostics(message):
