@@ -11,6 +11,7 @@ import json
 import struct
 from threading import Thread
 from typing import Any, NamedTuple
+from urllib.request import urlopen
 
 import aiohttp
 from rclpy.parameter import Parameter
@@ -133,6 +134,11 @@ class Page:
         """Return the newest state of a parameter."""
         message = self.wait_for('parameters', lambda text: text['parameters'])
         return next(entry for entry in message['parameters'] if entry['name'] == name)
+
+    def download(self, path: str) -> str:
+        """Return a text that the server sends for a path."""
+        with urlopen(f'{self._base}{path}', timeout=TIMEOUT) as answer:
+            return str(answer.read().decode())
 
     async def _run(self) -> None:
         # `localhost` in the headers, also on machines that resolve it to ::1 first.
