@@ -1,7 +1,7 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Measure the frame rate of `fcos detect` against that of the model alone.
+Measure the frame rates of `fcos detect` and `fcos bag` against that of the model alone.
 
 Run `python benchmarks/offline.py`. The rate of the model is that of `fcos bench`: inference alone,
 with the number of workers that the node uses. Both are measured in turn in one process, and each
@@ -25,11 +25,20 @@ import sys
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
+from builtin_interfaces.msg import Time
 from common.simulated_board import MODELS, PublishedModel, SimulatedBoard
 import cv2
+from rclpy.serialization import serialize_message
+from std_msgs.msg import Header
 
 from fcos_ros.cli.measure import measure_inference
+from fcos_ros.core.arrays import Pixels
 from fcos_ros.demo.scenes import render
+from fcos_ros.node.output.messages import to_image
+from fcos_ros.offline.bags.job import BagJob
+from fcos_ros.offline.bags.reader import Topic
+from fcos_ros.offline.bags.types import BagTypes
+from fcos_ros.offline.bags.writer import BagWriter
 from fcos_ros.offline.detect import DetectJob, DetectOutputs
 from fcos_ros.offline.inputs import InputOptions, find_sources
 from fcos_ros.offline.jobs import Detectors
@@ -48,8 +57,13 @@ PAIRS = 3
 MIN_SHARE = 0.9
 """Minimum rate of `fcos detect` without drawing, relative to that of the model alone."""
 
-KINDS = {'pictures': False, 'pictures, annotated': True, 'video': False, 'video, annotated': True}
-"""The inputs, and whether annotated pictures or a video are written."""
+KINDS = {'pictures': False, 'pictures, annotated': True, 'video': False, 'video, annotated': True,
+         'bag': False, 'bag, annotated': True}
+"""
+The inputs, and whether annotated images are also written.
+
+A bag has raw images, and all of its messages are copied.
+"""
 
 
 def main() -> int:
@@ -59,7 +73,7 @@ def main() -> int:
     parser.add_argument('--models', nargs='+', choices=[DEMO, *MODELS], default=[DEMO, *MODELS])
     options = parser.parse_args()
     print(f'THE BOARD IS SIMULATED, its CPU is this machine ({os.cpu_count()} cores).\n')
-    print('| model | input | workers | model alone, FPS | fcos detect, FPS | share |')
+    print('| model | input | workers | model alone, FPS | fcos, FPS | share |')
     print('| --- | --- | --- | ---: | ---: | ---: |')
     good = True
     with TemporaryDirectory(prefix='fcos_offline_') as folder:
@@ -87,8 +101,7 @@ def measure(path: str, workers: int, kind: str, frames: int) -> dict[str, Sequen
         source = write_source(folder, kind, frames)
         own = 0 if path.endswith('.onnx') else workers
         plan = DetectionPlan.of({'model': path, 'workers': own, 'inference_timeout': 10.0})
-        job = DetectJob(find_sources([str(source)], InputOptions(whole_folders=True))[0], plan,
-                        DetectOutputs(folder / 'out', pictures=KINDS[kind]))
+        job = make_job(source, plan, folder / 'out', kind)
         frame = read_picture(folder / 'first.jpg')
         detectors.open(plan)
         job.run(detectors, lambda count: None)  # warm up
@@ -99,6 +112,14 @@ def measure(path: str, workers: int, kind: str, frames: int) -> dict[str, Sequen
             rates['detect'].append(frames / seconds_of(
                 lambda: job.run(detectors, lambda count: None)))
     return rates
+
+
+def make_job(source: Path, plan: DetectionPlan, output: Path, kind: str) -> DetectJob | BagJob:
+    """Return the job that writes the results of a source."""
+    if 'bag' in kind:
+        return BagJob(source, output, plan, annotated=KINDS[kind], overwrite=True)
+    return DetectJob(find_sources([str(source)], InputOptions(whole_folders=True))[0], plan,
+                     DetectOutputs(output, pictures=KINDS[kind]))
 
 
 def write_source(folder: Path, kind: str, frames: int) -> Path:
@@ -113,11 +134,25 @@ def write_source(folder: Path, kind: str, frames: int) -> Path:
             writer.write(scenes[number % NUM_SCENES])
         writer.release()
         return path
+    if 'bag' in kind:
+        return write_bag(folder / 'bag', [scenes[n % NUM_SCENES] for n in range(frames)])
     pictures = folder / 'pictures'
     pictures.mkdir()
     for number in range(frames):
         cv2.imwrite(str(pictures / f'{number}.jpg'), scenes[number % NUM_SCENES])
     return pictures
+
+
+def write_bag(path: Path, images: Sequence[Pixels]) -> Path:
+    """Write a bag of raw images."""
+    type_name = 'sensor_msgs/msg/Image'
+    topic = Topic('/image', type_name, BagTypes({type_name: ''}).definition(type_name))
+    with BagWriter(path, 'mcap') as writer:
+        writer.add(topic)
+        for number, bgr in enumerate(images, 1):
+            message = to_image(bgr, Header(stamp=Time(sec=number)))
+            writer.write(topic, number * 10**9, serialize_message(message))
+    return path
 
 
 def seconds_of(work: Callable[[], object]) -> float:
