@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from onnx_models import white_square, write_fcos
 import pytest
-from recording import record
+from recorded_network import record
 from tiny_models import SIZE, write
 
 from fcos_ros.backends import load
