@@ -104,7 +104,8 @@ class RecorderSink:
 
     def trigger(self, reason: str, now: float) -> None:
         """Record the seconds before and after now; if all is recorded, add a remark only."""
-        is_news = now >= self._until or reason != self._event
+        kinds = [text.partition(' ')[0] for text in (reason, self._event)]
+        is_news = now >= self._until or kinds[0] != kinds[1]
         self._event, self._until = reason, now + self._options.after
         if is_news:
             event = RecordedEvent(time.time_ns(), INFO, f'recorded because of: {reason}')
