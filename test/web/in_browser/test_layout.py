@@ -71,8 +71,7 @@ def test_no_serious_fault_of_accessibility(window):
 
 
 def test_axe_sees_a_fault(page):
-    page.evaluate("document.getElementById('pause').textContent = ''")
-    page.evaluate("document.getElementById('pause').removeAttribute('aria-label')")
+    page.evaluate("document.querySelector('main').append(document.createElement('button'))")
     assert any('button-name' in fault for fault in faults_of(page))
 
 
@@ -105,7 +104,7 @@ def test_everything_is_reached_with_the_keyboard(page):
         names.add(page.evaluate("""() => {
           const one = document.activeElement
           const knob = one.closest('[data-parameter]')
-          return one.id || knob?.dataset.parameter || one.className }"""))
+          return one.id || knob?.dataset.parameter || one.getAttribute('class') }"""))
         return {'pause', 'save', 'language', 'theme', 'zones', 'full_screen', 'score_threshold',
                 'classes', 'track', 'max_age'} <= names
     wait_until(tab)

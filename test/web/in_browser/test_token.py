@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 import socket
 
 from playwright.sync_api import expect
@@ -22,24 +23,32 @@ def own_address():
         return probe.getsockname()[0]
 
 
-@pytest.fixture(scope='module', params=['closed', 'public_view'])
-def network(request, programs):
-    """Run a server for all networks; return its address in the network, and the kind."""
+@contextmanager
+def network_server(programs, name, public_view):
+    """Run a server for all networks; return its address in the network."""
     if own_address().startswith('127.'):
         pytest.fail('this machine has no network, so that every browser is on this machine')
-    programs.start(request.param, 'fcos_ros.web', FCOS_WEB_TOKEN=TOKEN, parameters={
-        'web_host': '0.0.0.0', 'web_port': 0,
-        'web_public_view': str(request.param == 'public_view').lower()})
-    port = programs.address(request.param).rstrip('/').rpartition(':')[2]
-    yield f'http://{own_address()}:{port}/', request.param
-    programs.stop(request.param)
+    programs.start(name, 'fcos_ros.web', FCOS_WEB_TOKEN=TOKEN, parameters={
+        'web_host': '0.0.0.0', 'web_port': 0, 'web_public_view': public_view})
+    port = programs.address(name).rstrip('/').rpartition(':')[2]
+    yield f'http://{own_address()}:{port}/'
+    programs.stop(name)
 
 
-def test_a_wrong_token_is_refused(network, open_page):
-    address, kind = network
-    if kind == 'public_view':
-        pytest.skip('the page is shown without a token')
-    page = open_page(f'{address}?token=wrong')
+@pytest.fixture(scope='module')
+def closed_server(programs):
+    with network_server(programs, 'closed', 'false') as address:
+        yield address
+
+
+@pytest.fixture(scope='module')
+def public_server(programs):
+    with network_server(programs, 'public', 'true') as address:
+        yield address
+
+
+def test_a_wrong_token_is_refused(closed_server, open_page):
+    page = open_page(f'{closed_server}?token=wrong')
     expect(page.locator('#login')).to_be_visible()
     expect(page.locator('#page')).to_be_hidden()
     expect(page.locator('#login_error')).not_to_be_empty()
@@ -54,9 +63,8 @@ def test_a_wrong_token_is_refused(network, open_page):
     assert '?' not in page.url
 
 
-def test_the_token_in_the_address_is_kept_in_a_cookie_only(network, open_page):
-    address, _ = network
-    page = open_page(f'{address}?token={TOKEN}')
+def test_the_token_in_the_address_is_kept_in_a_cookie_only(closed_server, open_page):
+    page = open_page(f'{closed_server}?token={TOKEN}')
     wait_for_picture(page)
     assert TOKEN not in page.url
     assert page.evaluate('document.cookie') == ''
@@ -64,11 +72,8 @@ def test_the_token_in_the_address_is_kept_in_a_cookie_only(network, open_page):
     wait_for_picture(page)
 
 
-def test_a_viewer_sees_everything_and_changes_nothing(network, open_page):
-    address, kind = network
-    if kind == 'closed':
-        pytest.skip('without a token, the page shows nothing')
-    page = open_page(address)
+def test_a_viewer_sees_everything_and_changes_nothing(public_server, open_page):
+    page = open_page(public_server)
     expect(page.locator('.camera[data-stamp]')).to_be_visible()
     expect(page.locator('#latency .bar').first).to_be_visible()
     expect(page.locator('[data-parameter=score_threshold] input').first).to_be_disabled()
