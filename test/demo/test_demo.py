@@ -141,9 +141,9 @@ def test_the_output_of_a_camera_that_cannot_start_is_printed(blind_model, tmp_pa
 
 
 @pytest.mark.parametrize(('phase', 'processes', 'scenes'), [
-    pytest.param('the detector', 1, '3', id='the detector loads its model'),
-    pytest.param('the first detections', 2, '1000', id='the camera renders images'),
-    pytest.param('measurement', 2, '3', id='images are measured'),
+    pytest.param('the detector', 2, '3', id='the detector loads its model'),
+    pytest.param('the first detections', 3, '1000', id='the camera renders images'),
+    pytest.param('measurement', 3, '3', id='images are measured'),
 ])
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=['Ctrl-C', 'SIGTERM'])
 def test_an_interrupted_demo_ends_its_processes(
@@ -151,7 +151,7 @@ def test_an_interrupted_demo_ends_its_processes(
     process = start_demo('--seconds', '1000', '--size', '128', '96', '--scenes', scenes,
                          '--model', blind_model, '--output', str(tmp_path))
     assert any(phase in line for line in process.stderr)
-    wait_until(lambda: len(children(process.pid)) == processes)
+    wait_until(lambda: len(children(process.pid)) == processes)  # one of them serves the page
     started = children(process.pid)
     for _ in range(2):
         process.send_signal(number)
