@@ -23,8 +23,8 @@ SVG = '{http://www.w3.org/2000/svg}'
 LAYERS = [
     ['layer', 'ops', 'original output shape', 'aligned output shape', 'computing cost (no DDR)',
      'load/store cost', 'active period of time'],
-    ['/_network/stem/stem.0/stem.0.0/Conv-conv', '2,000', '[1,256,256,16]', '[1,256,256,16]',
-     '37 us (5.0% of model)', '<1 us', '9 ~ 176 us (167)'],
+    ['/_network/backbone/stem/stem.0/stem.0.0/Conv-conv', '2,000', '[1,256,256,16]',
+     '[1,256,256,16]', '37 us (5.0% of model)', '<1 us', '9 ~ 176 us (167)'],
     ['/_network/Resize', '0', '[1,32,32,48]', '[1,32,32,64]', '5 us (0.6% of model)', '0',
      '396 ~ 401 us (5)']]
 REPORT = {'BPU march': 'B25E', 'latency (us)': 728.4, 'DDR bytes per frame': 2621440,
@@ -92,7 +92,7 @@ def test_the_picture_of_the_demo_network_has_a_box_for_each_stage(fcos, tmp_path
     assert (result.code, result.err) == (0, '')
     shown = texts(picture)
     assert shown[0] == 'fcos_demo'
-    assert '114 layers in 13 stages, 932 M MAC' in shown[1]
+    assert '105 layers in 13 stages, 932 M MAC' in shown[1]
     assert '4. 64x64, stride 8' in shown
     assert '1 x 48 x 64 x 64' in shown
     assert '212 M MAC (23%)' in shown
