@@ -10,7 +10,6 @@ from node.graph import Graph, image_message
 import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
-from std_srvs.srv import Trigger
 from waiting import wait_until
 from web.page_client import Page, port_of, serving
 
@@ -204,19 +203,14 @@ def test_a_damaged_image_is_named_and_the_next_one_is_shown(graph):
         camera.show(page.pictures, lambda header: header['detections'])
 
 
-def test_the_recorder_is_called_if_the_detector_has_one(graph):
+def test_the_recorder_is_called(graph, tmp_path):
     with serving(graph) as server, Page(port_of(server)) as page:
         page.wait_for('parameters', lambda text: text['parameters'])
-        assert not page.wait_for('detector', lambda text: text['present'])['can_record']
-        assert 'does not answer' in page.request('record')['error']
-        answers = [Trigger.Response(success=False, message='the disk is full'),
-                   Trigger.Response(success=True, message='/tmp/recording.mcap')]
-        service = graph.peer.create_service(
-            Trigger, 'fcos/record', lambda request, response: answers.pop())
         page.wait_for('detector', lambda text: text['can_record'])
-        assert page.request('record')['message'] == '/tmp/recording.mcap'
-        assert page.request('record')['error'] == 'the disk is full'
-        graph.peer.destroy_service(service)
+        assert 'accepted: on_trigger or always' in page.request('record')['error']
+        assert page.request('set', values={
+            'recorder': 'on_trigger', 'recorder_folder': str(tmp_path)})['ok']
+        assert str(tmp_path) in page.request('record')['message']
 
 
 def test_the_saved_file_starts_a_node_with_the_same_values(model, tmp_path):
