@@ -230,7 +230,8 @@ def test_damaged_messages_close_only_the_page_that_sent_them(port, text, code):
 def test_a_page_that_sends_too_much_is_closed(port):
     with Page(port) as page:
         page.flood('{"type": "shown", "camera": "none", "number": 1}', 3000)
-        assert wait_until(lambda: page.closed)[0] == 1008
+        # 1006: the page was still sending, so the reset of the connection overtook the reason.
+        assert wait_until(lambda: page.closed)[0] in (1008, 1006)
 
 
 def test_a_page_that_asks_faster_than_the_detector_answers_is_told_so(graph, port):
