@@ -18,10 +18,23 @@ from fcos_ros.core.decode import make_decoder
 from fcos_ros.core.nms import nms_sorted
 from fcos_ros.core.resize import Size
 from fcos_ros.runtime.libraries import decoding
-from tools.native import compile_library, find_compiler
+from tools.native import LIBRARY, compile_library, find_compiler
 
 COMPILER = find_compiler()
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason='there is no C compiler')
+
+
+@pytest.fixture(autouse=True, scope='module')
+def built_library(tmp_path_factory):
+    """Use a library that was built for these tests: the checkout may have none."""
+    folder, original = tmp_path_factory.mktemp('library'), native.FOLDER
+    if COMPILER is not None:
+        compile_library(COMPILER, folder / LIBRARY)
+    native.FOLDER = folder
+    native.load_library.cache_clear()
+    yield
+    native.FOLDER = original
+    native.load_library.cache_clear()
 
 
 @pytest.fixture
@@ -57,7 +70,7 @@ def test_a_library_of_another_version_is_not_used(monkeypatch, reload_library):
 @needs_compiler
 @pytest.mark.parametrize('content', [b'', b'no library'])
 def test_a_damaged_library_is_not_used(content, tmp_path, monkeypatch, reload_library):
-    (tmp_path / '_decode.so').write_bytes(content)
+    (tmp_path / LIBRARY).write_bytes(content)
     monkeypatch.setattr(native, 'FOLDER', tmp_path)
     reload_library()
     assert native.load_library() is None
