@@ -121,19 +121,19 @@ class HeadDecoder:
         rules = self._rules_for(
             outputs, Criteria(score_threshold=min(floor, 1.0), one_class_per_cell=False))
         with np.errstate(all='ignore'):
-            centerness = self._centerness(outputs)
-            hits = self._hits(outputs, centerness, rules)
-            if hits is None:
+            scored = self._find(outputs, rules)
+            if scored is None:
                 return Candidates.empty(floor)
-            scored = self._scored(hits, self._centerness_values(centerness, hits.cells))
             floor, scored = _best_scored(floor, scored)
             if not scored.cells.size:
                 return Candidates.empty(floor)
             scored = scored.take(np.lexsort((scored.class_ids, -scored.values, scored.cells)))
-            cells, counts = np.unique(scored.cells, return_counts=True)
-            return Candidates(
-                floor, self._boxes(outputs, cells), counts.astype(np.int32),
-                scored.class_ids.astype(np.int32), scored.scores)
+            cells, firsts, counts = np.unique(
+                scored.cells, return_index=True, return_counts=True)
+            boxes = (self._boxes(outputs, cells) if scored.boxes is None
+                     else scored.boxes.take(firsts, axis=0))
+            return Candidates(floor, boxes, counts.astype(np.int32),
+                              scored.class_ids.astype(np.int32), scored.scores)
 
     def _rules_for(self, outputs: Sequence[Array], criteria: Criteria) -> _Rules:
         """Return the criteria as raw values, cached for each camera with criteria of its own."""
@@ -204,21 +204,19 @@ class HeadDecoder:
 
     def _candidates(self, outputs: Sequence[Array], rules: _Rules) -> _Scored | None:
         """Return the class values that reach the threshold; None if there are none."""
-        scored = self._scored_in_c(outputs, rules) or self._scored_by_numpy(outputs, rules)
+        scored = self._find(outputs, rules)
         if scored is None:
             return None
         reached = (scored.scores >= rules.thresholds.take(scored.class_ids)) & (scored.scores > 0)
         kept = reached.nonzero()[0]
         return scored.take(kept) if kept.size else None
 
-    def _scored_in_c(self, outputs: Sequence[Array], rules: _Rules) -> _Scored | None:
+    def _find(self, outputs: Sequence[Array], rules: _Rules) -> _Scored | None:
+        """Return the scores of all class values that may be accepted; None if there are none."""
         found = None if rules.finder is None else rules.finder.find(outputs)
-        if found is None:
-            return None
-        hits = Hits(found['cell'], found['class_id'], found['value'])
-        return self._scored(hits, found['centerness'], found['box'])
-
-    def _scored_by_numpy(self, outputs: Sequence[Array], rules: _Rules) -> _Scored | None:
+        if found is not None:
+            return self._scored(Hits(found['cell'], found['class_id'], found['value']),
+                                found['centerness'], found['box'])
         centerness = self._centerness(outputs)
         hits = self._hits(outputs, centerness, rules)
         if hits is None:
