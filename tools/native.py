@@ -27,26 +27,30 @@ TESTS = ('test/core/test_decode.py', 'test/core/test_crowds.py', 'test/core/test
 
 
 def build() -> None:
-    """Compile the library beside its source; without a compiler, say so."""
-    compiler = find_compiler()
-    if compiler is None:
-        print('no C compiler was found, so outputs are decoded with numpy, which is slower')
-    else:
-        compile_library(compiler, SOURCE.with_name(LIBRARY))
+    """Compile the library beside its source if it is older; a failure is only printed."""
+    library, compiler = SOURCE.with_name(LIBRARY), find_compiler()
+    if library.exists() and library.stat().st_mtime >= SOURCE.stat().st_mtime:
+        return
+    try:
+        if compiler is None:
+            raise OSError('no C compiler was found')
+        compile_library(compiler, library)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f'{error}; outputs are decoded with numpy, which is slower', flush=True)
 
 
 def find_compiler() -> str | None:
     """Return the command of a C compiler."""
-    return next(filter(None, map(shutil.which, ('cc', 'gcc', 'clang', 'g++'))), None)
+    return next(filter(None, map(shutil.which, ('cc', 'gcc', 'clang'))), None)
 
 
 def compile_library(compiler: str, library: Path, flags: Iterable[str] = ()) -> None:
     """Compile the library."""
-    partial = library.with_suffix('.tmp')
-    language = ['-x', 'c'] if compiler.endswith('++') else []
-    subprocess.run([compiler, *FLAGS, *flags, *language, str(SOURCE), '-o', str(partial), '-lm'],
-                   check=True)
-    partial.rename(library)
+    with TemporaryDirectory(dir=library.parent) as folder:
+        partial = Path(folder) / library.name
+        subprocess.run([compiler, *FLAGS, *flags, str(SOURCE), '-o', str(partial), '-lm'],
+                       check=True)
+        partial.rename(library)
 
 
 def main() -> int:

@@ -104,8 +104,6 @@ class EnvironmentBuilder:
             pins = read_pins(REQUIREMENTS / 'humble.txt')
             steps.append(Step("signatures of Humble's rclpy", _key(*pins), self._install_humble))
         steps.append(Step('link to the package', _key(AMENT_STARTUP_CODE, *SHARED), self._link))
-        if self.is_main:  # all environments use the same checkout
-            steps.append(Step('compiled decoding', _key(native.SOURCE.read_text()), native.build))
         return steps
 
     def _runtime_lists(self) -> list[str]:
@@ -226,6 +224,7 @@ def _set_up(python: str, test: bool) -> None:
     with (CACHE / 'lock').open('w') as lock, ThreadPoolExecutor() as pool:
         flock(lock, LOCK_EX)
         list(pool.map(EnvironmentBuilder.build, builders))
+        native.build()
         if test:
             ENVIRONMENTS.write_text(''.join(f'{environment.name}\n' for environment in chosen))
 
