@@ -104,8 +104,8 @@ class DetectJob:
     def inputs(self) -> Sequence[Path]:
         """Return the model and the files of the source."""
         if isinstance(self.source, Video):
-            return self.plan.config.path, Path(self.source.address)
-        return self.plan.config.path, *(picture.path for picture in self.source.pictures)
+            return *self.plan.files, Path(self.source.address)
+        return *self.plan.files, *(picture.path for picture in self.source.pictures)
 
     def run(self, detectors: Detectors, advance: Advance) -> JobReport:
         """

@@ -62,7 +62,7 @@ class Job(Protocol):
         ...
 
     def inputs(self) -> Sequence[Path]:
-        """Return the files whose content decides the result, the model included."""
+        """Return the files and folders whose content decides the result, the model included."""
         ...
 
     def run(self, detectors: Detectors, advance: Advance) -> JobReport:

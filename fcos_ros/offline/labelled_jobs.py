@@ -44,7 +44,7 @@ class LabelledJob:
     def inputs(self) -> Sequence[Path]:
         """Return the model and the files of the images."""
         images = self.source.images if isinstance(self.source, DatasetSource) else ()
-        return self.plan.config.path, *(image.path for image in images if image.path.is_file())
+        return *self.plan.files, *(image.path for image in images if image.path.is_file())
 
     def run(self, detectors: Detectors, advance: Advance) -> JobReport:
         """

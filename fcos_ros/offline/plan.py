@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fcos_ros.backends.metadata_files import find_beside
 from fcos_ros.offline.frames import OfflineError
 from fcos_ros.runtime.detector import DetectorConfig
 from fcos_ros.runtime.model_path import find_model, find_shared_file
@@ -84,6 +85,12 @@ class DetectionPlan:
             raise OfflineError(found.notice(NODE, path))
         return cls.of({**found.values, **overrides}, (path.absolute().parent,),
                       tuple(_unknown(found.values, path)))
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The model, and the file with its metadata beside it."""
+        beside = find_beside(self.config.path)
+        return (self.config.path, beside) if beside else (self.config.path,)
 
     def settings_of(self, camera: str) -> Settings:
         """Return the settings of a camera, or the common ones."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 import json
 from pathlib import Path
 
+from onnx_models import write_fcos
 import pytest
 
 from fcos_ros.offline.detect import DetectJob, DetectOutputs
@@ -35,6 +36,16 @@ def test_the_key_of_a_job_depends_on_the_content_of_its_inputs_and_on_its_settin
     keys.add(job_key(job, '1.0'))
     assert len(keys) == 5
     assert job_key(job, '1.0') in keys
+
+
+def test_the_metadata_beside_a_model_are_an_input(job, tmp_path):
+    model = write_fcos(tmp_path / 'squares.onnx')
+    own = replace(job, plan=DetectionPlan.of({'model': str(model)}))
+    keys = {job_key(own, '')}
+    for labels in ('[a, b, c]', '[a, b, d]'):
+        (tmp_path / 'squares.yaml').write_text(f'labels: {labels}\n')
+        keys.add(job_key(own, ''))
+    assert len(keys) == 3
 
 
 def test_a_folder_is_an_input_with_all_its_files(job, tmp_path, monkeypatch):

@@ -67,9 +67,8 @@ class BagJob:
         return 0
 
     def inputs(self) -> Sequence[Path]:
-        """Return the model and the files of the bag."""
-        files = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
-        return self.plan.config.path, *(file for file in files if file.is_file())
+        """Return the model and the bag."""
+        return *self.plan.files, self.path
 
     def run(self, detectors: Detectors, advance: Advance) -> JobReport:
         """

@@ -69,10 +69,9 @@ class MineJob:
         return 0
 
     def inputs(self) -> Sequence[Path]:
-        """Return the models and the files of the bag."""
-        files = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
-        models = [plan.config.path for plan in (self.plan, self.second) if plan]
-        return *models, *(file for file in files if file.is_file())
+        """Return the models and the bag."""
+        second = self.second.files if self.second else ()
+        return *self.plan.files, *second, self.path
 
     def run(self, detectors: Detectors, advance: Advance) -> JobReport:
         """
