@@ -23,7 +23,12 @@ from fcos_ros.offline.frames import SourceError
 
 ACCEPTED = 'a folder with metadata.yaml, or a file .mcap, .db3 or .bag'
 
-SUFFIXES = ('.mcap', '.db3', '.bag')
+ROS1 = '.bag'
+
+STORAGES = ('.mcap', '.db3')
+"""Suffixes of the files in a folder of ROS 2; bags of ROS 1 are single files."""
+
+SUFFIXES = (*STORAGES, ROS1)
 
 MAX_REASON = 300
 """Characters of the reason for a problem."""
@@ -102,7 +107,7 @@ class Bag:
             self._opened.close()
             raise
         texts = {topic.type_name: topic.text for part in self._parts for topic in part.topics}
-        self._ros1 = Ros1Types(texts) if path.suffix == '.bag' else None
+        self._ros1 = Ros1Types(texts) if path.suffix == ROS1 else None
         self._types = BagTypes(self._ros1.definitions() if self._ros1 else texts)
         merged: dict[tuple[str, str], Topic] = {}
         for topic in map(self._topic, (topic for part in self._parts for topic in part.topics)):
@@ -224,7 +229,7 @@ def _open_indexed(path: Path, opened: ExitStack, problems: list[str],
                   ) -> tuple[_IndexedPart | None, str]:
     """Return a bag that is whole; None and the reason if it is not."""
     library = rosbags()
-    module = library.rosbag1 if path.suffix == '.bag' else library.rosbag2
+    module = library.rosbag1 if path.suffix == ROS1 else library.rosbag2
     try:
         reader = module.Reader(path)
         reader.open()
@@ -383,8 +388,8 @@ def _raw_topic(connection: Any) -> _RawTopic:
 
 
 def _storages(folder: Path) -> list[Path]:
-    """Return the files of a bag in their order: bag_2.mcap is before bag_10.mcap."""
-    files = [path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file()]
+    """Return the files of a folder in their order: bag_2.mcap is before bag_10.mcap."""
+    files = [path for path in folder.iterdir() if path.suffix in STORAGES and path.is_file()]
     return sorted(files, key=lambda path: [int(part) if part.isdecimal() else part
                                            for part in re.split(r'(\d+)', path.name)])
 

@@ -244,6 +244,13 @@ def test_an_empty_folder_is_refused(tmp_path):
         Bag(tmp_path)
 
 
+def test_a_folder_of_files_of_ros_1_is_refused(tmp_path):
+    """Each of them is a bag of its own."""
+    write_ros1(tmp_path / 'drive.bag', recorded(STORE_1))
+    with pytest.raises(SourceError, match='a folder without a bag; accepted'):
+        Bag(tmp_path)
+
+
 def test_without_the_libraries_the_error_names_the_command_that_installs_them(tmp_path):
     program = ('import sys; sys.modules["rosbags"] = None\n'
                'from fcos_ros.offline.bags.reader import Bag\nfrom pathlib import Path\n'
