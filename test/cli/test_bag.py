@@ -311,6 +311,15 @@ def test_a_present_folder_is_replaced_only_on_demand(run, tmp_path, out):
     assert sorted(path.name for path in tmp_path.iterdir()) == ['in', 'out', 'precious']
 
 
+def test_a_bag_of_any_name_is_replaced(run, tmp_path):
+    """The bag that is replaced gets another name for a moment."""
+    source, out = write(tmp_path / 'in', drive()), tmp_path / 'before'
+    run(source, out, '--conf', '0.99')
+    result = run(source, out, '--overwrite')
+    assert result.code == 0, result.err
+    assert boxes(out) == expected()
+
+
 def test_a_folder_that_cannot_be_written_is_reported(run, tmp_path):
     source = write(tmp_path / 'in', drive())
     (tmp_path / 'file').touch()

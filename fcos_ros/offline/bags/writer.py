@@ -129,8 +129,9 @@ class BagWriter:
     def _finish(self) -> None:
         self._writer.close()
         assert self._folder is not None
+        before = self._folder / f'{self.path.name}.before'
         if self.path.exists():
-            self.path.replace(self._folder / 'before')
+            self.path.replace(before)
         (self._folder / self.path.name).replace(self.path)
         shutil.rmtree(self._folder)
 
