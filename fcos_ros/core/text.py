@@ -1,10 +1,11 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Texts of users and of other programs in messages: their length has no limit otherwise."""
+"""Texts of users and of other programs: a maximum length in messages, and an order."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+import re
 
 MAX_LENGTH = 1000
 """Characters of a text in the log or in diagnostics: a screen of a terminal has 2000."""
@@ -19,6 +20,12 @@ MAX_NAMED = 3
 def shorten(text: str, limit: int = MAX_LENGTH) -> str:
     """Return a text of at most `limit` characters; the end of a longer one is replaced by dots."""
     return text if len(text) <= limit else f'{text[:limit - 3]}...'
+
+
+def natural_key(text: str) -> list[tuple[int, str]]:
+    """Return a key by which 10.jpg comes after 9.jpg."""
+    parts = re.split(r'(\d+)', text)
+    return [(int(part), '') if part.isdecimal() else (-1, part) for part in parts]
 
 
 def enumerate_some(names: Sequence[str], separator: str = ', ') -> str:

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 import re
 
+from fcos_ros.core.text import natural_key
 from fcos_ros.offline.frames import SourceError
 from fcos_ros.offline.pictures import SUFFIXES as PICTURE_SUFFIXES, Picture, Pictures
 from fcos_ros.offline.video import Video
@@ -104,13 +105,7 @@ def _media(text: str, paths: Iterable[Path]) -> list[Path]:
     if not found:
         raise SourceError(f'{text} has no pictures and no videos; accepted: files that end in '
                           f'{", ".join(sorted(suffixes))}')
-    return sorted(found, key=_natural)
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Return a key by which 10.jpg comes after 9.jpg."""
-    parts = re.split(r'(\d+)', str(path))
-    return [(int(part), '') if part.isdecimal() else (-1, part) for part in parts]
+    return sorted(found, key=lambda path: natural_key(str(path)))
 
 
 def _label(path: Path, root: Path | None) -> str:

@@ -12,11 +12,10 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-import re
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
-from fcos_ros.core.text import shorten
+from fcos_ros.core.text import natural_key, shorten
 from fcos_ros.offline.bags.library import mcap, rosbags
 from fcos_ros.offline.bags.types import BagTypes, Definition, Ros1Types, TypesError, with_idl_head
 from fcos_ros.offline.frames import SourceError
@@ -272,7 +271,7 @@ class _IndexedPart:
                 return
             except Exception as error:  # noqa: BLE001 - the library may raise anything
                 following = [time for time in starts if time > max(start, last)]
-                self._report(error, start, bool(following))
+                self._report(error, bool(following))
                 if not following:
                     return
                 start = following[0]
@@ -288,7 +287,7 @@ class _IndexedPart:
         storage = getattr(self._reader, 'storage', None)
         return getattr(storage, 'storages', None) or ([storage] if storage else [])
 
-    def _report(self, error: Exception, start: int, continues: bool) -> None:
+    def _report(self, error: Exception, continues: bool) -> None:
         rest = 'it continues with the next chunk' if continues else 'the rest is not read'
         problem = f'{self._path} is damaged, {rest}: {_reason(error)}'
         if problem not in self._problems:
@@ -390,8 +389,7 @@ def _raw_topic(connection: Any) -> _RawTopic:
 def _storages(folder: Path) -> list[Path]:
     """Return the files of a folder in their order: bag_2.mcap is before bag_10.mcap."""
     files = [path for path in folder.iterdir() if path.suffix in STORAGES and path.is_file()]
-    return sorted(files, key=lambda path: [int(part) if part.isdecimal() else part
-                                           for part in re.split(r'(\d+)', path.name)])
+    return sorted(files, key=lambda path: natural_key(path.name))
 
 
 def _advice(file: Path) -> str:

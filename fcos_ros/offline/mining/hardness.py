@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -106,8 +106,8 @@ class CameraFacts:
         """Yield the facts about all frames; only now it is known which tracks flicker."""
         for facts, count in zip(self._facts, flickers(self._tracks)):
             reasons = {**facts.reasons, FLICKERING: float(count)}
-            yield FrameFacts(facts.camera, facts.number, facts.time, facts.size, facts.found,
-                             {name: round(value, 3) for name, value in reasons.items() if value})
+            yield replace(facts, reasons={
+                name: round(value, 3) for name, value in reasons.items() if value})
 
 
 def doubtful(candidates: Detections, wanted: Criteria) -> float:
