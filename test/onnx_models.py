@@ -17,6 +17,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 STRIDES = (8, 16, 32, 64, 128)
+LABELS = ('cube', 'ball', 'cone')
+"""Names for the classes of a network, whose squares are then cubes."""
+
 DTYPES = {'uint8': TensorProto.UINT8, 'float32': TensorProto.FLOAT}
 
 
@@ -69,6 +72,16 @@ def write_fcos(
         graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8)
     helper.set_model_props(model, dict(metadata or {}))
     onnx.save(model, str(path))
+    return path
+
+
+def write_relu(path: Path) -> Path:
+    """Write a network that is no FCOS network."""
+    before, after = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 64, 64])
+                     for name in 'xy')
+    graph = helper.make_graph([helper.make_node('Relu', ['x'], ['y'])], 'relu', [before], [after])
+    onnx.save(helper.make_model(
+        graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8), str(path))
     return path
 
 

@@ -3,11 +3,13 @@
 """Run the command as a user does."""
 
 from collections.abc import Callable, Iterator
+import json
 from pathlib import Path
 import sys
 from types import ModuleType
 from typing import NamedTuple
 
+from onnx_models import LABELS, write_fcos
 import pytest
 
 from fcos_ros.cli.main import main
@@ -38,6 +40,19 @@ def fcos(
             code = int(end.code or 0)
         return CommandResult(code, *capfd.readouterr())
     return run
+
+
+@pytest.fixture(scope='session')
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model of three named classes that detects white squares."""
+    path = tmp_path_factory.mktemp('model') / 'squares.onnx'
+    return write_fcos(path, half_box=8.0, metadata={'labels': json.dumps(LABELS)})
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Return a folder for results, which is not there yet."""
+    return tmp_path / 'out'
 
 
 @pytest.fixture

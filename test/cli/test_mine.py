@@ -13,23 +13,15 @@ import sys
 import cv2
 import numpy as np
 from offline.bags.bag_files import PERIOD, START, compressed, image, text, write
-import onnx
-from onnx_models import write_fcos
+from onnx_models import LABELS, write_fcos, write_relu
 import pytest
 from waiting import TIMEOUT
 
 from fcos_ros.evaluation.datasets import check, errors, open_dataset
 
 SIZE = 128
-LABELS = ('cube', 'ball', 'cone')
 DOUBTFUL = 202
 """Brightness of a square whose score is just above the threshold."""
-
-
-@pytest.fixture(scope='module')
-def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp('model') / 'squares.onnx'
-    return write_fcos(path, half_box=8.0, metadata={'labels': json.dumps(LABELS)})
 
 
 @pytest.fixture
@@ -38,11 +30,6 @@ def run(fcos, model):
     def call(*arguments, model=model):
         return fcos('mine', *arguments, '--model', model)
     return call
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / 'out'
 
 
 def scene(brightness, background):
@@ -198,15 +185,8 @@ def test_a_folder_that_cannot_be_written_is_reported(run, tmp_path):
 
 
 def test_a_model_that_is_no_fcos_network_is_refused(run, tmp_path, out):
-    before, after = (onnx.helper.make_tensor_value_info(
-        name, onnx.TensorProto.FLOAT, [1, 3, 64, 64]) for name in 'xy')
-    graph = onnx.helper.make_graph(
-        [onnx.helper.make_node('Relu', ['x'], ['y'])], 'relu', [before], [after])
-    onnx.save(onnx.helper.make_model(
-        graph, opset_imports=[onnx.helper.make_opsetid('', 13)], ir_version=8),
-        tmp_path / 'relu.onnx')
     bag = write(tmp_path / 'in', drive([(255, 1)]))
-    result = run(bag, '--out', out, '--second', tmp_path / 'relu.onnx')
+    result = run(bag, '--out', out, '--second', write_relu(tmp_path / 'relu.onnx'))
     assert (result.code, result.out, out.exists()) == (2, '', False)
     assert 'relu.onnx' in result.err
 

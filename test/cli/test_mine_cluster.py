@@ -9,17 +9,11 @@ import json
 import cv2
 import numpy as np
 from offline.bags.bag_files import PERIOD, START, image, write
-from onnx_models import write_fcos
 import pytest
 
 pytest.importorskip('distributed')
 
 BAGS = 2
-
-
-@pytest.fixture(scope='module')
-def model(tmp_path_factory):
-    return write_fcos(tmp_path_factory.mktemp('model') / 'squares.onnx', half_box=8.0)
 
 
 @pytest.fixture
