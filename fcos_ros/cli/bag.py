@@ -12,17 +12,22 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 import json
 from pathlib import Path
 import sys
-from typing import Any
 
-from fcos_ros.cli.detect import FLAGS
+from fcos_ros.cli.job_results import (
+    class_counts,
+    exit_code,
+    figures_of,
+    print_failures,
+    print_tables,
+)
 from fcos_ros.cli.jobs import add_cluster_options, run_jobs
-from fcos_ros.cli.options import add_parameters, given_parameters
-from fcos_ros.cli.output import plain_table, printable_lines
+from fcos_ros.cli.options import FLAGS, add_parameters, given_parameters
+from fcos_ros.cli.output import printable_lines
 from fcos_ros.offline.bags.job import BagJob
 from fcos_ros.offline.bags.writer import STORAGES
 from fcos_ros.offline.frames import OfflineError
@@ -97,54 +102,13 @@ def outputs_of(bags: Sequence[Path], output: Path, several: bool = False,
 
 
 def _report(results: Sequence[JobResult], options: argparse.Namespace) -> int:
-    for line in _failures(results):
-        print(f'fcos bag: {printable_lines(line)}', file=sys.stderr)
+    print_failures('bag', results)
     if options.json:
-        print(json.dumps({'inputs': [_figures(result) for result in results],
+        print(json.dumps({'inputs': [figures_of(result) for result in results],
                           'results': str(options.output.absolute())},
                          indent=2, ensure_ascii=False))
     else:
-        _print_tables(results)
+        print_tables(results, 'bag', 'detections', ('class', 'detections'),
+                     class_counts(results))
         print(f'results: {options.output.absolute()}')
-    reports = [result.report for result in results if result.report]
-    if not reports:
-        return 2
-    is_whole = len(reports) == len(results) and not any(
-        report.summary['failed'] or report.summary['problems'] for report in reports)
-    return 0 if is_whole else 1
-
-
-def _print_tables(results: Sequence[JobResult]) -> None:
-    classes: Counter[str] = Counter()
-    rows: list[Sequence[str]] = [('bag', 'frames', 'failed', 'detections')]
-    for result in results:
-        figures = _figures(result)
-        rows.append((result.name, *(str(figures.get(name, '-')) for name in rows[0][1:])))
-        classes.update(figures.get('classes', {}))
-    print(plain_table(rows))
-    if classes:
-        print()
-        print(plain_table([('class', 'detections'),
-                           *((name, str(count)) for name, count in classes.most_common())]))
-    print()
-
-
-def _figures(result: JobResult) -> dict[str, Any]:
-    if result.report is None:
-        return {'name': result.name, 'error': result.error}
-    return {'name': result.name, 'kept': result.kept, **result.report.summary}
-
-
-def _failures(results: Sequence[JobResult]) -> Iterator[str]:
-    for result in results:
-        if result.report is None:
-            yield f'{result.name} failed: {result.error}'
-            continue
-        summary = result.report.summary
-        yield from summary['problems']
-        yield from (f'frame failed: {error}' for error in summary['errors'])
-        rest = summary['failed'] - len(summary['errors'])
-        if rest:
-            yield f'{rest} more frames failed'
-        for name in summary['replaced']:
-            yield f'{result.name} had {name}; the new bag has only the new messages'
+    return exit_code(results)

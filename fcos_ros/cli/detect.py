@@ -10,16 +10,21 @@ frame. A frame that failed is listed with the reason, and never looks like an em
 from __future__ import annotations
 
 import argparse
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 import json
 from pathlib import Path
 import sys
-from typing import Any
 
+from fcos_ros.cli.job_results import (
+    class_counts,
+    exit_code,
+    figures_of,
+    print_failures,
+    print_tables,
+)
 from fcos_ros.cli.jobs import add_cluster_options, run_jobs
-from fcos_ros.cli.options import add_parameters, given_parameters, whole_number
-from fcos_ros.cli.output import plain_table, printable_lines
+from fcos_ros.cli.options import FLAGS, add_parameters, given_parameters, whole_number
+from fcos_ros.cli.output import printable_lines
 from fcos_ros.core.labels import Labels
 from fcos_ros.offline.detect import DetectJob, DetectOutputs
 from fcos_ros.offline.frames import OfflineError
@@ -33,14 +38,6 @@ from fcos_ros.offline.video import Video, quiet_opencv
 SUMMARY = 'detect objects in pictures, videos and streams'
 
 OUT = 'fcos_detections'
-
-FLAGS = {'model': '--model', 'score_threshold': '--conf', 'nms_threshold': '--iou',
-         'classes': '--classes', 'max_detections': '--max-det', 'workers': '--workers',
-         'backend': '--backend'}
-"""The options of parameters; those of the first rows are called as in other programs."""
-
-MAX_LISTED = 10
-"""Failed frames that are printed for each input."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -102,52 +99,12 @@ def _report(results: Sequence[JobResult], outputs: DetectOutputs, options: argpa
     if options.save_json and summaries:
         lines = [result.report.outputs[0] for result in results if result.report]
         write_coco(outputs.folder, lines, Labels(tuple(summaries[0]['labels'])))
-    for line in _failures(results):
-        print(f'fcos detect: {printable_lines(line)}', file=sys.stderr)
+    print_failures('detect', results, lists_all=True)
     if options.json:
-        print(json.dumps({'inputs': [_figures(result) for result in results],
+        print(json.dumps({'inputs': [figures_of(result) for result in results],
                           'results': str(outputs.folder)}, indent=2, ensure_ascii=False))
     else:
-        _print_tables(results)
+        print_tables(results, 'input', 'detections', ('class', 'detections'),
+                     class_counts(results))
         print(f'results: {outputs.folder}')
-    if not summaries:
-        return 2
-    return 1 if any(summary['failed'] for summary in summaries) or any(
-        result.error for result in results) else 0
-
-
-def _print_tables(results: Sequence[JobResult]) -> None:
-    classes: Counter[str] = Counter()
-    rows: list[Sequence[str]] = [('input', 'frames', 'failed', 'detections', '')]
-    for result in results:
-        figures = _figures(result)
-        rows.append((result.name, *(str(figures.get(name, '-')) for name in rows[0][1:4]),
-                     'done before' if result.kept else ''))
-        classes.update(figures.get('classes', {}))
-    print(plain_table(rows))
-    if classes:
-        print()
-        print(plain_table([('class', 'detections'),
-                           *((name, str(count)) for name, count in classes.most_common())]))
-    print()
-
-
-def _figures(result: JobResult) -> dict[str, Any]:
-    if result.report is None:
-        return {'name': result.name, 'error': result.error}
-    own = {name: value for name, value in result.report.summary.items() if name != 'labels'}
-    return {'name': result.name, 'kept': result.kept, **own}
-
-
-def _failures(results: Sequence[JobResult]) -> Iterator[str]:
-    """Yield a line for each input and frame that failed, but not for all frames of many."""
-    yield from {result.report.summary['warning'] for result in results if result.report} - {''}
-    for result in results:
-        if result.report is None:
-            yield f'{result.name} failed: {result.error}'
-            continue
-        summary = result.report.summary
-        yield from (f'frame failed: {error}' for error in summary['errors'][:MAX_LISTED])
-        rest = summary['failed'] - len(summary['errors'][:MAX_LISTED])
-        if rest:
-            yield f'{rest} more frames failed; see {result.report.outputs[0]}'
+    return exit_code(results)

@@ -23,7 +23,7 @@ from fcos_ros.backends import BACKENDS, InferenceError, load
 from fcos_ros.cli.compiled_comparison import compare_compiled, require_comparable
 from fcos_ros.cli.jobs import add_cluster_options
 from fcos_ros.cli.labelled_data import Examples, LabelledChoice, open_labelled
-from fcos_ros.cli.options import add_parameters, given_parameters, whole_number
+from fcos_ros.cli.options import FLAGS, add_parameters, given_parameters, whole_number
 from fcos_ros.cli.output import Progress, plain_table
 from fcos_ros.cli.result_files import require_folder, write_result
 from fcos_ros.core.errors import FrameError
@@ -54,11 +54,6 @@ from fcos_ros.report.picture import small_jpeg
 from fcos_ros.settings.write_parameters import parameter_text
 
 SUMMARY = 'judge a model by labelled images, or compare two'
-
-FLAGS = {'model': '--model', 'score_threshold': '--conf', 'nms_threshold': '--iou',
-         'classes': '--classes', 'max_detections': '--max-det', 'workers': '--workers',
-         'backend': '--backend'}
-"""The options of parameters, as `fcos detect` has them."""
 
 MOST_LINES = 10
 """Changed or failed images that are printed."""

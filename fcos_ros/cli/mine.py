@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 import json
 from pathlib import Path
 import sys
-from typing import Any
 
 from fcos_ros.cli.bag import outputs_of
-from fcos_ros.cli.detect import FLAGS
+from fcos_ros.cli.job_results import exit_code, figures_of, print_failures, print_tables
 from fcos_ros.cli.jobs import add_cluster_options, run_jobs
-from fcos_ros.cli.options import add_parameters, given_parameters, whole_number
-from fcos_ros.cli.output import plain_table, printable_lines
+from fcos_ros.cli.options import FLAGS, add_parameters, given_parameters, whole_number
+from fcos_ros.cli.output import printable_lines
 from fcos_ros.core.labels import Labels
 from fcos_ros.offline.files import OutputError
 from fcos_ros.offline.jobs import JobResult
@@ -90,56 +89,18 @@ def _report(results: Sequence[JobResult], options: argparse.Namespace, folder: P
             Labels(tuple(reports[0].summary['labels'])))
     reasons = _reasons(folder) if images else {}
     if options.json:
-        print(json.dumps({'inputs': [_figures(result) for result in results], 'images': images,
+        print(json.dumps({'inputs': [figures_of(result) for result in results], 'images': images,
                           'duplicates': duplicates, 'reasons': reasons,
                           'results': str(folder)}, indent=2, ensure_ascii=False))
     else:
-        _print_tables(results, reasons)
+        print_tables(results, 'bag', 'chosen', ('reason', 'images'), reasons)
         print(f'images: {images}, left out as duplicates of other bags: {duplicates}')
         print(f'results: {folder / LABELS if images else "none, as no frame is hard"}')
-    for line in _failures(results):
-        print(f'fcos mine: {printable_lines(line)}', file=sys.stderr)
-    if not reports:
-        return 2
-    is_whole = len(reports) == len(results) and not any(
-        report.summary['failed'] or report.summary['problems'] for report in reports)
-    return 0 if is_whole else 1
+    print_failures('mine', results)
+    return exit_code(results)
 
 
 def _reasons(folder: Path) -> dict[str, int]:
     """Return the number of images for each reason."""
     images = json.loads((folder / LABELS).read_text(encoding='utf-8'))['images']
     return dict(Counter(reason for image in images for reason in image['reasons']).most_common())
-
-
-def _print_tables(results: Sequence[JobResult], reasons: dict[str, int]) -> None:
-    rows: list[Sequence[str]] = [('bag', 'frames', 'failed', 'chosen')]
-    for result in results:
-        figures = _figures(result)
-        rows.append((result.name, *(str(figures.get(name, '-')) for name in rows[0][1:])))
-    print(plain_table(rows))
-    if reasons:
-        print()
-        print(plain_table([('reason', 'images'),
-                           *((name, str(count)) for name, count in reasons.items())]))
-    print()
-
-
-def _figures(result: JobResult) -> dict[str, Any]:
-    if result.report is None:
-        return {'name': result.name, 'error': result.error}
-    own = {name: value for name, value in result.report.summary.items() if name != 'labels'}
-    return {'name': result.name, **own}
-
-
-def _failures(results: Sequence[JobResult]) -> Iterator[str]:
-    for result in results:
-        if result.report is None:
-            yield f'{result.name} failed: {result.error}'
-            continue
-        summary = result.report.summary
-        yield from summary['problems']
-        yield from (f'frame failed: {error}' for error in summary['errors'])
-        rest = summary['failed'] - len(summary['errors'])
-        if rest:
-            yield f'{rest} more frames failed'

@@ -19,6 +19,12 @@ MODEL_HELP = ('Model file: a path, or package://NAME/PATH below the share folder
               'package. auto uses the model of the board; on any other machine, the demo network.')
 
 
+FLAGS = {'model': '--model', 'score_threshold': '--conf', 'nms_threshold': '--iou',
+         'classes': '--classes', 'max_detections': '--max-det', 'workers': '--workers',
+         'backend': '--backend'}
+"""The options of parameters of a detector; the first ones are called as in other programs."""
+
+
 def add_settings(parser: argparse.ArgumentParser, *names: str) -> None:
     """Add settings of the node as options, with the same default, description and limits."""
     defaults = Settings()

@@ -17,8 +17,7 @@ import sys
 from time import time_ns
 from typing import Any
 
-from fcos_ros.cli.detect import FLAGS
-from fcos_ros.cli.options import add_parameters, given_parameters, seconds, whole_number
+from fcos_ros.cli.options import FLAGS, add_parameters, given_parameters, seconds, whole_number
 from fcos_ros.cli.output import Progress, printable_lines, stdout_to_stderr
 from fcos_ros.inspection.start import open_session
 from fcos_ros.offline.bags.cameras import BagSource
