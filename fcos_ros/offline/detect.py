@@ -4,13 +4,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 import os
 from pathlib import Path, PurePath
-from typing import Any
 
 from fcos_ros.core.annotate import Font, draw
 from fcos_ros.core.arrays import Pixels
@@ -29,6 +27,7 @@ from fcos_ros.offline.outputs.per_frame import crops, yolo_labels
 from fcos_ros.offline.pictures import Pictures
 from fcos_ros.offline.plan import DetectionPlan
 from fcos_ros.offline.runner import FrameResult
+from fcos_ros.offline.tally import FrameTally
 from fcos_ros.offline.video import Video
 from fcos_ros.offline.window import WindowClosed, show
 from fcos_ros.runtime.fonts import load_label_font
@@ -36,9 +35,6 @@ from fcos_ros.settings.schema import Settings
 
 MAX_DRAWING_THREADS = 4
 """Threads that draw and write; more would wait for the GIL, and take cores from the workers."""
-
-MAX_LISTED = 20
-"""Failed frames that a summary lists; all of them are in the lines of the frames."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +56,11 @@ class DetectOutputs:
     scores: bool = False
     crops: bool = False
     show: bool = False
+
+    @property
+    def draws(self) -> bool:
+        """Whether annotated frames are needed."""
+        return self.pictures or self.show
 
     def lines(self, source: Pictures | Video) -> Path:
         """Return the file with the lines of the frames of a source."""
@@ -115,18 +116,23 @@ class DetectJob:
         :raises OutputError: a result cannot be written.
         """
         detector = detectors.open(self.plan)
-        active = detector.criteria()
-        font, warning = load_label_font(detector.info.labels)
-        writer = _FrameWriter(self.outputs, detector.info.labels, active.settings,
-                              active.decoded.zones, isinstance(self.source, Video), font)
-        tally = _Tally(detector.info.labels, warning if self.outputs.pictures else '')
+        active, labels = detector.criteria(), detector.info.labels
+        font, warning = load_label_font(labels) if self.outputs.draws else (None, '')
+        writer = _FrameWriter(self.outputs, labels, active.settings, active.decoded.zones,
+                              isinstance(self.source, Video), font)
+        tally = _Tally()
+
+        def report() -> JobReport:
+            files = (self.outputs.lines(self.source), *tally.outputs, *self._videos(tally))
+            return JobReport(files, {**tally.summary(), 'warning': warning,
+                                     'labels': list(labels.names)})
         try:
             self._write_frames(detector.run(self.source.frames()), writer, tally, advance)
         except WindowClosed:
-            return self._report(tally)
+            pass  # the results so far are complete
         except KeyboardInterrupt:
-            raise JobInterrupted(self._report(tally)) from None
-        return self._report(tally)
+            raise JobInterrupted(report()) from None
+        return report()
 
     def _write_frames(self, results: Generator[FrameResult, None, None], writer: _FrameWriter,
                       tally: _Tally, advance: Advance) -> None:
@@ -140,16 +146,12 @@ class DetectJob:
             for frame in frames:
                 with output_errors(path):
                     lines.write(frame.line.text())
-                tally.add(frame)
+                tally.add_written(frame)
                 if video and frame.drawn is not None:
                     video.write(frame.drawn, frame.rate)
                 advance(1)
                 if self.outputs.show and frame.drawn is not None:
                     show(frame.drawn)
-
-    def _report(self, tally: _Tally) -> JobReport:
-        outputs = (self.outputs.lines(self.source), *tally.outputs, *self._videos(tally))
-        return JobReport(outputs, tally.summary())
 
     def _video(self, stack: ExitStack) -> VideoFile | None:
         """Open the annotated video of a video."""
@@ -161,7 +163,7 @@ class DetectJob:
         """Return the annotated video, if one was written."""
         if not isinstance(self.source, Video) or not self.outputs.pictures:
             return ()
-        return (self.outputs.video(self.source.label),) if tally.frames > tally.failures else ()
+        return (self.outputs.video(self.source.label),) if tally.frames > tally.failed else ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +210,7 @@ class _FrameWriter:
     def _write(self, source: SourceFrame, image: Frame, found: Detections) -> _WrittenFrame:
         files: dict[Path, bytes] = {}
         drawn = None
-        if self.outputs.pictures or self.outputs.show:
+        if self.outputs.draws:
             drawn = draw(image, found, self.labels, self.settings.annotated_width, self.zones,
                          self.font)
         if drawn is not None and self.outputs.pictures and not self.is_video:
@@ -227,33 +229,22 @@ class _FrameWriter:
 
 
 @dataclass
-class _Tally:
-    """Counts the frames of a source by fate, and their detections."""
+class _Tally(FrameTally):
+    """
+    Also collects the files of single frames.
 
-    labels: Labels
-    warning: str = ''
-    frames: int = 0
-    classes: Counter[str] = field(default_factory=Counter)
-    failed: list[str] = field(default_factory=list)
-    failures: int = 0
+    :ivar outputs: the paths of these files.
+    """
+
     outputs: list[Path] = field(default_factory=list)
 
-    def add(self, frame: _WrittenFrame) -> None:
-        """Count a frame."""
-        self.frames += 1
+    def add_written(self, frame: _WrittenFrame) -> None:
+        """Count a frame, and add its files."""
         self.outputs += frame.outputs
-        self.classes.update(found['class'] for found in frame.line.detections)
         if frame.line.error:
-            self.failures += 1
-            if len(self.failed) < MAX_LISTED:
-                self.failed.append(f'{frame.line.name}: {frame.line.error}')
-
-    def summary(self) -> Mapping[str, Any]:
-        """Return the counts as JSON values."""
-        return {'frames': self.frames, 'failed': self.failures,
-                'detections': self.classes.total(), 'classes': dict(self.classes),
-                'errors': self.failed, 'warning': self.warning,
-                'labels': list(self.labels.names)}
+            self.add_failed(frame.line.name, frame.line.error)
+        else:
+            self.add(found['class'] for found in frame.line.detections)
 
 
 def _stem(name: str) -> str:

@@ -87,6 +87,11 @@ class DetectionPlan:
                       tuple(_unknown(found.values, path)))
 
     @property
+    def cameras(self) -> tuple[str, ...]:
+        """The names of the cameras that the settings name."""
+        return tuple(name for name in self.settings if name != COMMON)
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """The model, and the file with its metadata beside it."""
         beside = find_beside(self.config.path)

@@ -29,24 +29,17 @@ from offline.bags.bag_files import (
     write_mcap,
     write_ros1,
 )
-import onnx
-from onnx_models import white_square, write_fcos
+from onnx_models import white_square, write_fcos, write_relu
 import pytest
 from rosbags.highlevel import AnyReader
 from waiting import TIMEOUT, wait_until
 import yaml
 
 from fcos_ros.offline.bags.reader import Bag
+from fcos_ros.runtime import fonts
 
 SIZE = 128
 COLUMNS = [1, 3, 5, 7, 9, 11]
-LABELS = ('cube', 'ball', 'cone')
-
-
-@pytest.fixture(scope='module')
-def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp('model') / 'squares.onnx'
-    return write_fcos(path, half_box=8.0, metadata={'labels': json.dumps(LABELS)})
 
 
 @pytest.fixture
@@ -55,11 +48,6 @@ def run(fcos, model):
     def call(*arguments, model=model):
         return fcos('bag', *arguments, '--model', model)
     return call
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / 'out'
 
 
 def square(column, time, store=STORE):
@@ -189,6 +177,29 @@ def test_the_annotated_images_are_written_on_demand(run, tmp_path, out):
         fields = bag.deserialise(message)
     assert cv2.imdecode(np.array(fields.data), cv2.IMREAD_COLOR).shape == (64, 64, 3)
     assert (fields.header.stamp.nanosec, message.time) == ((START - 5) % 10**9, START)
+
+
+def test_class_names_that_are_not_ascii_are_drawn(run, tmp_path):
+    source, drawn = write(tmp_path / 'in', drive([5])), []
+    for number, name in enumerate(('кот', '???')):
+        model = write_fcos(tmp_path / f'{number}.onnx', half_box=8.0,
+                           metadata={'labels': json.dumps([name, 'b', 'c'])})
+        out = tmp_path / str(number)
+        result = run(source, out, '--annotated', model=model)
+        assert 'question marks' not in result.err, 'install fonts-freefont-ttf'
+        drawn.append(next(data for name, _, data in content(out) if 'annotated' in name))
+    assert drawn[0] != drawn[1]
+
+
+def test_a_missing_font_is_reported(run, tmp_path, out, monkeypatch):
+    monkeypatch.setattr(fonts, 'FONTS', ())
+    monkeypatch.setattr(fonts, 'is_drawn_by_opencv', str.isascii)
+    model = write_fcos(tmp_path / 'a.onnx', metadata={'labels': json.dumps(['кот', 'b', 'c'])})
+    source = write(tmp_path / 'in', drive([5]))
+    assert 'question marks' not in run(source, tmp_path / 'plain', model=model).err
+    result = run(source, out, '--annotated', model=model)
+    assert result.code == 0
+    assert 'drawn with question marks: install' in result.err
 
 
 def test_the_images_can_be_left_out(run, tmp_path, out):
@@ -330,14 +341,7 @@ def test_a_folder_that_cannot_be_written_is_reported(run, tmp_path):
 
 
 def test_a_model_that_is_no_fcos_network_is_refused(run, tmp_path, out):
-    before, after = (onnx.helper.make_tensor_value_info(
-        name, onnx.TensorProto.FLOAT, [1, 3, 64, 64]) for name in 'xy')
-    graph = onnx.helper.make_graph(
-        [onnx.helper.make_node('Relu', ['x'], ['y'])], 'relu', [before], [after])
-    onnx.save(onnx.helper.make_model(
-        graph, opset_imports=[onnx.helper.make_opsetid('', 13)], ir_version=8),
-        tmp_path / 'relu.onnx')
-    result = run(write(tmp_path / 'in', drive()), out, model=tmp_path / 'relu.onnx')
+    result = run(write(tmp_path / 'in', drive()), out, model=write_relu(tmp_path / 'relu.onnx'))
     assert (result.code, result.out, out.exists()) == (2, '', False)
     assert 'relu.onnx' in result.err
 

@@ -4,14 +4,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from fcos_ros.core.labels import Labels
 from fcos_ros.offline.bags.cameras import BagSource, choose_cameras, read_frame
 from fcos_ros.offline.bags.outputs import DetectionMessages, OutputMessage
 from fcos_ros.offline.bags.reader import Bag, BagMessage, Topic
@@ -19,14 +17,12 @@ from fcos_ros.offline.bags.writer import BagWriter
 from fcos_ros.offline.frames import SourceError, SourceFrame
 from fcos_ros.offline.jobs import Advance, Detectors, JobInterrupted, JobReport
 from fcos_ros.offline.ordered import ordered_map
-from fcos_ros.offline.plan import COMMON, DetectionPlan
+from fcos_ros.offline.plan import DetectionPlan
 from fcos_ros.offline.runner import FrameResult
+from fcos_ros.offline.tally import FrameTally
 
 Detect = Callable[[Iterable[SourceFrame]], Generator[FrameResult, None, None]]
 """Yields the result of each frame, in order."""
-
-MAX_LISTED = 20
-"""Failed frames that a summary lists."""
 
 CONVERTED_AHEAD = 4
 """Frames whose results are converted to messages ahead of the writing."""
@@ -63,7 +59,7 @@ class BagJob:
     def frames(self) -> int:
         """The number of images, as far as the bag states it; 0 if it cannot be read."""
         with suppress(SourceError):
-            return BagSource(self.path, self.topics, self._camera_names).count or 0
+            return BagSource(self.path, self.topics, self.plan.cameras).count or 0
         return 0
 
     def inputs(self) -> Sequence[Path]:
@@ -78,11 +74,11 @@ class BagJob:
         :raises OutputError: the new bag cannot be written.
         """
         detector = detectors.open(self.plan)
-        tally = _Tally(detector.info.labels)
+        tally = FrameTally()
         with Bag(self.path) as bag:
-            cameras = choose_cameras(bag, self.topics, self._camera_names)
+            cameras = choose_cameras(bag, self.topics, self.plan.cameras)
             messages = DetectionMessages(detector, cameras, self.annotated)
-            copied = self._copied(bag, cameras, messages, tally)
+            copied = self._copied(bag, cameras, messages)
             try:
                 with BagWriter(self.output, self.storage, self.overwrite) as writer:
                     for topic in (*copied, *messages.topics):
@@ -90,54 +86,24 @@ class BagJob:
                     run = _Run(bag, cameras, copied, messages, writer, tally)
                     run.write(detector.run, advance)
             except KeyboardInterrupt:
-                raise JobInterrupted(self._report(bag, tally)) from None
-            return self._report(bag, tally)
-
-    @property
-    def _camera_names(self) -> tuple[str, ...]:
-        return tuple(name for name in self.plan.settings if name != COMMON)
+                raise JobInterrupted(self._report(bag, messages, tally)) from None
+            return self._report(bag, messages, tally)
 
     def _copied(self, bag: Bag, cameras: Mapping[str, Topic], messages: DetectionMessages,
-                tally: _Tally) -> tuple[Topic, ...]:
+                ) -> tuple[Topic, ...]:
         """Return the topics whose messages are copied."""
         written = {topic.name for topic in messages.topics}
-        tally.replaced = sorted({topic.name for topic in bag.topics} & written)
         images = set() if self.images else set(cameras.values())
         return tuple(topic for topic in bag.topics
                      if topic.name not in written and topic not in images)
 
-    def _report(self, bag: Bag, tally: _Tally) -> JobReport:
+    def _report(self, bag: Bag, messages: DetectionMessages, tally: FrameTally) -> JobReport:
         files = sorted(self.output.iterdir()) if self.output.is_dir() else []
+        written = {topic.name for topic in messages.topics}
         return JobReport(tuple(files), {
-            **tally.summary(), 'problems': list(bag.problems), 'output': str(self.output)})
-
-
-@dataclass
-class _Tally:
-    """Counts the frames by fate, and their detections."""
-
-    labels: Labels
-    frames: int = 0
-    failures: int = 0
-    classes: Counter[str] = field(default_factory=Counter)
-    errors: list[str] = field(default_factory=list)
-    replaced: list[str] = field(default_factory=list)
-
-    def add(self, result: FrameResult) -> None:
-        """Count the result of a frame."""
-        self.frames += 1
-        if result.detections is not None:
-            self.classes.update(map(self.labels.name, result.detections.class_ids.tolist()))
-            return
-        self.failures += 1
-        if len(self.errors) < MAX_LISTED:
-            self.errors.append(f'{result.frame.name}: {result.error}')
-
-    def summary(self) -> dict[str, Any]:
-        """Return the counts as JSON values."""
-        return {'frames': self.frames, 'failed': self.failures,
-                'detections': sum(self.classes.values()), 'classes': dict(self.classes),
-                'errors': self.errors, 'replaced': self.replaced}
+            **tally.summary(), 'problems': list(bag.problems), 'warning': messages.warning,
+            'replaced': sorted({topic.name for topic in bag.topics} & written),
+            'output': str(self.output)})
 
 
 class _Run:
@@ -148,7 +114,7 @@ class _Run:
     """
 
     def __init__(self, bag: Bag, cameras: Mapping[str, Topic], copied: tuple[Topic, ...],
-                 messages: DetectionMessages, writer: BagWriter, tally: _Tally) -> None:
+                 messages: DetectionMessages, writer: BagWriter, tally: FrameTally) -> None:
         self._bag, self._copied, self._messages = bag, copied, messages
         self._writer, self._tally = writer, tally
         self._cameras = {topic: camera for camera, topic in cameras.items()}
@@ -162,7 +128,7 @@ class _Run:
                 for result, messages in converted:
                     self._write_until(result.frame)
                     self._write_all(messages)
-                    self._tally.add(result)
+                    self._count(result)
                     advance(1)
         self._write_until(None)
 
@@ -196,6 +162,12 @@ class _Run:
     def _write_all(self, messages: Iterable[OutputMessage]) -> None:
         for message in messages:
             self._writer.write(*message)
+
+    def _count(self, result: FrameResult) -> None:
+        if result.detections is None:
+            self._tally.add_failed(result.frame.name, result.error)
+        else:
+            self._tally.add(self._messages.class_names(result.detections))
 
     def _convert(self, result: FrameResult) -> tuple[FrameResult, Sequence[OutputMessage]]:
         return result, self._messages.of_frame(result)

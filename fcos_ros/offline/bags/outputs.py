@@ -22,6 +22,7 @@ from fcos_ros.offline.bags.types import OutputTypes
 from fcos_ros.offline.bags.writer import latched_qos, queued_qos
 from fcos_ros.offline.outputs.annotated import encode_picture
 from fcos_ros.offline.runner import FrameResult, OfflineDetector
+from fcos_ros.runtime.fonts import load_label_font
 
 NODE = '/fcos'
 """The name of the node, with which the names of its topics begin."""
@@ -67,6 +68,7 @@ class DetectionMessages:
 
     :param cameras: names of the cameras.
     :param annotated: whether images with the detections drawn on them are wanted.
+    :ivar warning: of the font of these images; '' if there is none.
     """
 
     def __init__(self, detector: OfflineDetector, cameras: Mapping[str, Any], annotated: bool,
@@ -74,6 +76,7 @@ class DetectionMessages:
         self._model = detector.info
         self._types = OutputTypes()
         self._annotated = annotated
+        self._font, self.warning = load_label_font(self._model.labels) if annotated else (None, '')
         self._active = {name: detector.criteria(name) for name in cameras}
         self._cameras = {name: CameraTopics.of(name, self._types) for name in cameras}
 
@@ -100,6 +103,10 @@ class DetectionMessages:
             info = to_vision_info(types.vision_msgs, model, topics.label_info.name, 1, header)
             yield OutputMessage(topics.vision_info, time, types.serialise(info))
 
+    def class_names(self, found: Detections) -> Iterator[str]:
+        """Return the name of the class of each detection."""
+        return map(self._model.labels.name, found.class_ids.tolist())
+
     def of_frame(self, result: FrameResult) -> list[OutputMessage]:
         """Return the messages for a frame; none if it failed."""
         frame = result.frame
@@ -124,7 +131,7 @@ class DetectionMessages:
     def _annotated_image(self, camera: str, image: Frame, found: Detections, header: Any) -> Any:
         active = self._active[camera]
         drawn = draw(image, found, self._model.labels, active.settings.annotated_width,
-                     active.decoded.zones)
+                     active.decoded.zones, self._font)
         jpeg = encode_picture(drawn, '.jpg', active.settings.jpeg_quality)
         return self._types.new('sensor_msgs/msg/CompressedImage', header=header,
                                format='bgr8; jpeg compressed bgr8',

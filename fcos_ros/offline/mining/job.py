@@ -24,8 +24,9 @@ from fcos_ros.offline.frames import SourceError, SourceFrame
 from fcos_ros.offline.jobs import Advance, Detectors, JobReport
 from fcos_ros.offline.mining.hardness import MIN_SCORE, CameraFacts, FrameFacts
 from fcos_ros.offline.mining.selection import choose, is_duplicate, picture_hash
-from fcos_ros.offline.plan import COMMON, DetectionPlan
+from fcos_ros.offline.plan import DetectionPlan
 from fcos_ros.offline.runner import FrameResult, OfflineDetector
+from fcos_ros.offline.tally import FrameTally
 from fcos_ros.settings.criteria import ActiveCriteria, to_tracker_settings
 
 IMAGES, PARTS = 'images', 'parts'
@@ -83,7 +84,8 @@ class MineJob:
         detector = detectors.open(_with_low_thresholds(self.plan))
         other = detectors.open(self.second) if self.second else None
         source = self._source()
-        facts, failed = self._facts(source, detector, other, advance)
+        tally = FrameTally()
+        facts = self._facts(source, detector, other, tally, advance)
         chosen = [candidates for frames in facts.values()
                   for candidates in choose(frames, self.count, self.even)]
         labels = detector.info.labels
@@ -91,27 +93,26 @@ class MineJob:
         part = self.folder / PARTS / f'{self.label}.json'
         write_file(part, json.dumps(images, ensure_ascii=False).encode())
         return JobReport((part, *files), {
-            'frames': sum(map(len, facts.values())) + len(failed), 'failed': len(failed),
-            'errors': failed[:20], 'chosen': len(images), 'labels': list(labels.names),
+            'frames': tally.frames, 'failed': tally.failed, 'errors': tally.errors,
+            'chosen': len(images), 'labels': list(labels.names),
             'problems': list(source.problems)})
 
     def _source(self) -> BagSource:
-        names = tuple(name for name in self.plan.settings if name != COMMON)
-        return BagSource(self.path, self.topics, names)
+        return BagSource(self.path, self.topics, self.plan.cameras)
 
     def _facts(self, source: BagSource, detector: OfflineDetector,
-               other: OfflineDetector | None, advance: Advance,
-               ) -> tuple[Mapping[str, list[FrameFacts]], list[str]]:
-        """Return the facts about the frames of each camera, and the errors of the others."""
+               other: OfflineDetector | None, tally: FrameTally, advance: Advance,
+               ) -> Mapping[str, list[FrameFacts]]:
+        """Return the facts about the frames of each camera, and count the frames."""
         collectors: dict[str, CameraFacts] = {}
-        failed: list[str] = []
         with closing(_run(detector, other, source.frames())) as results:
             for result, second in results:
                 advance(1)
                 frame = result.frame
                 if result.detections is None or isinstance(frame.image, FrameError):
-                    failed.append(f'{frame.name}: {result.error}')
+                    tally.add_failed(frame.name, result.error)
                     continue
+                tally.add()
                 if frame.camera not in collectors:
                     collectors[frame.camera] = self._collector(frame.camera, detector)
                 context: ImageContext = frame.context
@@ -120,8 +121,7 @@ class MineJob:
                     _number(frame), context.time, context.stamp, frame.image.size,
                     result.detections,
                     (theirs, other.info.labels) if other and theirs is not None else None)
-        return {camera: list(collector.finish())
-                for camera, collector in collectors.items()}, failed
+        return {camera: list(collector.finish()) for camera, collector in collectors.items()}
 
     def _collector(self, camera: str, detector: OfflineDetector) -> CameraFacts:
         settings = self.plan.settings_of(camera)
