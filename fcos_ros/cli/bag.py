@@ -71,8 +71,8 @@ def run(options: argparse.Namespace) -> int:
         pairs = [(path.absolute(), output) for path, output in pairs]
     jobs = [BagJob(path, output, plan, tuple(options.topics), options.storage, options.annotated,
                    not options.no_images, options.overwrite) for path, output in pairs]
-    folder = options.output.absolute() if options.cluster else None
-    if folder:
+    folder = options.output.absolute()
+    if options.cluster:
         jobs = _replacing_own(jobs, Manifest(folder))
     return run_jobs(jobs, options, lambda results: _report(results, options), folder)
 

@@ -32,13 +32,13 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_jobs(jobs: Sequence[Job], options: argparse.Namespace, report: Report,
-             folder: Path | None = None) -> int:
+             folder: Path) -> int:
     """
     Run jobs, report their results in the order of the jobs, and return the exit code.
 
     After an interrupt, and when the model failed, the results so far are reported as well.
 
-    :param folder: of the manifest; None for a verb without `add_cluster_options`.
+    :param folder: of the manifest of a run on a cluster.
     """
     results: dict[str, JobResult] = {}
 
@@ -60,9 +60,9 @@ def _progress(jobs: Sequence[Job]) -> Progress:
     return Progress(sum(frames) if all(frames) else None, sys.stderr)
 
 
-def _results(jobs: Sequence[Job], options: argparse.Namespace, folder: Path | None,
+def _results(jobs: Sequence[Job], options: argparse.Namespace, folder: Path,
              progress: Progress) -> Generator[JobResult, None, None]:
-    if folder is None or not options.cluster:
+    if not options.cluster:
         yield from run_here(_announced(jobs, progress), progress.advance)
         return
     progress.begin(f'{len(jobs)} inputs on {options.cluster}')

@@ -75,8 +75,7 @@ def run(options: argparse.Namespace) -> int:
     jobs = [MineJob(path, place.name, folder, plan, second, tuple(options.topics), options.count,
                     options.even)
             for path, place in pairs]
-    return run_jobs(jobs, options, lambda results: _report(results, options, folder),
-                    folder if options.cluster else None)
+    return run_jobs(jobs, options, lambda results: _report(results, options, folder), folder)
 
 
 def _report(results: Sequence[JobResult], options: argparse.Namespace, folder: Path) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import cached_property
 import os
 from pathlib import Path, PurePath
 
@@ -97,7 +98,7 @@ class DetectJob:
         """The name of the source."""
         return self.source.name
 
-    @property
+    @cached_property  # a bag or a video is opened for it
     def frames(self) -> int:
         """The number of frames; 0 if it is unknown."""
         return self.source.count or 0

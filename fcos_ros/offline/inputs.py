@@ -31,8 +31,8 @@ PICTURES_A_SOURCE = 500
 """
 Pictures of a folder that form one source, unless objects are tracked.
 
-It is long enough that the start of a job costs nothing, and short enough to share a folder among
-machines.
+Each job loads the model. With fewer pictures, that would take a larger share of its time. With
+more, fewer machines could share a folder.
 """
 
 

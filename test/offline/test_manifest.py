@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 import json
 from pathlib import Path
+import pickle
 
 from onnx_models import write_fcos
 import pytest
@@ -36,6 +37,15 @@ def test_the_key_of_a_job_depends_on_the_content_of_its_inputs_and_on_its_settin
     keys.add(job_key(job, '1.0'))
     assert len(keys) == 5
     assert job_key(job, '1.0') in keys
+
+
+def test_the_frames_of_a_job_are_counted_once_and_do_not_change_its_key(job, monkeypatch):
+    before = job_key(job, '')
+    assert job.frames == 1
+    monkeypatch.setattr(Pictures, 'count', 2)
+    assert job.frames == 1
+    assert pickle.loads(pickle.dumps(job)) == job
+    assert job_key(pickle.loads(pickle.dumps(job)), '') == before
 
 
 def test_the_metadata_beside_a_model_are_an_input(job, tmp_path):

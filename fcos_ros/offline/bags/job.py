@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from fcos_ros.offline.bags.cameras import BagSource, choose_cameras, read_frame
@@ -55,7 +56,7 @@ class BagJob:
         """The path of the bag."""
         return str(self.path)
 
-    @property
+    @cached_property  # a bag or a video is opened for it
     def frames(self) -> int:
         """The number of images, as far as the bag states it; 0 if it cannot be read."""
         with suppress(SourceError):

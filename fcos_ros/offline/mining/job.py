@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import tee
 import json
 from pathlib import Path
@@ -62,7 +63,7 @@ class MineJob:
         """The path of the bag."""
         return str(self.path)
 
-    @property
+    @cached_property  # a bag or a video is opened for it
     def frames(self) -> int:
         """The number of images, as far as the bag states it; 0 if it cannot be read."""
         with suppress(SourceError):
