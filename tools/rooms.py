@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 
 class Room(NamedTuple):
     """
-    A package below `fcos_ros`.
+    A package below `fcos_ros`, or a part of one with rules of its own.
 
     :ivar task: what it does, for the documentation.
     :ivar may_use: the rooms that it may import, besides itself.
@@ -30,29 +30,31 @@ def _room(task: str, may_use: str, row: int, column: float) -> Room:
 
 ROOMS: Mapping[str, Room] = {
     'cli': _room('the command `fcos` and its verbs',
-                 'inspection report offline demo recording settings deploy evaluation runtime '
-                 'backends core', 0, 0.4),
+                 'demo node/observer report inspection offline recording settings deploy '
+                 'evaluation runtime backends core', 0, 0.4),
     'demo': _room('rendered scenes, their camera, and the check of the detections',
                   'node offline settings evaluation runtime core', 1, 0.6),
-    'inspection': _room('running detectors seen from outside: their reports, graph, model, board '
-                        'and machine, and what is wrong with them',
-                        'node settings messages runtime backends core', 1, 0.3),
+    'node/observer': _room('a node beside running detectors: their reports, graph and images, and '
+                           'the control of their recorders',
+                           'node inspection settings messages runtime core', 1, 0.36),
     'web': _room('the page in a browser and its server: pictures, detections, figures, parameters',
                  'node settings messages runtime core', 1, 0.86),
     'node': _room('the border to ROS 2: lifecycle, parameters, diagnostics; `node/input`: '
                   'messages to frames; `node/output`: detections to messages',
-                  'recording settings messages runtime backends core', 2, 0.5),
+                  'recording settings messages runtime backends core', 2, 0.53),
+    'inspection': _room('facts about graph, model, board and machine of running detectors, and '
+                        'what is wrong with them', 'settings runtime backends core', 2, 0.31),
     'report': _room('web pages of one file, and charts: figures, comparisons, the work of a node',
-                    'offline recording evaluation settings runtime backends core', 1, 0.09),
+                    'offline recording evaluation settings runtime backends core', 1, 0.1),
     'offline': _room('the detector on files: pictures, videos, streams and recordings; their '
                      'results; many inputs on many machines',
                      'recording settings messages evaluation runtime backends core', 2,
                      0.86),
     'deploy': _room('from a trained network to the file of a board: checkpoints, also of other '
                     'programs; export; layers, costs and their picture; the compiler',
-                    'runtime backends core', 2, 0.15),
+                    'runtime backends core', 2, 0.11),
     'recording': _room('the flight recorder: candidates, times and fates of frames in MCAP files, '
-                       'and their replay', 'settings runtime backends core', 3, 0.33),
+                       'and their replay', 'settings runtime backends core', 3, 0.45),
     'settings': _room('all that a user can set, once: schema, conversion, launch arguments',
                       'backends core', 4, 0.12),
     'runtime': _room('frames in flight: detector, workers, pool, streams, statistics, boards',
@@ -67,8 +69,18 @@ ROOMS: Mapping[str, Room] = {
 }
 """Every room, from the top of the house to its foundation."""
 
-ROS_ROOMS = frozenset({'node', 'demo', 'inspection', 'web'})
+ROS_ROOMS = frozenset({'node', 'node/observer', 'demo', 'web'})
 """The rooms that may import ROS 2."""
 
 SEPARATE = (('node/input', 'node/output'),)
 """Parts of rooms that never import each other."""
+
+
+def room_of(module: Sequence[str]) -> str:
+    """
+    Return the room of a module.
+
+    :param module: the parts of its name below `fcos_ros`; at least one.
+    """
+    part = '/'.join(module[:2])
+    return part if part in ROOMS else module[0]

@@ -20,10 +20,14 @@ import textwrap
 from fcos_ros.cli.options import seconds
 from fcos_ros.cli.output import Progress, printable_lines, stdout_to_stderr
 from fcos_ros.cli.screen import terminal_style
-from fcos_ros.inspection.doctor import SECONDS, Examination, Request, inspect
+from fcos_ros.inspection.doctor import Examination, inspect
 from fcos_ros.inspection.finding import Severity
+from fcos_ros.node.observer.start import look_at_graph
 
 SUMMARY = 'find out why there are no or bad detections'
+
+SECONDS = 5.0
+"""How long the graph is watched: a detector reports once a second."""
 
 COLOURS = {Severity.ERROR: '31', Severity.WARNING: '33', Severity.NOTE: '2'}
 
@@ -44,8 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the findings; return 1 if something is wrong."""
-    request = Request(f'/{options.node.strip("/")}' if options.node else '', options.model,
-                      options.seconds)
+    node = f'/{options.node.strip("/")}' if options.node else ''
     progress = Progress(round(TICKS * options.seconds), sys.stderr)
     ticks = 0
 
@@ -58,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     with stdout_to_stderr():
         progress.begin('watching the ROS graph')
         try:
-            result = inspect(request, advance)
+            result = inspect(lambda: look_at_graph(node, options.seconds, advance), options.model)
         finally:
             progress.end()
     print(to_json(result) if options.json else '\n'.join(to_lines(result)))

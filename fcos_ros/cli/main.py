@@ -39,7 +39,7 @@ from fcos_ros.cli.output import (
     printable_lines,
 )
 from fcos_ros.core.errors import FrameError
-from fcos_ros.inspection.start import RosError
+from fcos_ros.node.observer.start import RosError
 from fcos_ros.offline.bags.library import BagLibraryError
 from fcos_ros.offline.frames import OfflineError
 from fcos_ros.recording.values import RecordingError

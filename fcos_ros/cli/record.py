@@ -19,7 +19,7 @@ from typing import Any
 
 from fcos_ros.cli.options import FLAGS, add_parameters, given_parameters, seconds, whole_number
 from fcos_ros.cli.output import Progress, printable_lines, stdout_to_stderr
-from fcos_ros.inspection.start import open_session
+from fcos_ros.node.observer.start import open_session
 from fcos_ros.offline.bags.cameras import BagSource
 from fcos_ros.offline.frames import OfflineError
 from fcos_ros.offline.inputs import BAG_SUFFIXES, InputOptions, find_sources
@@ -107,7 +107,7 @@ def _is_bag(path: Path) -> bool:
 def _record_node(options: argparse.Namespace) -> int:
     _refuse_parameters(options)
     with open_session('fcos_record') as session:
-        from fcos_ros.inspection.live_recording import LiveRecorder
+        from fcos_ros.node.observer.live_recording import LiveRecorder
         recorder = LiveRecorder(session, options.node, options.timeout)
         if options.event:
             answer = recorder.trigger()

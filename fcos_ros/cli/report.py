@@ -23,7 +23,7 @@ from fcos_ros.cli.output import Progress, plain_table
 from fcos_ros.cli.result_files import require_folder, write_result
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.frame import Frame
-from fcos_ros.inspection.start import open_session
+from fcos_ros.node.observer.start import open_session
 from fcos_ros.offline.frames import SourceError
 from fcos_ros.recording.reader import find_recordings
 from fcos_ros.report.bag_history import bag_history, bag_messages
@@ -113,7 +113,7 @@ def _observe(options: argparse.Namespace, node: str) -> tuple[NodeHistory, bool]
     is_complete = True
     with open_session('fcos_report') as session, Progress(
             round(options.seconds), sys.stderr) as progress:
-        from fcos_ros.inspection.observation import Observation
+        from fcos_ros.node.observer.observation import Observation
         progress.begin('observing')
         observation = Observation(session, messages.add, keep if shows else None)
         try:

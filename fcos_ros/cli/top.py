@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 from fcos_ros.cli.options import seconds
 from fcos_ros.cli.screen import END_KEY, Screen, terminal_style
-from fcos_ros.inspection.start import open_session
 from fcos_ros.inspection.waterfall import DIM, Line, Style, draw, fit
+from fcos_ros.node.observer.start import open_session
 
 if TYPE_CHECKING:
-    from fcos_ros.inspection.session import Report, Session
+    from fcos_ros.node.observer.session import Report, Session
 
 SUMMARY = 'show running detectors live'
 

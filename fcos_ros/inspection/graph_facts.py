@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fcos_ros.core.frame import Frame
+from fcos_ros.inspection.finding import Severity
 from fcos_ros.runtime.node_status import CameraStatus, NodeStatus, Problem
 
 
@@ -122,3 +124,38 @@ class GraphFacts:
         """Whether images come from another machine."""
         return any(publisher.remote for detector in self.detectors
                    for camera in detector.cameras for publisher in camera.publishers)
+
+
+@dataclass(frozen=True)
+class LiveFrame:
+    """
+    The newest image of a camera.
+
+    :ivar node: full name of the detector.
+    :ivar frame: None if there is none, or if it is damaged.
+    """
+
+    node: str
+    camera: str
+    frame: Frame | None
+
+
+@dataclass(frozen=True)
+class GraphView:
+    """A graph that was looked at, and the newest image of each camera."""
+
+    facts: GraphFacts
+    frames: Sequence[LiveFrame] = ()
+
+
+@dataclass(frozen=True)
+class MissingGraph:
+    """
+    The reason for which the graph was not looked at.
+
+    :ivar cure: the command that mends it, or that shows where to mend it.
+    """
+
+    severity: Severity
+    reason: str
+    cure: str

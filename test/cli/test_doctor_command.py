@@ -24,7 +24,7 @@ FINDINGS = (Finding(Severity.ERROR, 'graph', 'nothing \x1b[2J comes', 'ros2 topi
 
 
 def show(fcos, monkeypatch, findings, *arguments):
-    monkeypatch.setattr(doctor, 'inspect', lambda request, passed: Examination(findings, SEEN))
+    monkeypatch.setattr(doctor, 'inspect', lambda look, model: Examination(findings, SEEN))
     return fcos('doctor', *arguments)
 
 

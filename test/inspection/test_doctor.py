@@ -29,10 +29,12 @@ from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from vision_msgs.msg import Detection2DArray, LabelInfo
 from waiting import TIMEOUT, wait_until
 
-from fcos_ros.inspection import graph as graph_module, graph_checks
-from fcos_ros.inspection.doctor import Request, inspect
+from fcos_ros.inspection import graph_checks
+from fcos_ros.inspection.doctor import inspect
 from fcos_ros.inspection.finding import GRAPH, MODEL, Severity
 from fcos_ros.node import diagnostics
+from fcos_ros.node.observer import graph as graph_module
+from fcos_ros.node.observer.start import look_at_graph
 
 NOTE, WARNING, ERROR = Severity
 LABELS = {'labels': '["cube", "ball", "cone"]'}
@@ -69,6 +71,11 @@ def any_speed():
         patch.setattr(graph_checks, 'MAX_AGE', LATE / 2)
         patch.setattr(diagnostics, 'MAX_MISSED', 1.0)
         yield
+
+
+def look(tree: MachineTree, seconds: float = WATCHED, node: str = '', model: str = ''):
+    """Inspect the graph and a machine."""
+    return inspect(lambda: look_at_graph(node, seconds), model, tree.root)
 
 
 def now(pixels=SCENE, offset=0.0, **changes) -> Image:
@@ -186,7 +193,7 @@ def findings(model, tmp_path_factory):
         graph.listen(Detection2DArray, '/fcos/follower/detections', [], DURABLE)
         # On a busy machine, a short look may miss a report or an image.
         for _ in range(MAX_LOOKS):
-            result = inspect(Request(seconds=WATCHED, root=tree.root))
+            result = look(tree)
             if all(found(result.findings, name) for name, fault in FAULTS.items() if fault.words):
                 break
     assert not result.healthy
@@ -264,11 +271,11 @@ def test_a_healthy_graph_has_no_findings(model, root):
         undo.callback(stopped.set)
         wait_until(lambda: graph.arrays)
 
-        def look():
+        def seen():
             """Return the result once the busy machine has let the graph be discovered."""
-            result = inspect(Request(seconds=WATCHED, root=root.root))
+            result = look(root)
             return result if 'detectors: 1, cameras: 1' in result.looked_at['graph'] else None
-        result = wait_until(look)
+        result = wait_until(seen)
     assert result.findings == ()
     assert result.healthy
     assert result.looked_at['model'] == model
@@ -277,16 +284,12 @@ def test_a_healthy_graph_has_no_findings(model, root):
 # Faults of a whole node
 
 
-def examine(root, **request):
-    return inspect(Request(seconds=1.0, root=root.root, **request)).findings
-
-
 def find(root, words, cure, severity=ERROR, **request):
     """Inspect until there is such a finding, as the graph takes time; return all findings."""
     seen = []
 
     def is_found():
-        seen.append(examine(root, **request))
+        seen.append(look(root, 1.0, **request).findings)
         return [finding for finding in seen[-1]
                 if all(word in finding.text for word in words)
                 and cure in finding.cure and finding.severity == severity]
@@ -406,9 +409,9 @@ def test_only_the_named_node_is_looked_at(root, model):
 
 
 def test_without_ros_everything_else_is_looked_at(root, model, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'fcos_ros.inspection.session', None)
+    monkeypatch.setitem(sys.modules, 'fcos_ros.node.observer.session', None)
     root.write('proc/loadavg', '99 99 99 1/1 1')
-    result = inspect(Request(model=model, root=root.root))
+    result = look(root, model=model)
     note = next(finding for finding in result.findings if finding.area == GRAPH)
     assert note.severity == NOTE
     assert 'the graph was not looked at' in note.text

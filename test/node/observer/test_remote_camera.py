@@ -8,14 +8,14 @@ from node.test_hosts import hosts  # noqa: F401 - a fixture
 from onnx_models import write_fcos
 
 PROBE = """
-from fcos_ros.inspection.graph import watch
 from fcos_ros.inspection.report_history import ReportHistory
-from fcos_ros.inspection.start import open_session
+from fcos_ros.node.observer.graph import watch
+from fcos_ros.node.observer.start import open_session
 history = ReportHistory()
 with open_session('probe', history.hear) as session:
     publishers = []
     while not publishers:
-        graph, _ = watch(session, history, 1.0)
+        graph = watch(session, history, 1.0).facts
         publishers = [publisher for detector in graph.detectors for camera in detector.cameras
                       for publisher in camera.publishers]
 print(graph.by_network)
@@ -32,7 +32,7 @@ subprocess.Popen([sys.executable, '-m', 'fcos_ros.node', '--ros-args', '-p', 'mo
 def test_a_camera_on_another_host_is_recognised(hosts, tmp_path):  # noqa: F811
     detector, camera = hosts
     model = write_fcos(tmp_path / 'squares.onnx', half_box=8.0)
-    program = str(Path(__file__).parents[1] / 'node' / 'camera_program.py')
+    program = str(Path(__file__).parents[1] / 'camera_program.py')
     start = START.format(model=model)
     with camera.run(program, 'raw', 'image', 'reliable'), \
             detector.run('-c', f'{start}{PROBE}') as probe:

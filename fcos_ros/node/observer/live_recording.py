@@ -11,8 +11,8 @@ from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
-from fcos_ros.inspection.session import Session
-from fcos_ros.inspection.start import RosError
+from fcos_ros.node.observer.session import Session
+from fcos_ros.node.observer.start import RosError
 from fcos_ros.settings.schema import ALWAYS
 
 FOREVER = 10.0**9

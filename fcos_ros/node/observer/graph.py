@@ -7,7 +7,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 import os
 from time import monotonic
 from typing import Any
@@ -26,13 +25,15 @@ from fcos_ros.inspection.graph_facts import (
     DetectorFacts,
     Endpoint,
     GraphFacts,
+    GraphView,
     ImageSample,
+    LiveFrame,
 )
 from fcos_ros.inspection.report_history import ReportHistory
-from fcos_ros.inspection.session import Session
 from fcos_ros.messages.images import SOURCES
 from fcos_ros.node.input.discovery import COMPRESSED, PublisherDiscovery, full_name
 from fcos_ros.node.input.message_types import MessageTypeError, message_type
+from fcos_ros.node.observer.session import Session
 from fcos_ros.node.qos import latest_qos, without_default_callbacks
 from fcos_ros.runtime.node_status import CameraStatus, Level, NodeStatus, Problem, to_level
 from fcos_ros.settings.schema import Settings
@@ -48,22 +49,6 @@ LABELS = 'vision_msgs/msg/LabelInfo'
 
 HOST = slice(2, 4)
 """The bytes of an identity in Fast DDS that name the machine; the first two name the vendor."""
-
-
-@dataclass(frozen=True)
-class LiveFrame:
-    """
-    The newest image of a camera.
-
-    :ivar node: full name of the detector.
-    :ivar frame: None if there is none, or if it is damaged.
-    :ivar damage: why it cannot be read; empty if it can.
-    """
-
-    node: str
-    camera: str
-    frame: Frame | None
-    damage: str = ''
 
 
 class ImageListener:
@@ -87,14 +72,11 @@ class ImageListener:
         """Return what has arrived so far."""
         return ImageSample(self._count, monotonic() - self._start, self._size)
 
-    def newest(self, node: str, camera: str) -> LiveFrame:
-        """View the newest image as a frame."""
-        if self._newest is None:
-            return LiveFrame(node, camera, None)
-        try:
-            return LiveFrame(node, camera, self._source.read(self._newest))
-        except FrameError as error:
-            return LiveFrame(node, camera, None, str(error))
+    def newest(self) -> Frame | None:
+        """View the newest image as a frame; None if there is none, or if it is damaged."""
+        with suppress(FrameError):
+            return self._source.read(self._newest) if self._newest is not None else None
+        return None
 
     def _receive(self, message: Any) -> None:
         self._newest = message
@@ -105,14 +87,13 @@ class ImageListener:
 def watch(
     session: Session, history: ReportHistory, seconds: float, only: str = '',
     passed: Callable[[float], None] = lambda _: None,
-) -> tuple[GraphFacts, list[LiveFrame]]:
+) -> GraphView:
     """
     Watch the graph.
 
     :param history: hears the reports of the session.
     :param only: full name of the one detector to look at; empty for all.
     :param passed: called often, with the seconds that have passed.
-    :returns: the facts, and the newest image of each camera.
     """
     start = monotonic()
 
@@ -134,13 +115,14 @@ def watch(
     detectors = tuple(
         _detector(node, host, history, name, parameters.get(name, {}), listeners)
         for name in names)
-    graph = GraphFacts(
+    facts = GraphFacts(
         domain=os.environ.get('ROS_DOMAIN_ID') or '0', seconds=monotonic() - start,
         only=only, known=tuple(sorted(history.last)), detectors=detectors,
         silent=tuple(_silent(node, history, only)),
         image_topics=_image_topics(node, detectors), clock=node.count_publishers('/clock') > 0,
         others=_others(session))
-    return graph, [listener.newest(*camera) for camera, listener in listeners.items()]
+    return GraphView(facts, [LiveFrame(*camera, listener.newest())
+                             for camera, listener in listeners.items()])
 
 
 def _listen(node: Node, history: ReportHistory, listeners: dict[tuple[str, str], ImageListener],

@@ -17,7 +17,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from fcos_ros.inspection.session import Session
+from fcos_ros.node.observer.session import Session
 from fcos_ros.node.qos import latched_qos, latest_qos, queued_qos
 from fcos_ros.runtime.node_status import NodeStatus
 from fcos_ros.settings.schema import Settings

@@ -17,7 +17,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
-from fcos_ros.inspection.start import RosError
+from fcos_ros.node.observer.start import RosError
 from fcos_ros.runtime.node_status import NodeStatus, read_diagnostics
 
 STEP = 0.1
