@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 import platform
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 
 from fcos_ros.core.native import load_library
+from fcos_ros.runtime.model_path import own_share
 
 PACKAGE = 'fcos_ros'
 
@@ -22,12 +24,24 @@ def library_versions() -> dict[str, str]:
     """Return the version of each library that is installed, by its name."""
     found = {'Python': platform.python_version(), 'numpy': np.__version__,
              'OpenCV': cv2.__version__, 'decoding': decoding()}
-    for name in (PACKAGE, *ENGINE_PACKAGES):
+    own = package_version()
+    if own:
+        found[PACKAGE] = own
+    for name in ENGINE_PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
     return found
+
+
+def package_version() -> str:
+    """Return the version of this package, also in a checkout; empty if it is unknown."""
+    try:
+        return version(PACKAGE)
+    except PackageNotFoundError:
+        share = own_share()
+        return ElementTree.parse(share / 'package.xml').findtext('version', '') if share else ''
 
 
 def decoding() -> str:

@@ -149,14 +149,14 @@ def _share(package: str) -> Path:
         from ament_index_python.packages import get_package_share_directory
         return Path(get_package_share_directory(package))
     except (ImportError, LookupError, OSError, ValueError) as error:
-        own = _own_share() if package == 'fcos_ros' else None
+        own = own_share() if package == 'fcos_ros' else None
         if own:
             return own
         raise ModelError(f'the ROS package {package!r} is not installed or not sourced: {error}; '
                          'source its setup.bash, or give the path of the model') from error
 
 
-def _own_share() -> Path | None:
+def own_share() -> Path | None:
     """Return the checkout, or the share folder of a pip installation; None if there is none."""
     places = (PACKAGE_ROOT,
               *(parent / 'share' / 'fcos_ros' for parent in PACKAGE_ROOT.parents))

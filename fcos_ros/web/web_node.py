@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 import os
 import socket
 import sys
@@ -17,6 +16,7 @@ from rclpy.node import Node
 
 from fcos_ros.node.program import run_node
 from fcos_ros.runtime.end_signals import EndSignals
+from fcos_ros.runtime.libraries import package_version
 from fcos_ros.runtime.stop_request import StopRequest
 from fcos_ros.settings.launch_arguments import full_name
 from fcos_ros.settings.schema import Option
@@ -53,7 +53,7 @@ class WebNode(Node):
             self, full_name(self.get_namespace(), settings.detector), settings,
             self._server.publish, self._server.publish_picture, self._server.parameters_changed)
         gate = Gate(token, settings.public_view, [*_machine_names(), *settings.names])
-        info = PageInfo(self._link.name, _version())
+        info = PageInfo(self._link.name, package_version())
         port = self._server.start(settings, info, gate, self._link)
         self.addresses = tuple(_addresses(settings.host, port, token))
 
@@ -71,13 +71,6 @@ class WebNode(Node):
             name=name, description=option.description, read_only=True, dynamic_typing=True)
         return self.declare_parameter(
             name, list(default) if isinstance(default, tuple) else default, descriptor).value
-
-
-def _version() -> str:
-    try:
-        return version('fcos_ros')
-    except PackageNotFoundError:
-        return ''
 
 
 def _machine_names() -> Sequence[str]:
