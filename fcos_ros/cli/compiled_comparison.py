@@ -77,17 +77,6 @@ def compare_compiled(
     return 1 if causes else 0
 
 
-def figures(result: Evaluation, labels: Labels) -> dict[str, Any]:
-    """Return average precisions for JSON."""
-    return {'ap': result.ap, 'ap50': result.ap50, 'ap75': result.ap75,
-            'by_class': {labels.name(class_id): ap for class_id, ap in result.by_class.items()}}
-
-
-def figures_row(name: str, result: Evaluation) -> tuple[str, ...]:
-    """Return average precisions as a row of a table."""
-    return (name, *(f'{value:.3f}' for value in (result.ap, result.ap50, result.ap75)))
-
-
 def _compare_layers(info: ModelInfo, frames: Sequence[Frame]) -> tuple[LayerSimilarity, ...]:
     """Compare the layers on the frames; without the compiler's network, say so."""
     network = info.path.with_suffix(CALIBRATED_NETWORK)
@@ -108,8 +97,9 @@ def _paragraphs(
     result: Comparison, layers: Sequence[LayerSimilarity], labels: Labels, causes: Sequence[str],
 ) -> Iterator[str]:
     ways = [(name, getattr(result, attribute)) for name, attribute in WAYS]
-    yield plain_table([('AP', 'AP50', 'AP75', ''), *((*figures_row('', way)[1:], name)
-                                                     for name, way in ways)])
+    yield plain_table([
+        ('AP', 'AP50', 'AP75', ''),
+        *((f'{way.ap:.3f}', f'{way.ap50:.3f}', f'{way.ap75:.3f}', name) for name, way in ways)])
     yield plain_table([
         ('class', *(name for name, _ in ways)),
         *((labels.name(class_id), *(f'{way.by_class[class_id]:.3f}' for _, way in ways))
@@ -137,6 +127,12 @@ def _comparison_figures(
     result: Comparison, layers: Sequence[LayerSimilarity], labels: Labels, causes: Sequence[str],
 ) -> dict[str, Any]:
     return {
-        **{attribute: figures(getattr(result, attribute), labels) for _, attribute in WAYS},
+        **{attribute: _figures(getattr(result, attribute), labels) for _, attribute in WAYS},
         'outputs': [asdict(output) for output in result.outputs],
         'layers': [asdict(layer) for layer in layers], 'causes': list(causes)}
+
+
+def _figures(result: Evaluation, labels: Labels) -> dict[str, Any]:
+    """Return average precisions for JSON."""
+    return {'ap': result.ap, 'ap50': result.ap50, 'ap75': result.ap75,
+            'by_class': {labels.name(class_id): ap for class_id, ap in result.by_class.items()}}
