@@ -17,7 +17,7 @@ import json
 import sys
 import textwrap
 
-from fcos_ros.cli.options import seconds
+from fcos_ros.cli.options import node_name, seconds
 from fcos_ros.cli.output import Progress, printable_lines, stdout_to_stderr
 from fcos_ros.cli.screen import terminal_style
 from fcos_ros.inspection.doctor import Examination, inspect
@@ -37,7 +37,7 @@ TICKS = 10
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
-    parser.add_argument('--node', default='', metavar='NAME',
+    parser.add_argument('--node', type=node_name, default='', metavar='NAME',
                         help='Look only at the detector of this name.')
     parser.add_argument('--model', default='', metavar='MODEL',
                         help='Look at this model if no detector runs.')
@@ -48,7 +48,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the findings; return 1 if something is wrong."""
-    node = f'/{options.node.strip("/")}' if options.node else ''
     progress = Progress(round(TICKS * options.seconds), sys.stderr)
     ticks = 0
 
@@ -61,7 +60,8 @@ def run(options: argparse.Namespace) -> int:
     with stdout_to_stderr():
         progress.begin('watching the ROS graph')
         try:
-            result = inspect(lambda: look_at_graph(node, options.seconds, advance), options.model)
+            result = inspect(lambda: look_at_graph(options.node, options.seconds, advance),
+                             options.model)
         finally:
             progress.end()
     print(to_json(result) if options.json else '\n'.join(to_lines(result)))

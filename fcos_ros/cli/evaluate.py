@@ -51,6 +51,7 @@ from fcos_ros.report.evaluation_page import (
     worst_images,
 )
 from fcos_ros.report.picture import small_jpeg
+from fcos_ros.runtime.end_signals import INTERRUPTED
 from fcos_ros.settings.write_parameters import parameter_text
 
 SUMMARY = 'judge a model by labelled images, or compare two'
@@ -60,8 +61,6 @@ MOST_LINES = 10
 
 PICTURES = 12
 """Pictures in a report, the worst."""
-
-INTERRUPTED = 130
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

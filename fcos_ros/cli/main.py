@@ -43,6 +43,7 @@ from fcos_ros.node.observer.start import RosError
 from fcos_ros.offline.bags.library import BagLibraryError
 from fcos_ros.offline.frames import OfflineError
 from fcos_ros.recording.values import RecordingError
+from fcos_ros.runtime.end_signals import INTERRUPTED, INTERRUPTED_MESSAGE
 from fcos_ros.runtime.workers import WorkerError
 
 VERBS = {
@@ -101,8 +102,8 @@ def _run(arguments: Sequence[str] | None) -> int:
               file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print('\nInterrupted.', file=sys.stderr)
-        return 130
+        print(INTERRUPTED_MESSAGE, end='', file=sys.stderr)
+        return INTERRUPTED
     return code
 
 

@@ -112,6 +112,12 @@ def seconds(minimum: float, maximum: float) -> Callable[[str], float]:
     return parse
 
 
+def node_name(text: str) -> str:
+    """Return the full name of a node; empty for an empty name."""
+    name = text.strip('/')
+    return f'/{name}' if name else ''
+
+
 def whole_number(minimum: float = 1, maximum: float = 1_000_000) -> Callable[[str], int]:
     """Return a type for argparse that accepts whole numbers within limits."""
     def parse(text: str) -> int:

@@ -17,7 +17,8 @@ import sys
 from time import time_ns
 from typing import Any
 
-from fcos_ros.cli.options import FLAGS, add_parameters, given_parameters, seconds, whole_number
+from fcos_ros.cli.options import (
+    FLAGS, add_parameters, given_parameters, node_name, seconds, whole_number)
 from fcos_ros.cli.output import Progress, printable_lines, stdout_to_stderr
 from fcos_ros.node.observer.start import open_session
 from fcos_ros.offline.bags.cameras import BagSource
@@ -48,7 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help='use every N-th frame of a video, or picture of a folder [1]')
     parser.add_argument('--frames', type=whole_number(0, 10**9), default=0, metavar='N',
                         help='end a video or a stream after N used frames; 0 for all [0]')
-    parser.add_argument('--node', metavar='NAME',
+    parser.add_argument('--node', type=node_name, default='', metavar='NAME',
                         help='the running node; needed if there are several')
     parser.add_argument('--seconds', type=seconds(0.1, 10**6), metavar='S',
                         help='how long a running node records [until Ctrl-C]')

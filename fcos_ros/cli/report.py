@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from fcos_ros.cli.options import seconds, whole_number
+from fcos_ros.cli.options import node_name, seconds, whole_number
 from fcos_ros.cli.output import Progress, plain_table
 from fcos_ros.cli.result_files import require_folder, write_result
 from fcos_ros.core.errors import FrameError
@@ -33,13 +33,11 @@ from fcos_ros.report.node_page import node_page
 from fcos_ros.report.picture import small_jpeg
 from fcos_ros.report.recording_history import is_recording, recording_history
 from fcos_ros.report.worst_pictures import KeptPicture, WorstPictures
-from fcos_ros.runtime.end_signals import finish_result
+from fcos_ros.runtime.end_signals import INTERRUPTED, finish_result
 
 SUMMARY = 'write a web page about the work of a detector'
 
 PICTURES = 12
-
-INTERRUPTED = 130
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +51,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help='how long running detectors are observed [60]')
     parser.add_argument('--timeout', type=seconds(0.1, 3600.0), default=10.0, metavar='S',
                         help='how long to wait for a running detector [10]')
-    parser.add_argument('--node', default='', metavar='NAME', help='only the node of this name')
+    parser.add_argument('--node', type=node_name, default='', metavar='NAME',
+                        help='only the node of this name')
     parser.add_argument('--pictures', type=whole_number(0, 1000), default=PICTURES, metavar='N',
                         help=f'frames that are shown, the worst [{PICTURES}]; running detectors '
                              'draw annotated images for it, 0 avoids that')
@@ -66,13 +65,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the page; return 1 if nothing was observed."""
     require_folder(options.out.absolute().parent)
-    node = f'/{options.node.lstrip("/")}' if options.node else ''
     if options.source:
-        history, is_complete = _read(options, node), True
+        history, is_complete = _read(options), True
     else:
-        history, is_complete = _observe(options, node)
+        history, is_complete = _observe(options)
     if history.is_empty:
-        state = f'{node} has not reported' if node else 'no detector reports'
+        state = f'{options.node} has not reported' if options.node else 'no detector reports'
         print(f'fcos report: {state}; `fcos doctor` looks for the reason', file=sys.stderr)
         return 1 if is_complete else INTERRUPTED
     write_result(options.out, node_page(history, options.private))
@@ -82,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     return 0 if is_complete else INTERRUPTED
 
 
-def _read(options: argparse.Namespace, node: str) -> NodeHistory:
+def _read(options: argparse.Namespace) -> NodeHistory:
     """Return the history in files."""
     first = options.source[0]
     if is_recording(first):
@@ -95,12 +93,12 @@ def _read(options: argparse.Namespace, node: str) -> NodeHistory:
                           'accepted: several recordings, or one bag')
     with Progress(bag_messages(first), sys.stderr) as progress:
         progress.begin(str(first))
-        return bag_history(first, node, options.pictures, progress.advance)
+        return bag_history(first, options.node, options.pictures, progress.advance)
 
 
-def _observe(options: argparse.Namespace, node: str) -> tuple[NodeHistory, bool]:
+def _observe(options: argparse.Namespace) -> tuple[NodeHistory, bool]:
     """Return the history of running detectors, and whether the user did not interrupt."""
-    messages, pictures = MessageHistory(node), WorstPictures(options.pictures)
+    messages, pictures = MessageHistory(options.node), WorstPictures(options.pictures)
     shows = options.pictures > 0 and not options.private
 
     def keep(stream: str, stamp: int, jpeg: bytes) -> None:

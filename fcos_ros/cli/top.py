@@ -16,7 +16,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from fcos_ros.cli.options import seconds
+from fcos_ros.cli.options import node_name, seconds
 from fcos_ros.cli.screen import END_KEY, Screen, terminal_style
 from fcos_ros.inspection.waterfall import DIM, Line, Style, draw, fit
 from fcos_ros.node.observer.start import open_session
@@ -32,7 +32,8 @@ SETTLING = 1.2
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
-    parser.add_argument('--node', metavar='NAME', help='Show only the node of this name.')
+    parser.add_argument('--node', type=node_name, default='', metavar='NAME',
+                        help='Show only the node of this name.')
     parser.add_argument('--once', action='store_true', help='Print one picture and end.')
     parser.add_argument('--json', action='store_true',
                         help='Print JSON: one object for each period, in one line.')
@@ -77,13 +78,11 @@ def _follow(session: Session, options: argparse.Namespace) -> int:
 
 
 def _reports(session: Session, options: argparse.Namespace) -> list[Report]:
-    wanted = options.node and f'/{options.node.lstrip("/")}'
-    return [report for report in session.reports() if wanted in {None, report.status.name}]
+    return [report for report in session.reports() if options.node in {'', report.status.name}]
 
 
 def _absence(options: argparse.Namespace) -> str:
-    node = f'/{options.node.lstrip("/")}' if options.node else 'no detector'
-    state = f'{node} has not reported' if options.node else 'no detector reports'
+    state = f'{options.node} has not reported' if options.node else 'no detector reports'
     return (f'{state} on /diagnostics in domain {os.environ.get("ROS_DOMAIN_ID") or 0}; '
             '`fcos doctor` looks for the reason')
 

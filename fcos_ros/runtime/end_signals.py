@@ -33,7 +33,6 @@ INTERRUPTED = 130
 INTERRUPTED_MESSAGE = '\nInterrupted.\n'
 """It begins on a new line, after the `^C` of a terminal."""
 
-
 THREAD_NAME = 'fcos-signals'
 
 CLEAN_UP_TIME = 1.5

@@ -40,12 +40,12 @@ class LiveRecorder:
 
     :ivar node: the full name of the node.
 
-    :param name: of the node; None if there is only one detector.
+    :param name: full name of the node; empty if there is only one detector.
     :param timeout: seconds to wait for the node.
     :raises RosError: there is no such node, or there are several.
     """
 
-    def __init__(self, session: Session, name: str | None, timeout: float) -> None:
+    def __init__(self, session: Session, name: str, timeout: float) -> None:
         self._session = session
         self._timeout = timeout
         self.node = self._find(name)
@@ -76,14 +76,12 @@ class LiveRecorder:
         return Answer(bool(path), 'all frames were recorded' if path else 'no frame was recorded',
                       path)
 
-    def _find(self, name: str | None) -> str:
-        wanted = name and f'/{name.lstrip("/")}'
-
+    def _find(self, wanted: str) -> str:
         def names() -> list[str]:
             return [report.status.name for report in self._session.reports()
-                    if wanted in (None, report.status.name)]
+                    if wanted in ('', report.status.name)]
         self._session.wait(self._timeout, lambda: bool(names()))
-        self._session.wait(REPORTS if wanted is None else 0.0)
+        self._session.wait(0.0 if wanted else REPORTS)
         found = sorted(set(names()))
         if not found:
             raise RosError(f'no report of {wanted or "a detector"} on /diagnostics in '
