@@ -13,6 +13,7 @@ from onnx_models import LABELS, write_fcos
 import pytest
 
 from fcos_ros.cli.main import main
+from fcos_ros.recording.writer import Entry, RecordingWriter
 
 BOARD = Path(__file__).parents[1] / 'board'
 
@@ -53,6 +54,18 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def out(tmp_path: Path) -> Path:
     """Return a folder for results, which is not there yet."""
     return tmp_path / 'out'
+
+
+@pytest.fixture
+def interrupt_recording(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return a function after which the third frame of each new recording is an interrupt."""
+    write = RecordingWriter.write
+
+    def interrupt(writer: RecordingWriter, entry: Entry) -> None:
+        if writer.frames == 2:
+            raise KeyboardInterrupt
+        write(writer, entry)
+    return lambda: monkeypatch.setattr(RecordingWriter, 'write', interrupt)
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-import resource
 
 import cv2
+from file_limits import max_file_size
 from node.graph import Graph, image_message
 import numpy as np
 import pytest
@@ -17,7 +17,6 @@ from fcos_ros.core.frame import Frame
 from fcos_ros.demo.scenes import render
 from fcos_ros.recording.reader import Recording, find_recordings
 from fcos_ros.recording.replay import Replay
-from fcos_ros.recording.writer import RecordingWriter
 from fcos_ros.runtime.detector import Detector
 from fcos_ros.settings.criteria import to_criteria
 
@@ -88,24 +87,13 @@ def test_what_cannot_be_used_is_named(fcos, pictures, tmp_path, monkeypatch, arg
 
 
 def test_a_full_disk_is_named(fcos, pictures, tmp_path):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
+    with max_file_size(1000):
         result = fcos('record', pictures, '--out', tmp_path / 'a.mcap')
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (result.code, 'cannot be written: File too large' in result.err) == (2, True)
 
 
-def test_an_interrupt_leaves_the_frames_so_far(fcos, pictures, tmp_path, monkeypatch):
-    write = RecordingWriter.write
-
-    def interrupt(writer, entry):
-        if writer.frames == 2:
-            raise KeyboardInterrupt
-        write(writer, entry)
-
-    monkeypatch.setattr(RecordingWriter, 'write', interrupt)
+def test_an_interrupt_leaves_the_frames_so_far(fcos, pictures, tmp_path, interrupt_recording):
+    interrupt_recording()
     result = fcos('record', pictures, '--out', tmp_path / 'a.mcap')
     assert (result.code, result.out.splitlines()[0]) == (130, 'frames: 2')
     assert len(frames_of(tmp_path / 'a.mcap')) == 2

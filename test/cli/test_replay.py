@@ -7,9 +7,9 @@ from __future__ import annotations
 from dataclasses import replace
 import json
 from pathlib import Path
-import resource
 import sys
 
+from file_limits import max_file_size
 import numpy as np
 import pytest
 
@@ -193,25 +193,14 @@ def test_what_cannot_be_used_is_named(fcos, recording, tmp_path, monkeypatch, ar
 def test_a_full_disk_ends_the_new_recording(fcos, tmp_path):
     source = write(tmp_path / 'a.mcap', [
         frame(number, image=np.random.default_rng(number).bytes(50_000)) for number in range(40)])
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
-    try:
+    with max_file_size(1_000_000):
         result = fcos('replay', source, '--out', tmp_path / 'b.mcap')
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert result.code == 2
     assert 'b.mcap cannot be written: File too large; free disk space' in result.err
 
 
-def test_an_interrupt_leaves_the_frames_so_far(fcos, recording, tmp_path, monkeypatch):
-    write_entry = RecordingWriter.write
-
-    def interrupt(writer, entry):
-        if writer.frames == 2:
-            raise KeyboardInterrupt
-        write_entry(writer, entry)
-
-    monkeypatch.setattr(RecordingWriter, 'write', interrupt)
+def test_an_interrupt_leaves_the_frames_so_far(fcos, recording, tmp_path, interrupt_recording):
+    interrupt_recording()
     result = fcos('replay', recording, '--out', tmp_path / 'b.mcap')
     assert result.code == 130
     assert '0 of 3 frames' in result.out

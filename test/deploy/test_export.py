@@ -4,8 +4,8 @@
 
 import hashlib
 import json
-import resource
 
+from file_limits import max_file_size
 import numpy as np
 import onnx
 import pytest
@@ -165,12 +165,8 @@ def test_a_file_that_differs_from_the_network_is_not_written(path, monkeypatch, 
 
 
 def test_a_full_disk_leaves_nothing(path, capsys):
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
-    try:
+    with max_file_size(5000):
         refused(path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert 'cannot be written: File too large' in capsys.readouterr().err
 
 
