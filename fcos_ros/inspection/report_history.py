@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import re
-
 from fcos_ros.runtime.node_status import NodeStatus, Problem
 
 
@@ -30,9 +28,7 @@ class ReportHistory:
         self.instances.setdefault(status.name, set()).add(
             (status.process.host, status.process.pid))
         for problem in status.problems:
-            # Reports of one problem differ in their numbers.
-            key = problem.part, re.sub(r'[0-9.]+', '#', problem.message)
-            self._problems.setdefault(status.name, {})[key] = problem
+            self._problems.setdefault(status.name, {})[problem.kind] = problem
 
     def problems(self, node: str) -> tuple[Problem, ...]:
         """Return all problems of a node, the worst first."""

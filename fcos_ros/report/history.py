@@ -7,22 +7,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-import re
 from typing import Any
 
 import numpy as np
 
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.resize import Size
+from fcos_ros.recording.values import FAILED, FATES, PUBLISHED
 from fcos_ros.runtime.node_status import Level, NodeStatus, Problem
 from fcos_ros.runtime.statistics import Percentiles
 
-FATES = ('published', 'superseded', 'expired', 'failed')
-
 WHOLE = ('total', 'age')
 """Times that contain those of other stages."""
-
-NUMBER = re.compile(r'\d+(\.\d+)?')
 
 MOST_BINS = 60
 """Bars of a chart over time."""
@@ -116,7 +112,7 @@ class NodeHistory:
         A recording has the fate of every frame. Elsewhere, two reports count them, and without
         reports there are published frames only.
         """
-        if any(frame.fate != 'published' for frame in self.frames) or len(self.reports) < 2:
+        if any(frame.fate != PUBLISHED for frame in self.frames) or len(self.reports) < 2:
             yield from ((frame.time, frame.fate, 1) for frame in self.frames)
             return
         last: dict[tuple[str, int, str], Mapping[str, int]] = {}
@@ -174,7 +170,7 @@ class NodeHistory:
         counts: Counter[str] = Counter()
         texts: dict[str, str] = {}
         for frame in self.frames:
-            if frame.fate == 'failed':
+            if frame.fate == FAILED:
                 counts[frame.error] += 1
                 texts[frame.error] = frame.reason
         if not counts and self.reports:
@@ -187,12 +183,12 @@ class NodeHistory:
         """
         Return the different problems of all reports, each with the number of its reports.
 
-        Texts that differ in numbers only are one problem; the newest one is returned.
+        The newest one of each kind is returned; see `Problem.kind`.
         """
-        counts: Counter[tuple[Level, str, str]] = Counter()
-        newest: dict[tuple[Level, str, str], Problem] = {}
+        counts: Counter[tuple[Level, tuple[str, str]]] = Counter()
+        newest: dict[tuple[Level, tuple[str, str]], Problem] = {}
         for problem in (problem for report in self.reports for problem in report.problems):
-            key = problem.level, problem.part, NUMBER.sub('0', problem.message)
+            key = problem.level, problem.kind
             counts[key] += 1
             newest[key] = problem
         return sorted(((newest[key], count) for key, count in counts.items()),
@@ -206,7 +202,7 @@ def worst_frames(frames: Iterable[FrameRecord], count: int) -> list[tuple[str, F
     A doubtful frame has detections of low scores.
     """
     known = list(frames)
-    failed = [frame for frame in known if frame.fate == 'failed']
+    failed = [frame for frame in known if frame.fate == FAILED]
     slow = sorted((frame for frame in known if frame.latency is not None),
                   key=lambda frame: -(frame.latency or 0.0))
     doubtful = sorted((frame for frame in known if frame.lowest_score is not None),

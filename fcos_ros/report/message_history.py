@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fcos_ros.core.detections import Detections
+from fcos_ros.recording.values import PUBLISHED
 from fcos_ros.report.history import FrameRecord, NodeHistory
 from fcos_ros.runtime.node_status import NodeStatus, read_diagnostics
 
@@ -114,7 +115,7 @@ def _read_frame(camera: str, time: float, message: Any) -> FrameRecord:
         np.array([_corners(detection.bbox) for detection in known], np.float32).reshape(-1, 4),
         np.array([hypothesis.score for hypothesis in best], np.float32),
         np.zeros(len(known), np.int32))
-    return FrameRecord(camera, time, stamp, 'published',
+    return FrameRecord(camera, time, stamp, PUBLISHED,
                        times={'age': time - stamp / 1e9} if stamp else {}, detections=found,
                        classes=tuple(str(hypothesis.class_id) for hypothesis in best))
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 import math
+import re
 from typing import Any
 
 from fcos_ros.runtime.statistics import FrameCounts, Percentiles
@@ -34,6 +35,8 @@ PERCENTILES = ' p50/p95/p99 ms'
 
 PROBLEM = 'problem '
 """The start of each key with a further problem of a camera, such as `problem 2`."""
+
+_NUMBER = re.compile(r'\d+(\.\d+)?')
 
 
 class Level(IntEnum):
@@ -56,6 +59,11 @@ class Problem:
     level: Level
     part: str
     message: str
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """The part and the message without its numbers: reports of one problem differ in them."""
+        return self.part, _NUMBER.sub('#', self.message)
 
 
 @dataclass(frozen=True)
