@@ -11,13 +11,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 import logging
 from pathlib import Path
 import re
+import struct
 from typing import Any
 from weakref import WeakSet
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from fcos_ros.web.access import Access, Gate, TooManyAttempts, Visitor
 from fcos_ros.web.limits import ConnectionLimit, Rate, RateLimit, VisitorRates
@@ -63,7 +65,7 @@ MAX_BODY = 4096
 """Bytes of the body of a request: it holds a token."""
 
 MAX_MESSAGE = 64 * 2**10
-"""Bytes of a message of the page: zones have up to 256 corners."""
+"""Bytes of a message that close the page: zones have up to 256 corners and need less."""
 
 MAX_CONNECTIONS, MAX_CONNECTIONS_EACH = 128, 48
 """TCP connections, of all visitors and of one address. A browser opens up to 6 for a page."""
@@ -88,6 +90,15 @@ KEEP_ALIVE = 30.0
 
 HEARTBEAT = 15.0
 """Seconds between two pings; a page that does not answer one is closed."""
+
+UNREAD_BYTES = Rate(burst=512 * 2**10, per_second=1.0)
+"""Bytes from a page before a message is complete; its pongs alone are less than 1 byte/s."""
+
+DISCARDED_BYTES = Rate(burst=2 * 2**20, per_second=0.0)
+"""Bytes that are read from a page which is being closed."""
+
+CLOSE_TIMEOUT = 2.0
+"""Seconds in which a page that is being closed must close its side."""
 
 STOP_TIMEOUT = 2.0
 """Seconds in which connections may end."""
@@ -290,23 +301,38 @@ class HttpServer:
         if not self._pages.enter(visitor.address):
             return _refusal(503, 'too many pages are open; close one')
         try:
+            connection = _BoundedConnection.of(request)
             socket = web.WebSocketResponse(
-                heartbeat=HEARTBEAT, max_msg_size=MAX_MESSAGE, compress=False)
+                heartbeat=HEARTBEAT, max_msg_size=int(UNREAD_BYTES.burst), compress=False)
             await socket.prepare(request)
             self._sockets.add(socket)
-            page = _Page(socket, access, self._watchers, self._parameters)
+            page = _Page(socket, connection, access, self._watchers, self._parameters)
             await page.run(self._info)
             return socket
         finally:
             self._pages.leave(visitor.address)
 
 
+@dataclass(frozen=True)
+class _Refusal:
+    """Why the server closes a page."""
+
+    reason: str
+    code: WSCloseCode = WSCloseCode.POLICY_VIOLATION
+
+    def frame(self) -> bytes:
+        """Return the close frame (RFC 6455, section 5.5.1); it has room for 123 bytes of text."""
+        text = self.reason.encode()[:123].decode(errors='ignore').encode()
+        return struct.pack('!BBH', 0x88, 2 + len(text), self.code) + text
+
+
 class _Page:
     """One open page: reads its requests, and sends what waits for it."""
 
-    def __init__(self, socket: web.WebSocketResponse, access: Access, watchers: Watchers,
-                 parameters: ParameterClient) -> None:
+    def __init__(self, socket: web.WebSocketResponse, connection: _BoundedConnection,
+                 access: Access, watchers: Watchers, parameters: ParameterClient) -> None:
         self._socket = socket
+        self._connection = connection
         self._access = access
         self._watchers = watchers
         self._parameters = parameters
@@ -321,28 +347,49 @@ class _Page:
         self._watchers.add(self._watcher)
         tasks = [asyncio.ensure_future(self._send()), asyncio.ensure_future(self._answer())]
         try:
-            await self._read()
+            refusal = await self._read()
         finally:
             self._watchers.remove(self._watcher)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        if refusal is not None:
+            await self._refuse(refusal)
 
-    async def _read(self) -> None:
+    async def _read(self) -> _Refusal | None:
+        """Handle messages; return why the page must be closed, None if it has gone itself."""
+        self._connection.limit_bytes(UNREAD_BYTES)
         async for message in self._socket:
+            self._connection.limit_bytes(UNREAD_BYTES)
             if message.type != WSMsgType.TEXT:
-                return await self._refuse('accepted: texts')
+                return _Refusal('accepted: texts')
+            if len(message.data.encode()) >= MAX_MESSAGE:
+                return _Refusal('the message is too large', WSCloseCode.MESSAGE_TOO_BIG)
             if not self._rate.accepts():
-                return await self._refuse('too many messages')
+                return _Refusal('too many messages')
             try:
                 self._handle(message.data)
             except (ValueError, TooManyReplies) as error:
-                return await self._refuse(str(error))
+                return _Refusal(str(error))
         return None
 
-    async def _refuse(self, reason: str) -> None:
-        # A close frame has room for 123 bytes.
-        await self._socket.close(code=1008, message=reason.encode()[:120])
+    async def _refuse(self, refusal: _Refusal) -> None:
+        """
+        Close the page, and discard what it still sends until it has closed its side.
+
+        The connection would else be reset, and the page would not get the reason. `close` of
+        aiohttp 3.8 reads one message only.
+        """
+        self._connection.limit_bytes(DISCARDED_BYTES)
+        self._connection.write(refusal.frame())
+        try:
+            await asyncio.wait_for(self._discard(), CLOSE_TIMEOUT)
+        except asyncio.TimeoutError:
+            self._connection.abort()
+
+    async def _discard(self) -> None:
+        async for _ in self._socket:
+            pass
 
     def _handle(self, text: str) -> None:
         request = read_request(text)
@@ -393,7 +440,7 @@ class _BoundedConnection(asyncio.Protocol):
     """
     A connection that is closed if there are too many, or if no request comes in time.
 
-    It passes everything on to aiohttp's protocol as soon as it is accepted.
+    Once it is accepted, it passes everything on to aiohttp's protocol, up to a limit of bytes.
     """
 
     def __init__(self, handler: Any, limit: ConnectionLimit, served: set[Any]) -> None:
@@ -402,19 +449,49 @@ class _BoundedConnection(asyncio.Protocol):
         self._served = served
         self._address = ''
         self._accepted = False
+        self._transport: Any = None
+        self._bytes: RateLimit | None = None  # aiohttp limits requests
+
+    @staticmethod
+    def of(request: web.Request) -> _BoundedConnection:
+        """
+        Return the connection of a request.
+
+        :raises ConnectionResetError: it has ended.
+        """
+        if request.transport is None:
+            raise ConnectionResetError
+        connection = request.transport.get_protocol()
+        assert isinstance(connection, _BoundedConnection)
+        return connection
+
+    def limit_bytes(self, rate: Rate) -> None:
+        """Abort the connection if more bytes arrive from now on; a new limit replaces this."""
+        self._bytes = RateLimit(rate)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes after those that aiohttp has sent."""
+        self._transport.write(data)
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._transport.abort()
 
     def connection_made(self, transport: Any) -> None:
+        self._transport = transport
         peer = transport.get_extra_info('peername')
         self._address = str(peer[0]) if peer else ''
         self._accepted = self._limit.enter(self._address)
         if not self._accepted:
-            transport.abort()
+            self.abort()
             return
         asyncio.get_running_loop().call_later(REQUEST_TIMEOUT, self._close_if_silent)
         self._handler.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._accepted:
+        if self._bytes is not None and not self._bytes.accepts(len(data)):
+            self.abort()
+        elif self._accepted:
             self._handler.data_received(data)
 
     def eof_received(self) -> bool | None:

@@ -35,15 +35,15 @@ class RateLimit:
         self._left = rate.burst
         self._last = clock()
 
-    def accepts(self) -> bool:
-        """Return whether one more event is accepted; count it if so."""
+    def accepts(self, events: int = 1) -> bool:
+        """Return whether so many more events are accepted; count them if so."""
         now = self._clock()
         refill = (now - self._last) * self._rate.per_second
         self._left = min(self._rate.burst, self._left + refill)
         self._last = now
-        if self._left < 1:
+        if self._left < events:
             return False
-        self._left -= 1
+        self._left -= events
         return True
 
 

@@ -85,7 +85,7 @@ class Page:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._socket is not None:
+        if self._socket is not None and self.closed is None:
             self._loop.call_soon_threadsafe(
                 lambda: self._loop.create_task(self._socket.close()))
         self._thread.join(TIMEOUT)
