@@ -44,6 +44,7 @@ from threading import Semaphore
 import time
 from typing import Any
 
+from common.cpu_time import cpu_seconds
 from common.simulated_board import (
     MODELS,
     START_TIMEOUT,
@@ -396,13 +397,13 @@ def _number(stamp: tuple[int, int]) -> int:
 
 def _loads(processes: Mapping[str, int]) -> Counter[str]:
     """Return the CPU time of each part in seconds: threads of the node, and other processes."""
-    spent = Counter({name: _cpu_seconds(Path(f'/proc/{process}/stat'))
+    spent = Counter({name: cpu_seconds(Path(f'/proc/{process}'))
                      for name, process in processes.items()})
-    spent['children'] = sum(_cpu_seconds(Path(f'/proc/{child}/stat'))
+    spent['children'] = sum(cpu_seconds(Path(f'/proc/{child}'))
                             for child in children(processes['node']))
     for task in Path(f'/proc/{processes["node"]}/task').iterdir():
         with suppress(OSError):
-            spent[_part(processes['node'], task)] += _cpu_seconds(task / 'stat')
+            spent[_part(processes['node'], task)] += cpu_seconds(task)
     spent['pool'] = spent.pop('node') - spent['executor'] - spent['Fast DDS']
     return spent
 
@@ -412,11 +413,6 @@ def _part(process: int, task: Path) -> str:
     if int(task.name) == process:
         return 'executor'
     return 'Fast DDS' if (task / 'comm').read_text().startswith('dds.') else 'pool'
-
-
-def _cpu_seconds(stat: Path) -> float:
-    words = stat.read_text().rpartition(')')[2].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf('SC_CLK_TCK')
 
 
 ROLES = {'pool': run_pool, 'graph': run_graph, 'node': run_node, 'camera': run_camera}

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import json
 import os
 from pathlib import Path
+import signal
 import statistics
 import struct
 import subprocess
@@ -33,6 +34,8 @@ from time import monotonic, sleep
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common.cpu_time import cpu_seconds
 
 from fcos_ros.demo.domain import Domain
 from fcos_ros.runtime.model_path import demo_model
@@ -53,8 +56,6 @@ SETTLE = 2.0
 """Seconds before each measurement."""
 
 START_TIMEOUT = 180.0
-
-TICK = os.sysconf('SC_CLK_TCK')
 
 
 @dataclass(frozen=True)
@@ -152,13 +153,13 @@ class Setting:
         if watchers is not None:
             assert watchers.stdout is not None
             watchers.stdout.readline()  # counts begin with a line
-            watchers.send_signal(10)  # SIGUSR1: begin to count
+            watchers.send_signal(signal.SIGUSR1)
         before, begin = self._state(), monotonic()
         self._node.spin(seconds)
         after, elapsed = self._state(), monotonic() - begin
         counts = [0, 0]
         if watchers is not None:
-            watchers.send_signal(12)  # SIGUSR2: print the counts and end
+            watchers.send_signal(signal.SIGUSR2)
             counts = json.loads(watchers.communicate()[0].splitlines()[-1])
         published, detector, server = (
             (now - earlier) / elapsed for now, earlier in zip(after, before))
@@ -170,13 +171,9 @@ class Setting:
         last = self._published
         while self._published == last:
             self._node.spin(0.02)
-        return self._published, cpu_seconds(self._detector), cpu_seconds(self._server)
-
-
-def cpu_seconds(process: int) -> float:
-    """Return the CPU time that a process has used."""
-    fields = Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+        detector, server = (cpu_seconds(Path(f'/proc/{process}'))
+                            for process in (self._detector, self._server))
+        return self._published, detector, server
 
 
 class DiagnosticsNode:
@@ -261,7 +258,6 @@ def start_watchers(port: int, pages: int) -> subprocess.Popen[str]:
 
 async def watch(port: int, pages: int) -> None:
     """Open pages; SIGUSR1 begins to count, SIGUSR2 prints pictures and bytes."""
-    import signal
     counts, sizes = [0] * pages, [0] * pages
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
 

@@ -1,0 +1,18 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Measure the CPU time of other processes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cpu_seconds(task: Path) -> float:
+    """
+    Return the CPU time that a process or a thread has used.
+
+    :param task: its folder below `/proc`.
+    """
+    words = (task / 'stat').read_text().rpartition(')')[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf('SC_CLK_TCK')
