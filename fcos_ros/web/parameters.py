@@ -19,9 +19,9 @@ from rcl_interfaces.srv import (
 )
 from rclpy.parameter import Parameter, parameter_value_to_python
 from std_srvs.srv import Trigger
-import yaml
 
 from fcos_ros.settings.schema import Option, Settings, near_name
+from fcos_ros.settings.write_parameters import parameter_text
 from fcos_ros.web.detector_link import RECORD, DetectorLink
 from fcos_ros.web.messages import Message
 from fcos_ros.web.ros_thread import TIMEOUT, RosThread
@@ -185,10 +185,9 @@ def to_yaml(node: str, values: Mapping[str, Any]) -> str:
     :param values: by name; None is left out.
     """
     parameters = {name: value for name, value in values.items() if value is not None}
-    body = yaml.safe_dump({'/**': {'ros__parameters': parameters}}, sort_keys=False,
-                          allow_unicode=True, default_flow_style=None, width=96)
-    return (f'# Parameters of {node}, saved from its page. Use them with\n'
-            f'# ros2 launch fcos_ros fcos.launch.py params_file:=/path/to/this/file\n{body}')
+    return parameter_text(parameters, [
+        f'Parameters of {node}, saved from its page. Use them with',
+        'ros2 launch fcos_ros fcos.launch.py params_file:=/path/to/this/file'])
 
 
 def _is_whole(value: Any) -> bool:
