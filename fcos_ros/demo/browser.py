@@ -47,6 +47,10 @@ class BrowserFailed(RuntimeError):
     """The browser ended, or the page did not become ready."""
 
 
+class CallRefused(BrowserFailed):
+    """The browser answers a call with an error."""
+
+
 def find_browser() -> str | None:
     """Return the path of a browser; None if there is none."""
     return next(filter(None, map(shutil.which, NAMES)), None)
@@ -79,7 +83,10 @@ def save_screenshot(program: str, address: str, path: Path,
 
 
 def _is_ready(browser: Browser, session: str) -> bool:
-    answer = browser.call('Runtime.evaluate', {'expression': IS_READY}, session)
+    try:
+        answer = browser.call('Runtime.evaluate', {'expression': IS_READY}, session)
+    except CallRefused:  # the page is being opened
+        return False
     return answer.get('result', {}).get('value') is True
 
 
@@ -121,8 +128,9 @@ class Browser:
     def call(self, method: str, parameters: Mapping[str, Any],
              session: str = '') -> Mapping[str, Any]:
         """
-        Call a method of the browser and return its result; {} if it failed.
+        Call a method of the browser and return its result.
 
+        :raises CallRefused: the browser answers with an error.
         :raises BrowserFailed: the browser has ended, or does not answer.
         """
         self._number += 1
@@ -136,9 +144,12 @@ class Browser:
         end = monotonic() + TIMEOUT
         while True:
             answer = json.loads(self._read(end))
-            if answer.get('id') == self._number:
-                result: Mapping[str, Any] = answer.get('result', {})
-                return result
+            if answer.get('id') != self._number:
+                continue
+            if 'result' not in answer:
+                raise CallRefused(f'the browser refuses {method}: {answer.get("error")}')
+            result: Mapping[str, Any] = answer['result']
+            return result
 
     def _read(self, end: float) -> bytes:
         """Return the next message; each ends with a zero byte."""
