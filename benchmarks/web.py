@@ -41,6 +41,7 @@ from fcos_ros.demo.domain import Domain
 from fcos_ros.runtime.model_path import demo_model
 from fcos_ros.runtime.node_status import read_diagnostics
 from fcos_ros.settings.fast_dds import fast_dds_environment
+from fcos_ros.settings.web_options import ADDRESS_MARK
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -243,7 +244,7 @@ def start(stack: ExitStack, log: Path, module: str, cores: Sequence[int],
 def port_in(log: Path) -> int:
     """Wait for the address that the server prints; return its port."""
     end = monotonic() + START_TIMEOUT
-    while 'The page: ' not in log.read_text():
+    while ADDRESS_MARK not in log.read_text():
         if monotonic() > end:
             sys.exit(f'the server did not start:\n{log.read_text()}')
         sleep(0.1)

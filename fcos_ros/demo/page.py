@@ -8,12 +8,10 @@ from pathlib import Path
 from threading import Event, Thread
 
 from fcos_ros.demo.browser import MISSING, BrowserFailed, find_browser, save_screenshot
-from fcos_ros.demo.processes import Processes
+from fcos_ros.demo.processes import ProcessEnded, Processes
+from fcos_ros.settings.web_options import ADDRESS_MARK
 
 PROCESS = 'page'
-
-ADDRESS_MARK = 'The page: '
-"""The start of the line in which the server prints the address."""
 
 
 class DemoPage:
@@ -69,7 +67,7 @@ class DemoPage:
         try:
             save_screenshot(program, self.address, self.path, self._check)
             self.problem = ''
-        except (BrowserFailed, OSError) as error:
+        except (BrowserFailed, ProcessEnded, OSError) as error:
             self.problem = str(error)
 
     def _check(self) -> None:

@@ -27,7 +27,7 @@ from fcos_ros.demo.bags import BagRecorder, detect_in_bags
 from fcos_ros.demo.domain import Domain
 from fcos_ros.demo.listener import Listener
 from fcos_ros.demo.monitor import DemoFailed, Monitor
-from fcos_ros.demo.page import ADDRESS_MARK, DemoPage
+from fcos_ros.demo.page import DemoPage
 from fcos_ros.demo.processes import ProcessEnded, Processes
 from fcos_ros.demo.report import RunResult, format_table, summarise
 from fcos_ros.offline.frames import OfflineError
@@ -35,6 +35,7 @@ from fcos_ros.runtime.end_signals import INTERRUPTED, INTERRUPTED_MESSAGE, EndSi
 from fcos_ros.runtime.model_path import demo_model, find_shared_file
 from fcos_ros.runtime.stop_request import StopRequest, StopRequested
 from fcos_ros.settings.fast_dds import PROFILE, fast_dds_environment
+from fcos_ros.settings.web_options import ADDRESS_MARK
 
 CAMERA_ENCODINGS = ('bgr8', 'nv12')
 START_TIMEOUT = 180.0

@@ -19,6 +19,9 @@ MISSING = (f'{LIBRARY} is not installed, so the page cannot be served; run '
            f'`sudo apt install python3-{LIBRARY}` or `python3 -m pip install {LIBRARY}`')
 """The report that the library is missing, with the remedy."""
 
+ADDRESS_MARK = 'The page: '
+"""The start of each line in which the server prints an address of the page."""
+
 OPTIONS: Mapping[str, Option] = {
     'web_host': Option(
         LOCALHOST, 'Address on which the page is served. localhost serves this machine only; '

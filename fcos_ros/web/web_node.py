@@ -20,7 +20,14 @@ from fcos_ros.runtime.libraries import package_version
 from fcos_ros.runtime.stop_request import StopRequest
 from fcos_ros.settings.launch_arguments import full_name
 from fcos_ros.settings.schema import Option
-from fcos_ros.settings.web_options import LIBRARY, LOCALHOST, MISSING, PARAMETERS, WebSettings
+from fcos_ros.settings.web_options import (
+    ADDRESS_MARK,
+    LIBRARY,
+    LOCALHOST,
+    MISSING,
+    PARAMETERS,
+    WebSettings,
+)
 from fcos_ros.web.access import Gate, choose_token
 from fcos_ros.web.detector_link import DetectorLink
 from fcos_ros.web.messages import PageInfo
@@ -116,6 +123,6 @@ def run(signals: EndSignals, arguments: Sequence[str] = sys.argv) -> int:
         node = WebNode(os.environ)
         # Not to the log: ROS 2 publishes that on /rosout.
         for address in node.addresses:
-            print(f'The page: {address}', flush=True)
+            print(f'{ADDRESS_MARK}{address}', flush=True)
         return node
     return run_node('fcos_web', make_node, signals, arguments)
