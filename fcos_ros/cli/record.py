@@ -18,7 +18,13 @@ from time import time_ns
 from typing import Any
 
 from fcos_ros.cli.options import (
-    FLAGS, add_parameters, given_parameters, node_name, seconds, whole_number)
+    FLAGS,
+    add_parameters,
+    given_parameters,
+    node_name,
+    seconds,
+    whole_number,
+)
 from fcos_ros.cli.output import Progress, printable_lines, stdout_to_stderr
 from fcos_ros.node.observer.start import open_session
 from fcos_ros.offline.bags.cameras import BagSource
