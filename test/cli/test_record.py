@@ -106,7 +106,7 @@ def test_a_running_node_records_and_gets_its_parameter_back(fcos, tmp_path):
         timer = graph.peer.create_timer(0.05, lambda: graph.camera.publish(
             image_message(render(0).image)))
         result = fcos('record', '--seconds', '3', '--json')
-        graph.peer.destroy_timer(timer)
+        graph.call(graph.peer.destroy_timer, timer)
         assert result.code == 0, result.err
         assert graph.node.get_parameter('recorder').value == 'never'
     answer = json.loads(result.out)

@@ -302,7 +302,7 @@ def find(root, words, cure, severity=ERROR, **request):
 
 def test_a_graph_without_a_detector_is_found_with_the_topic_of_the_camera(root):
     with Graph(autostart=False, camera_qos=None) as other:  # a node that does not take part
-        other.node.destroy_node()
+        other.call(other.node.destroy_node)
         other.peer.create_publisher(Image, '/camera/image_raw', 10)
         find(root, ['there is no detector in the ROS domain'],
                         'ros2 launch fcos_ros fcos.launch.py image:=/camera/image_raw')
@@ -381,7 +381,7 @@ def test_two_nodes_of_one_name_are_found(root, model):
 
 def test_a_node_that_publishes_and_does_not_report_is_found(root):
     with Graph(autostart=False, camera_qos=None) as graph:
-        graph.node.destroy_node()
+        graph.call(graph.node.destroy_node)
         graph.peer.create_publisher(LabelInfo, '/peer/label_info', DURABLE)
         find(root, ['/peer publishes detections and has not reported'],
                         'ros2 launch fcos_ros fcos.launch.py')

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, suppress
 from threading import Thread
 from typing import Any, TypeVar
 from unittest.mock import patch
 
 from diagnostic_msgs.msg import DiagnosticArray
+from executors import call_on
 import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -123,15 +123,7 @@ class Graph(AbstractContextManager['Graph']):
 
     def call(self, function: Callable[..., Found], *arguments: Any) -> Found:
         """Call a function on the executor's thread, and return its result."""
-        future: Future[Found] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(function(*arguments))
-            except Exception as error:  # noqa: BLE001 - raised again for the caller
-                future.set_exception(error)
-        self.executor.create_task(run)
-        return future.result(TIMEOUT)
+        return call_on(self.executor, function, *arguments)
 
     def transit(self, *names: str) -> TransitionCallbackReturn:
         """Trigger transitions of the node's lifecycle; return the result of the last."""

@@ -348,7 +348,7 @@ def test_hostile_reports_do_not_end_the_server(graph, port, topic, camera):
         page.texts.clear()
         page.wait_for('detector', lambda text: [
             shown['name'] for shown in text['cameras']] == [''])
-    graph.peer.destroy_publisher(publisher)
+    graph.call(graph.peer.destroy_publisher, publisher)
 
 
 def hostile_report(topic, camera):

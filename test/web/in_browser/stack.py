@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 import os
 from pathlib import Path
@@ -14,6 +14,7 @@ import sys
 from threading import Thread
 from typing import Any
 
+from executors import call_on
 from rcl_interfaces.srv import GetParameters
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -128,6 +129,10 @@ class Peer:
         self._thread.join(TIMEOUT)
         self._executor.shutdown()
         self._undo.close()
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function on the thread of the node, and return its result."""
+        return call_on(self._executor, function, *arguments)
 
     def parameter(self, name: str) -> Any:
         """Return the value that the detector has."""

@@ -43,7 +43,7 @@ class SquareCamera:
         self._stopped.set()
         self._thread.join()
         for publisher in self._publishers:
-            self._peer.node.destroy_publisher(publisher)
+            self._peer.call(self._peer.node.destroy_publisher, publisher)
 
     def _run(self):
         pixels = white_square(128, 5, 7)
