@@ -36,6 +36,7 @@ from common.simulated_board import (
     end,
     running,
 )
+from common.tables import Table, note, yes_or_no
 
 from fcos_ros.core.resize import Size
 
@@ -80,19 +81,20 @@ def main() -> int:
     parser.add_argument('--slow', type=float, default=1.0,
                         help='divisor of the rates, for a machine that cannot send as many images')
     options = parser.parse_args()
-    print(f'THE BOARD IS SIMULATED, its CPU is this machine ({os.cpu_count()} cores).\n')
+    note(f'THE BOARD IS SIMULATED, its CPU is this machine ({os.cpu_count()} cores).')
     model, errors = MODELS['b0'], []
     with TemporaryDirectory(prefix='fcos_cameras_') as folder:
         board = SimulatedBoard(Path(folder), options.seconds)
         for load in LOADS:
-            print(f'{load.title}: {len(NAMES)} cameras, {load.rate / options.slow:g} images/s '
-                  f'each, {options.seconds:g} s\n')
+            note(f'{load.title}: {len(NAMES)} cameras, {load.rate / options.slow:g} images/s '
+                 f'each, {options.seconds:g} s')
             measured = board.run(
                 __file__, model, 'graph', board.write(model), options.backend, options.seconds,
                 load.rate / options.slow, *load.weights)
             print_table(load, measured)
             errors += [f'{load.title}: {error}' for error in errors_of(load, measured)]
-    print('\n'.join(errors))
+    for error in errors:
+        note(error)
     return 1 if errors else 0
 
 
@@ -136,16 +138,15 @@ def errors_of(load: Load, measured: Mapping[str, Any]) -> Iterator[str]:
 def print_table(load: Load, measured: Mapping[str, Any]) -> None:
     """Print a row for each camera."""
     relative = relative_rates(load, measured)
-    print('| camera | weight | received/s | published/s | % of its share | median age, ms | '
-          'in order | counts add up |')
-    print('| --- | ---: | ---: | ---: | ---: | ---: | --- | --- |')
+    table = Table({'camera': '', 'weight': 'g', 'received/s': '.2f', 'published/s': '.2f',
+                   '% of its share': '.1%', 'median age, ms': 's', 'in order': '',
+                   'counts add up': ''})
     for name, weight in zip(NAMES, load.weights):
         camera = measured[name]
-        print(f'| {name} | {weight:g} | {camera["received"]:.2f} | {camera["rate"]:.2f} | '
-              f'{relative[name]:.1%} | {camera["age"]} | {"yes" if camera["ordered"] else "NO"} | '
-              f'{"yes" if camera["accounted"] else "NO"} |')
+        table.add(name, weight, camera['received'], camera['rate'], relative[name],
+                  camera['age'], yes_or_no(camera['ordered']), yes_or_no(camera['accounted']))
     total = sum(measured[name]['rate'] for name in NAMES)
-    print(f'\nAll cameras together: {total:.1f} images/s.\n', flush=True)
+    note(f'All cameras together: {total:.1f} images/s.')
 
 
 def run_graph(model: PublishedModel, path: str, backend: str, seconds: str, rate: str,

@@ -26,6 +26,7 @@ import sys
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
+from common.tables import Table, note
 import cv2
 
 from fcos_ros.demo.scenes import render
@@ -69,7 +70,7 @@ def main() -> int:
     parser.add_argument('--idle-jobs', type=int, default=200)
     options = parser.parse_args()
     if find_spec('distributed') is None:
-        print('not run: Dask is not installed; python3 -m pip install distributed')
+        note('not run: Dask is not installed; python3 -m pip install distributed')
         return 0
     with TemporaryDirectory(prefix='fcos_cluster_') as name:
         folder = Path(name)
@@ -80,18 +81,18 @@ def main() -> int:
             for number in options.workers:
                 seconds[number].append(timed_run(jobs, number, next(folders)))
         total = options.videos * options.frames
-        print(f'{options.videos} videos of {options.frames} frames, {os.cpu_count()} cores, load '
-              f'{os.getloadavg()[0]:.1f}\n')
-        print('| workers | seconds | FPS | relative to the first |')
-        print('| ---: | ---: | ---: | ---: |')
+        note(f'{options.videos} videos of {options.frames} frames, {os.cpu_count()} cores, load '
+             f'{os.getloadavg()[0]:.1f}')
+        table = Table({'workers': 'd', 'seconds': '.1f', 'FPS': '.1f',
+                       'relative to the first': '.2f'})
         first = median(seconds[options.workers[0]])
         for number, samples in seconds.items():
             middle = median(samples)
-            print(f'| {number} | {middle:.1f} | {total / middle:.1f} | {first / middle:.2f} |')
+            table.add(number, middle, total / middle, first / middle)
         idle = [IdleJob(f'{number}') for number in range(options.idle_jobs)]
         overhead = timed_run(idle, options.workers[-1], next(folders)) / len(idle)
-        print(f'\nscheduling: {1000 * overhead:.1f} ms a job; '
-              f'hashing: {hash_rate(folder):.0f} MB/s')
+        note(f'scheduling: {1000 * overhead:.1f} ms a job; '
+             f'hashing: {hash_rate(folder):.0f} MB/s')
     return 0
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from common.tables import Table
 from common.timing import interleaved_medians
 
 from fcos_ros.core.arrays import Boxes, Indices
@@ -40,14 +41,13 @@ def main() -> None:
     """Print the table."""
     if load_library() is None:
         sys.exit('the compiled library is missing: install a C compiler, then run make setup')
-    print('| candidates | classes | boxes | numpy, ms | C, ms | times as fast | chosen |')
-    print('| ---: | ---: | --- | ---: | ---: | ---: | --- |')
+    table = Table({'candidates': 'd', 'classes': 'd', 'boxes': '', 'numpy, ms': '.2f',
+                   'C, ms': '.2f', 'times as fast': '.1f', 'chosen': ''})
     for count, classes, spread in product(COUNTS, CLASSES, SPREADS):
         boxes, class_ids = candidates(count, classes, SPREADS[spread])
         plain, compiled = measured(boxes, class_ids)
         chosen = 'C' if supports_nms(class_ids) else 'numpy'
-        print(f'| {count} | {classes} | {spread} | {plain:.2f} | {compiled:.2f} '
-              f'| {plain / compiled:.1f} | {chosen} |', flush=True)
+        table.add(count, classes, spread, plain, compiled, plain / compiled, chosen)
 
 
 def measured(boxes: Boxes, class_ids: Indices) -> list[float]:

@@ -27,6 +27,7 @@ from time import perf_counter
 
 from builtin_interfaces.msg import Time
 from common.simulated_board import MODELS, PublishedModel, SimulatedBoard
+from common.tables import Table, note
 import cv2
 from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
@@ -72,9 +73,9 @@ def main() -> int:
     parser.add_argument('--frames', type=int, default=150, help='frames of each measurement')
     parser.add_argument('--models', nargs='+', choices=[DEMO, *MODELS], default=[DEMO, *MODELS])
     options = parser.parse_args()
-    print(f'THE BOARD IS SIMULATED, its CPU is this machine ({os.cpu_count()} cores).\n')
-    print('| model | input | workers | model alone, FPS | fcos, FPS | share |')
-    print('| --- | --- | --- | ---: | ---: | ---: |')
+    note(f'THE BOARD IS SIMULATED, its CPU is this machine ({os.cpu_count()} cores).')
+    table = Table({'model': '', 'input': '', 'workers': 'd', 'model alone, FPS': '.1f',
+                   'fcos, FPS': '.1f', 'share': '.0%'})
     good = True
     with TemporaryDirectory(prefix='fcos_offline_') as folder:
         board = SimulatedBoard(Path(folder), 0.0)
@@ -87,10 +88,11 @@ def main() -> int:
                 found = board.run(__file__, model, 'measure', path, workers, kind, options.frames)
                 share = median(after / before for before, after in zip(
                     found['model'], found['detect']))
-                print(f'| {name} | {kind} | {workers} | {median(found["model"]):.1f} | '
-                      f'{median(found["detect"]):.1f} | {share:.0%} |', flush=True)
+                table.add(name, kind, workers, median(found['model']), median(found['detect']),
+                          share)
                 good &= draws or share >= MIN_SHARE
-    print('' if good else f'\nTOO SLOW: below {MIN_SHARE:.0%} of the rate of the model.')
+    if not good:
+        note(f'TOO SLOW: below {MIN_SHARE:.0%} of the rate of the model.')
     return 0 if good else 1
 
 

@@ -30,6 +30,7 @@ from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 from common.simulated_board import MODELS, PublishedModel, SimulatedBoard, children
+from common.tables import Cell, Table, note, yes_or_no
 from node.graph import COUNT_NAMES, Graph, image_message
 from node.repeating_camera import RepeatingCamera
 import numpy as np
@@ -79,11 +80,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('--rounds', type=int, default=3, help='number of runs with each fault')
     options = parser.parse_args()
-    print(f'THE BOARD IS SIMULATED, its CPU is this machine ({os.cpu_count()} cores). '
-          f'Images come at {RATE:g} Hz; an inference that hangs is aborted after 1 s.\n')
-    print('| fault | longest time without detections, s: median | maximum | '
-          'start of a child, s | frames failed | in order | counts add up |')
-    print('| --- | ---: | ---: | ---: | ---: | --- | --- |')
+    note(f'THE BOARD IS SIMULATED, its CPU is this machine ({os.cpu_count()} cores). '
+         f'Images come at {RATE:g} Hz; an inference that hangs is aborted after 1 s.')
+    table = Table({'fault': '', 'longest time without detections, s: median': '.2f',
+                   'maximum': '.2f', 'start of a child, s': '.2f', 'frames failed': '',
+                   'in order': '', 'counts add up': ''})
     errors: list[str] = []
     with TemporaryDirectory(prefix='fcos_outages_') as folder:
         board, model = SimulatedBoard(Path(folder), 0.0), MODELS['b0']
@@ -92,21 +93,20 @@ def main() -> int:
                 continue
             runs = [board.run(__file__, model, 'outage', board.write(model), key)
                     for _ in range(options.rounds)]
-            print(to_row(fault, runs), flush=True)
+            table.add(*to_row(fault, runs))
             errors += (f'{fault.title}: {error}' for error in errors_of(runs))
-    print('', *errors, sep='\n')
+    for error in errors:
+        note(error)
     return 1 if errors else 0
 
 
-def to_row(fault: Fault, runs: Sequence[Mapping[str, Any]]) -> str:
-    """Return the row of the table for the runs with a fault."""
+def to_row(fault: Fault, runs: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
+    """Return the cells of the row for the runs with a fault."""
     outages = [run['outage'] for run in runs]
     start = statistics.median(run['start'] for run in runs)
     failed = '/'.join(str(run['failed']) for run in runs)
-    yes_or_no = ['yes' if all(run[key] for run in runs) else 'NO'
-                 for key in ('ordered', 'accounted')]
-    return (f'| {fault.title} | {statistics.median(outages):.2f} | {max(outages):.2f} | '
-            f'{start:.2f} | {failed} | {" | ".join(yes_or_no)} |')
+    return (fault.title, statistics.median(outages), max(outages), start, failed,
+            *(yes_or_no(all(run[key] for run in runs)) for key in ('ordered', 'accounted')))
 
 
 def errors_of(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -30,6 +30,7 @@ from std_msgs.msg import Header
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from common.tables import Table, note
 from common.timing import ROUNDS, interleaved_medians
 
 from fcos_ros.backends import load
@@ -56,7 +57,7 @@ QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 80]
 def main() -> None:
     """Print the tables."""
     cv2.setNumThreads(1)
-    print(f'OpenCV {cv2.__version__}, one thread; milliseconds, medians of {ROUNDS} rounds\n')
+    note(f'OpenCV {cv2.__version__}, one thread; milliseconds, medians of {ROUNDS} rounds')
     rclpy.init()
     node = LifecycleNode('outputs')
     _print_images(node)
@@ -68,9 +69,9 @@ def main() -> None:
 def _print_images(node: LifecycleNode) -> None:
     output = AnnotatedImageOutput(node, '~/', COCO)
     node.create_subscription(CompressedImage, '~/annotated_image/compressed', print, 1)
-    print('| nv12 frame, 10 detections | image | draw, then scale | scale, then draw '
-          '| raw message | JPEG message | publish |')
-    print('| --- | --- | ---: | ---: | ---: | ---: | ---: |')
+    table = Table({'nv12 frame, 10 detections': '', 'image': '', 'draw, then scale': '.2f',
+                   'scale, then draw': '.2f', 'raw message': '.2f', 'JPEG message': '.2f',
+                   'publish': '.2f'})
     for size, width in IMAGES:
         found = _detections(10, size)
         image = draw(found.frame, found.detections, COCO, width)
@@ -81,20 +82,19 @@ def _print_images(node: LifecycleNode) -> None:
             partial(_to_jpeg_message, image),
             partial(_publish, output, found))
         shape = 'x'.join(map(str, image.shape[1::-1]))
-        print(f'| {size} | {shape} | ' + ' | '.join(f'{time:.2f}' for time in times) + ' |',
-              flush=True)
+        table.add(str(size), shape, *times)
     output.close()
 
 
 def _print_messages(node: LifecycleNode) -> None:
-    print('\n| message | detections | convert | serialise |')
-    print('| --- | ---: | ---: | ---: |')
+    print()
+    table = Table({'message': '', 'detections': 'd', 'convert': '.3f', 'serialise': '.3f'})
     for name, to_message in _converters(node):
         for count in (0, 1, 30):
             found = _detections(count)
             convert, serialise = interleaved_medians(
                 partial(to_message, found), partial(serialize_message, to_message(found)))
-            print(f'| {name} | {count} | {convert:.3f} | {serialise:.3f} |', flush=True)
+            table.add(name, count, convert, serialise)
 
 
 def _converters(node: LifecycleNode) -> Iterator[tuple[str, Callable[[FrameDetections], Any]]]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from common.tables import Cell, Table, note
 from common.timing import ROUNDS, interleaved_medians
 
 from fcos_ros.core.frame import Frame
@@ -40,23 +41,22 @@ Array = NDArray[Any]
 def main() -> None:
     """Print the table."""
     cv2.setNumThreads(1)
-    print(f'OpenCV {cv2.__version__}, one thread; medians of {ROUNDS} rounds\n')
-    print('| frame | encoding | tensor | through BGR, ms | fcos_ros, ms | times faster |')
-    print('| --- | --- | --- | ---: | ---: | ---: |')
+    note(f'OpenCV {cv2.__version__}, one thread; medians of {ROUNDS} rounds')
+    table = Table({'frame': '', 'encoding': '', 'tensor': '', 'through BGR, ms': '.2f',
+                   'fcos_ros, ms': '.2f', 'times faster': '.1f'})
     for size in FRAMES:
         for encoding, pixels, side in CASES:
-            print(_row(size, encoding, pixels, Size(side, side)), flush=True)
+            table.add(*_row(size, encoding, pixels, Size(side, side)))
 
 
-def _row(size: Size, encoding: str, pixels: str, canvas: Size) -> str:
+def _row(size: Size, encoding: str, pixels: str, canvas: Size) -> tuple[Cell, ...]:
     frame = _frame(size, encoding)
     # The other way can only make limited range.
     preprocessor = Preprocessor(InputSpec('image', canvas, pixels, nv12_range=LIMITED))
     _require_similar(preprocessor.prepare(frame)[0], through_bgr(frame, pixels, canvas))
     other, ours = interleaved_medians(
         lambda: through_bgr(frame, pixels, canvas), lambda: preprocessor.prepare(frame))
-    return (f'| {size} | {encoding} | {pixels} {canvas} | {other:.2f} | {ours:.2f} '
-            f'| {other / ours:.1f} |')
+    return str(size), encoding, f'{pixels} {canvas}', other, ours, other / ours
 
 
 def through_bgr(frame: Frame, pixels: str, canvas: Size) -> Array:

@@ -36,6 +36,8 @@ from vision_msgs.msg import Detection2DArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from common.tables import Table, note
+
 from fcos_ros.backends.onnx import OnnxBackend
 from fcos_ros.core.arrays import Array
 from fcos_ros.core.frame import Frame
@@ -101,11 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _measure_costs(folder: Path, rounds: int) -> dict[str, float]:
     """Print and return the CPU time of the recorder at 30 Hz, in percent of a core."""
-    print(f'640x480 bgr8, without inference, {FRAMES} images in a phase, best of {rounds} '
-          'rounds\n')
-    print('| recorder | node, ms per image | with recorder | cost at 30 Hz, % of a core '
-          '| bytes per image |')
-    print('| --- | ---: | ---: | ---: | ---: |')
+    note(f'640x480 bgr8, without inference, {FRAMES} images in a phase, best of {rounds} rounds')
+    table = Table({'recorder': '', 'node, ms per image': '.2f', 'with recorder': '.2f',
+                   'cost at 30 Hz, % of a core': '.2f', 'bytes per image': '.0f'})
     costs = {}
     with _running_node(folder) as camera:
         for name, parameters in CASES.items():
@@ -116,8 +116,7 @@ def _measure_costs(folder: Path, rounds: int) -> dict[str, float]:
             off, on = (1000 * min(column) for column in zip(*pairs))
             costs[name] = RATE * (on - off) / 10
             written = (_recorded_bytes(folder) - before) / (rounds * FRAMES)
-            print(f'| {name} | {off:.2f} | {on:.2f} | {costs[name]:.2f} | {written:.0f} |',
-                  flush=True)
+            table.add(name, off, on, costs[name], written)
     return costs
 
 
@@ -219,10 +218,9 @@ def _measure_replay(folder: Path) -> dict[str, float]:
     writer.close()
     candidates = statistics.mean(len(frame.candidates.scores) for frame in frames
                                  if frame.candidates is not None)
-    print(f'\n{REPLAYED} frames with {candidates:.0f} candidates in the mean, '
-          f'{path.stat().st_size / REPLAYED:.0f} bytes each; one thread\n')
-    print('| replay | frames per second, CPU time | real time |')
-    print('| --- | ---: | ---: |')
+    note(f'{REPLAYED} frames with {candidates:.0f} candidates in the mean, '
+         f'{path.stat().st_size / REPLAYED:.0f} bytes each; one thread')
+    table = Table({'replay': '', 'frames per second, CPU time': '.0f', 'real time': '.0f'})
     base = frames[0].settings
     cases = {
         'as recorded': base,
@@ -238,8 +236,7 @@ def _measure_replay(folder: Path) -> dict[str, float]:
         count = sum(1 for _ in rerun.run(Recording(path).frames()))
         assert count == REPLAYED
         rates[name] = count / (thread_time() - cpu)
-        print(f'| {name} | {rates[name]:.0f} | {count / (perf_counter() - start):.0f} |',
-              flush=True)
+        table.add(name, rates[name], count / (perf_counter() - start))
     return rates
 
 

@@ -23,6 +23,7 @@ import sys
 from tempfile import TemporaryDirectory
 
 import common.simulated_board  # noqa: F401 - makes the modules of the tests importable
+from common.tables import Table, note
 from node.shutdown import MAIN, PHASES, SIGNALS, Shutdown
 
 from fcos_ros.demo.domain import Domain
@@ -45,23 +46,23 @@ def main() -> int:
     domain = Domain()
     os.environ['ROS_DOMAIN_ID'] = str(domain.number)
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-    print('| phase | signals | median s | maximum s | faults |\n|---|---|---|---|---|')
+    table = Table({'phase': '', 'signals': '', 'median s': '.2f', 'maximum s': '.2f',
+                   'faults': ''})
     with TemporaryDirectory() as folder, Shutdown(Path(folder), options.main) as shutdown:
-        faults = [_measure(shutdown, phase, signals, options.runs)
+        faults = [_measure(table, shutdown, phase, signals, options.runs)
                   for phase in options.phases for signals in SIGNALS]
-    print(f'\nruns with a fault: {sum(faults)} of {options.runs * len(faults)}')
+    note(f'runs with a fault: {sum(faults)} of {options.runs * len(faults)}')
     return 1 if any(faults) else 0
 
 
-def _measure(shutdown: Shutdown, phase: str, signals: str, runs: int) -> int:
-    """Print a row; return the number of runs with a fault."""
+def _measure(table: Table, shutdown: Shutdown, phase: str, signals: str, runs: int) -> int:
+    """Add a row; return the number of runs with a fault."""
     endings = [shutdown.run(PHASES[phase], SIGNALS[signals], random.uniform(0, MAX_DELAY))
                for _ in range(runs)]
     seconds = [ending.seconds for ending in endings]
     counts = Counter(fault for ending in endings for fault in ending.faults)
     faults = ', '.join(f'{fault}: {count}' for fault, count in counts.items()) or 'none'
-    print(f'| {phase} | {signals} | {statistics.median(seconds):.2f} | {max(seconds):.2f} '
-          f'| {faults} |', flush=True)
+    table.add(phase, signals, statistics.median(seconds), max(seconds), faults)
     return sum(bool(ending.faults) for ending in endings)
 
 

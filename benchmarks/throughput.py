@@ -54,6 +54,7 @@ from common.simulated_board import (
     end,
     running,
 )
+from common.tables import Table, note, yes_or_no
 import numpy as np
 
 from fcos_ros.backends import load
@@ -100,8 +101,8 @@ def main() -> int:
                         help='number of workers; 0 for the default of the node on the board')
     parser.add_argument('--only', choices=('pool', 'node', 'profile'))
     options = parser.parse_args()
-    print(f'THE BOARD IS SIMULATED, its CPU is this machine ({os.cpu_count()} cores). The time on '
-          'the BPU is simulated, too.\n')
+    note(f'THE BOARD IS SIMULATED, its CPU is this machine ({os.cpu_count()} cores). The time on '
+         'the BPU is simulated, too.')
     models = [MODELS[key] for key in options.models]
     with TemporaryDirectory(prefix='fcos_throughput_') as folder:
         board = SimulatedBoard(Path(folder), options.seconds, options.workers)
@@ -121,21 +122,22 @@ def print_pool_table(board: SimulatedBoard, models: Sequence[PublishedModel]) ->
     """Print the frame rates of the pool; return whether all are good."""
     good = True
     kinds = [kind for kind in BACKENDS if board.libdnn or kind != 'libdnn']
-    print(f'Pool, {board.seconds:g} s each; numpy {np.__version__}\n')
-    print('| model | workers | published FPS |', ' | '.join(
-        f'{kind} FPS | %' for kind in kinds), '| in order | counts add up |')
-    print('| --- | --- | ---: |', ' | '.join('---: | ---:' for _ in kinds), '| --- | --- |')
+    note(f'Pool, {board.seconds:g} s each; numpy {np.__version__}')
+    rates = {f'{kind}{unit}': form for kind in kinds
+             for unit, form in ((' FPS', '.1f'), (' %', '.1%'))}
+    table = Table({'model': '', 'workers': 'd', 'published FPS': 'g', **rates, 'in order': '',
+                   'counts add up': ''})
     for model in models:
         workers = board.workers(model)
         measured = [board.run(__file__, model, 'pool', board.write(model), kind, board.seconds,
                               workers) for kind in kinds]
-        rates = ' | '.join(
-            f'{one["rate"]:.1f} | {one["rate"] / model.fps:.1%}' for one in measured)
-        print(f'| {model.key} | {workers} | {model.fps} | {rates} | '
-              f'{_all(measured, "ordered")} | {_all(measured, "accounted")} |', flush=True)
+        table.add(model.key, workers, model.fps,
+                  *(rate for one in measured for rate in (one['rate'], one['rate'] / model.fps)),
+                  _all(measured, 'ordered'), _all(measured, 'accounted'))
         good &= all(_is_good(kind, one, model) for kind, one in zip(kinds, measured))
-    print('' if good else f'\nTOO SLOW, below {MIN_RELATIVE_RATE:.0%} of a published frame rate, '
-          'or frames out of order or lost.\n')
+    if not good:
+        note(f'TOO SLOW, below {MIN_RELATIVE_RATE:.0%} of a published frame rate, or frames out '
+             'of order or lost.')
     return good
 
 
@@ -204,7 +206,7 @@ def _frames(size: Size) -> list[Frame]:
 
 
 def _all(measured: Sequence[Mapping[str, Any]], key: str) -> str:
-    return 'yes' if all(one[key] for one in measured) else 'NO'
+    return yes_or_no(all(one[key] for one in measured))
 
 
 # The node
@@ -213,23 +215,20 @@ def print_node_table(board: SimulatedBoard, models: Sequence[PublishedModel],
                      backends: Sequence[str]) -> None:
     """Print the frame rate of the node, and the CPU time of each part."""
     parts = ('camera', 'executor', 'pool', 'Fast DDS', 'children', 'listener')
-    print(f'Node, {board.seconds:g} s each; camera, node and listener are processes on this '
-          'machine\n')
-    print('| model | backend | published FPS | images sent/s | received/s | node FPS | % | '
-          f'median ms | in order | counts add up | % of a core: {" | ".join(parts)} |')
-    print('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |'
-          + ' ---: |' * len(parts))
+    note(f'Node, {board.seconds:g} s each; camera, node and listener are processes on this '
+         'machine. The last columns are in % of a core.')
+    table = Table({'model': '', 'backend': '', 'published FPS': 'g', 'images sent/s': '.1f',
+                   'received/s': '.1f', 'node FPS': '.1f', '%': '.1%', 'median ms': 's',
+                   'in order': '', 'counts add up': '', **dict.fromkeys(parts, '.0f')})
     for model in models:
         for backend in [name for name in backends if board.libdnn or name != 'libdnn']:
             measured = board.run(__file__, model, 'graph', board.write(model), backend,
                                  board.seconds, board.workers(model))
-            loads = ' | '.join(f'{100 * measured["loads"].get(part, 0):.0f}' for part in parts)
-            print(f'| {model.key} | {backend} | {model.fps} | {measured["sent"]:.1f} | '
-                  f'{measured["received"]:.1f} | {measured["rate"]:.1f} | '
-                  f'{measured["rate"] / model.fps:.1%} | {measured["stages"]["total"]} | '
-                  f'{_all([measured], "ordered")} | {_all([measured], "accounted")} | {loads} |',
-                  flush=True)
-    print()
+            table.add(
+                model.key, backend, model.fps, measured['sent'], measured['received'],
+                measured['rate'], measured['rate'] / model.fps, measured['stages']['total'],
+                _all([measured], 'ordered'), _all([measured], 'accounted'),
+                *(100 * measured['loads'].get(part, 0) for part in parts))
 
 
 def print_profile(board: SimulatedBoard, model: PublishedModel) -> None:
@@ -244,9 +243,9 @@ def print_profile(board: SimulatedBoard, model: PublishedModel) -> None:
     print(', '.join(f'{part} {load:.2f}' for part, load in measured['loads'].items()))
     loads, rate = measured['loads'], measured['rate']
     busiest = max(('executor', 'pool', 'Fast DDS'), key=lambda part: loads.get(part, 0.0))
-    print(f'\n{rate:.0f} frames per second. The busiest part of the node is {busiest}: '
-          f'{1000 * loads[busiest] / rate:.2f} ms of CPU for each frame. All processes together '
-          f'use {sum(loads.values()):.2f} of {os.cpu_count()} CPUs.')
+    note(f'{rate:.0f} frames per second. The busiest part of the node is {busiest}: '
+         f'{1000 * loads[busiest] / rate:.2f} ms of CPU for each frame. All processes together '
+         f'use {sum(loads.values()):.2f} of {os.cpu_count()} CPUs.')
 
 
 def run_graph(model: PublishedModel, path: str, backend: str, seconds: str, workers: str,

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from common.tables import Table, note
 from common.timing import ROUNDS, interleaved_medians
 
 from fcos_ros.core.criteria import Criteria
@@ -48,14 +49,13 @@ Array = NDArray[Any]
 
 def main() -> None:
     """Print the table."""
-    print(f'numpy {np.__version__}; medians of {ROUNDS} updates, milliseconds\n')
-    print('| objects | placed | plain Python | fcos_ros | times faster |')
-    print('| ---: | --- | ---: | ---: | ---: |')
+    note(f'numpy {np.__version__}; medians of {ROUNDS} updates')
+    table = Table({'objects': 'd', 'placed': '', 'plain Python, ms': '.2f',
+                   'fcos_ros, ms': '.3f', 'times faster': '.1f'})
     for count in COUNTS:
         for placed, spacing in SPACING.items():
             plain, ours = measured(count, spacing)
-            print(f'| {count} | {placed} | {plain:.2f} | {ours:.3f} | {plain / ours:.1f} |',
-                  flush=True)
+            table.add(count, placed, plain, ours, plain / ours)
 
 
 def measured(count: int, spacing: float) -> list[float]:

@@ -33,6 +33,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from common.tables import Table, note
+
 from fcos_ros.demo.domain import Domain
 from fcos_ros.node.memory import SWITCH, keep_memory
 from fcos_ros.settings.fast_dds import fast_dds_environment
@@ -83,15 +85,14 @@ def main() -> None:
     options = parser.parse_args()
     results = {(setup, reliability): _measure(setup, reliability, options)
                for reliability in ('reliable', 'best_effort') for setup in SETUPS}
-    print(f'{options.images} images of each kind at {RATE:g} Hz: median latency in ms / CPU time '
-          'of the subscriber for an image in ms / images received\n')
-    print('| image | reliability |', ' | '.join(SETUPS), '|')
-    print('| --- | --- |', ' | '.join('---:' for _ in SETUPS), '|')
+    note(f'{options.images} images of each kind at {RATE:g} Hz: median latency in ms / CPU time '
+         'of the subscriber for an image in ms / images received')
+    table = Table({'image': '', 'reliability': '', **dict.fromkeys(SETUPS, 's')})
     for topic in options.kinds:
         for reliability in ('reliable', 'best_effort'):
-            cells = ' | '.join(_cell(results[setup, reliability][topic]) for setup in SETUPS)
-            print(f'| {KINDS[topic].title}, {results["default", reliability][topic]["size"]} '
-                  f'| {reliability.replace("_", " ")} | {cells} |')
+            size = results['default', reliability][topic]['size']
+            table.add(f'{KINDS[topic].title}, {size}', reliability.replace('_', ' '),
+                      *(_cell(results[setup, reliability][topic]) for setup in SETUPS))
 
 
 def _cell(result: dict[str, Any]) -> str:

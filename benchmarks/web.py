@@ -36,6 +36,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cpu_time import cpu_seconds
+from common.tables import Table, note
 
 from fcos_ros.demo.domain import Domain
 from fcos_ros.runtime.model_path import demo_model
@@ -101,11 +102,11 @@ def main() -> int:
 def report(rounds: Sequence[Sequence[Measurement]], options: argparse.Namespace) -> int:
     """Print the table and what exceeds a limit."""
     width, height = options.size
-    print(f'{os.cpu_count()} CPU cores; images of {width}x{height} at {options.camera_rate:g} Hz; '
-          f'{len(rounds)} rounds of {options.seconds:g} s\n')
-    print('| pages | detections per second | of those without a page | CPU of the detector | '
-          'CPU of the server | pictures per second and page | MB/s |')
-    print('| ---: | ---: | ---: | ---: | ---: | ---: | ---: |')
+    note(f'{os.cpu_count()} CPU cores; images of {width}x{height} at {options.camera_rate:g} Hz; '
+         f'{len(rounds)} rounds of {options.seconds:g} s')
+    table = Table({'pages': 'd', 'detections per second': '.1f', 'of those without a page': '.1%',
+                   'CPU of the detector': '.2f', 'CPU of the server': '.2f',
+                   'pictures per second and page': '.1f', 'MB/s': '.2f'})
     failures = []
     for column in zip(*rounds):
         share = statistics.median(
@@ -114,13 +115,13 @@ def report(rounds: Sequence[Sequence[Measurement]], options: argparse.Namespace)
             statistics.median(getattr(measured, name) for measured in column)
             for name in ('rate', 'detector', 'server', 'pictures', 'megabytes'))
         pages = column[0].pages
-        print(f'| {pages} | {rate:.1f} | {share:.1%} | {detector:.2f} | {server:.2f} | '
-              f'{pictures:.1f} | {megabytes:.2f} |')
+        table.add(pages, rate, share, detector, server, pictures, megabytes)
         failures += [text for text, failed in (
             (f'{pages} pages cost {1 - share:.1%} of the rate', share < 1 - MAX_LOSS),
             (f'the server needs {server:.2f} cores', server > MAX_CORES),
             (f'a page of {pages} got no picture', pages and not pictures)) if failed]
-    print('', *failures, sep='\n')
+    for failure in failures:
+        note(failure)
     return 1 if failures else 0
 
 

@@ -28,6 +28,15 @@ def load_benchmark(monkeypatch):
 
 
 @pytest.fixture
+def tables(monkeypatch, tmp_path):
+    """Import the tables of the benchmarks; they are recorded in a file."""
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parent.parent / 'benchmarks')
+    module = import_module('common.tables')
+    monkeypatch.setenv(module.RESULTS, str(tmp_path / 'results'))
+    return module
+
+
+@pytest.fixture
 def decode(monkeypatch):
     """Import the benchmark `decode.py`."""
     monkeypatch.syspath_prepend(Path(__file__).resolve().parent.parent / 'benchmarks')
@@ -116,3 +125,52 @@ def test_decoders_that_find_different_objects_are_no_success(decode, monkeypatch
     monkeypatch.setattr(decode.Baseline, 'decode', lambda *arguments: complete(*arguments)[1:])
     with pytest.raises(AssertionError):
         decode.measured(256, decode.Case('half'), 'int32')
+
+
+def print_two_tables(tables):
+    times = tables.Table({'size': '', 'time, ms': '.2f', 'share': '.0%'})
+    times.add('512', 1.2345, 0.5)
+    times.add('896', None, 2)
+    tables.note('The machine was busy.')
+    tables.Table({'name': ''}).add('last')
+
+
+PRINTED = """\
+| size | time, ms | share |
+| --- | ---: | ---: |
+| 512 | 1.23 | 50% |
+| 896 | - | 200% |
+
+The machine was busy.
+
+| name |
+| --- |
+| last |"""
+
+
+def test_recorded_tables_are_those_that_were_printed_with_unrounded_numbers(
+        tables, tmp_path, capsys):
+    print_two_tables(tables)
+    assert capsys.readouterr().out.rstrip() == PRINTED
+    results = tables.read_results(tmp_path / 'results')
+    assert tables.to_markdown(results) == PRINTED
+    assert results[0].rows == [['512', 1.2345, 0.5], ['896', None, 2]]
+
+
+def test_a_benchmark_that_was_aborted_leaves_its_complete_rows(tables, tmp_path):
+    print_two_tables(tables)
+    path = tmp_path / 'results'
+    lines = path.read_text().splitlines()
+    path.write_text('\n'.join([*lines[:2], lines[2][:-3]]))
+    assert [result.rows for result in tables.read_results(path)] == [[['512', 1.2345, 0.5]]]
+
+
+def test_a_row_needs_a_cell_for_each_column(tables):
+    with pytest.raises(ValueError, match='the row has 1 cells; accepted: 2'):
+        tables.Table({'one': '', 'two': 'd'}).add('lonely')
+
+
+def test_without_a_file_nothing_is_recorded(tables, tmp_path, monkeypatch):
+    monkeypatch.delenv(tables.RESULTS)
+    print_two_tables(tables)
+    assert not (tmp_path / 'results').exists()
