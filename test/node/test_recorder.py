@@ -13,12 +13,14 @@ from typing import Any
 from node.graph import Graph, image_message
 import numpy as np
 import pytest
+from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
+from vision_msgs.msg import Detection2DArray
 from waiting import TIMEOUT, wait_until
 
 from fcos_ros.demo.scenes import render
-from fcos_ros.node.output.messages import to_detection_array
+from fcos_ros.messages.detections import serialise_detections
 from fcos_ros.recording.reader import Recording, find_recordings
 from fcos_ros.recording.replay import Replay
 from fcos_ros.runtime.workers import LocalWorker
@@ -79,7 +81,7 @@ def replayed(frames: list[Any], **parameters: Any) -> list[Any]:
 def as_message(frame: Any, found: Any) -> Any:
     header = Header(frame_id=frame.frame_id)
     header.stamp.sec, header.stamp.nanosec = divmod(frame.stamp, 10**9)
-    return to_detection_array(found, header)
+    return deserialize_message(serialise_detections(found, header), Detection2DArray)
 
 
 @pytest.fixture(scope='module')

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
 from vision_msgs.msg import Detection2DArray
@@ -14,9 +13,10 @@ from vision_msgs.msg import Detection2DArray
 from fcos_ros.backends import ModelInfo
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.labels import Labels
+from fcos_ros.messages.detections import serialise_detections
 from fcos_ros.node.output.annotated_image import AnnotatedImageOutput
 from fcos_ros.node.output.foxglove_annotations import open_foxglove_annotations
-from fcos_ros.node.output.messages import to_detection_array
+from fcos_ros.node.output.messages import require_known_layout
 from fcos_ros.node.output.perception_targets import open_perception_targets
 from fcos_ros.node.output.publisher import FrameDetections, Output, OutputPublisher
 from fcos_ros.node.output.vision_info import VersionCounter, VisionInfoPublisher
@@ -36,7 +36,7 @@ class CameraOutputs:
 
     :param prefix: prefix of the topics, such as '~/' or '~/front/'.
     :param versions: numbers the versions of labels and thresholds; see `VisionInfoPublisher`.
-    :raises ValueError: the user's `qos_overrides` are not accepted.
+    :raises ValueError: the user's `qos_overrides` or the installed vision_msgs are not accepted.
     """
 
     def __init__(
@@ -44,12 +44,13 @@ class CameraOutputs:
     ) -> None:
         self._labels = model.labels
         self._class_names: Labels | None = None
+        require_known_layout()
         with ExitStack() as opened:  # closes the open publishers when another cannot be opened
             self._vision_info = VisionInfoPublisher(node, prefix, model, versions)
             opened.callback(self._vision_info.close)
             self._detections = OutputPublisher(
                 node, Detection2DArray, f'{prefix}detections', queued_qos(),
-                self._to_detection_array)
+                self._serialise)
             opened.callback(self._detections.close)
             self._annotated_image = AnnotatedImageOutput(node, prefix, model.labels)
             opened.callback(self._annotated_image.close)
@@ -79,8 +80,8 @@ class CameraOutputs:
         """Destroy all publishers."""
         self._opened.close()
 
-    def _to_detection_array(self, found: FrameDetections) -> Any:
-        return to_detection_array(found.detections, found.header, self._class_names)
+    def _serialise(self, found: FrameDetections) -> bytes:
+        return serialise_detections(found.detections, found.header, self._class_names)
 
 
 def _open_optional(node: LifecycleNode, prefix: str, model: ModelInfo) -> Iterator[Output]:

@@ -72,7 +72,8 @@ class OutputPublisher:
     An output with one topic.
 
     :param message_type: the class of its messages.
-    :param to_message: converts the detections of a frame; called once for each published frame.
+    :param to_message: converts the detections of a frame to a message or to its bytes; called once
+        for each published frame.
     :param forget: called while there is no subscriber, to reset the state of `to_message`.
     :raises ValueError: the user's `qos_overrides` are not accepted.
     """

@@ -41,6 +41,3 @@ DEFINITIONS: Mapping[str, str] = {
     'hbm_img_msgs/msg/HbmMsg480P': _HBM_IMAGE.format(size=921_600),
 }
 """The definition of each type, as in its .msg file."""
-
-DEFAULTS: Mapping[str, Mapping[str, object]] = {'geometry_msgs/msg/Quaternion': {'w': 1.0}}
-"""Default values of fields that are not zero or empty, by the type."""

@@ -15,6 +15,7 @@ from fcos_ros.core.annotate import draw
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.frame import Frame
+from fcos_ros.messages.detections import serialise_detections
 from fcos_ros.messages.vision_info import to_label_info, to_vision_info
 from fcos_ros.offline.bags.cameras import ImageContext
 from fcos_ros.offline.bags.reader import Topic
@@ -118,15 +119,14 @@ class DetectionMessages:
         data = [(topics.detections, self._array(frame.camera, result.detections, header))]
         if self._annotated:
             with suppress(FrameError):  # damage that did not matter at the size of the network
-                data.append((topics.annotated, self._annotated_image(
-                    frame.camera, frame.image, result.detections, header)))
-        return [OutputMessage(topic, context.time, self._types.serialise(message))
-                for topic, message in data]
+                image = self._annotated_image(
+                    frame.camera, frame.image, result.detections, header)
+                data.append((topics.annotated, self._types.serialise(image)))
+        return [OutputMessage(topic, context.time, content) for topic, content in data]
 
-    def _array(self, camera: str, found: Detections, header: Any) -> Any:
+    def _array(self, camera: str, found: Detections, header: Any) -> bytes:
         by_name = self._active[camera].settings.class_id == 'name'
-        return self._types.converter.to_array(
-            found, header, self._model.labels if by_name else None)
+        return serialise_detections(found, header, self._model.labels if by_name else None)
 
     def _annotated_image(self, camera: str, image: Frame, found: Detections, header: Any) -> Any:
         active = self._active[camera]

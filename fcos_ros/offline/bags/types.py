@@ -5,15 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from copy import copy
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from fcos_ros.messages.detections import TYPES, DetectionConverter
-from fcos_ros.offline.bags.definitions import DEFAULTS, DEFINITIONS
+from fcos_ros.offline.bags.definitions import DEFINITIONS
 from fcos_ros.offline.bags.library import rosbags
 
 UNKNOWN_HASH = 'unknown'
@@ -161,8 +157,6 @@ class OutputTypes:
         self.vision_msgs = SimpleNamespace(**{
             name.rpartition('/')[2]: kind for name, kind in self._store.types.items()
             if name.startswith('vision_msgs/')})
-        self.converter = DetectionConverter(
-            {name: self._maker(f'vision_msgs/msg/{name}') for name in TYPES})
 
     def header(self, seconds: int, nanoseconds: int, frame_id: str) -> Any:
         """Return a header."""
@@ -181,10 +175,6 @@ class OutputTypes:
     def definition(self, type_name: str) -> Definition:
         """Return the definition of a type."""
         return _definition(self._store, type_name)
-
-    def _maker(self, type_name: str) -> Callable[[], Any]:
-        example = _default(self._store, type_name)
-        return lambda: copy(example)
 
 
 def _empty_store() -> Any:
@@ -244,20 +234,3 @@ def _definition(store: Any, type_name: str) -> Definition:
                           store.hash_rihs01(type_name))
     except Exception:  # noqa: BLE001 - a nested type is unknown
         return Definition('', UNKNOWN_HASH)
-
-
-def _default(store: Any, type_name: str) -> Any:
-    """Return a message with the default values of ROS 2."""
-    nodes = rosbags().interfaces.Nodetype
-    values: dict[str, Any] = {}
-    for name, (kind, detail) in store.fielddefs[type_name][1]:
-        if kind == nodes.BASE:
-            values[name] = '' if detail[0] == 'string' else False if detail[0] == 'bool' else 0
-        elif kind == nodes.NAME:
-            values[name] = _default(store, detail)
-        elif kind == nodes.ARRAY:
-            values[name] = np.zeros(detail[1], detail[0][1][0])
-        else:
-            values[name] = []
-    return store.types[type_name](**{**values, **DEFAULTS.get(type_name, {})})
-
