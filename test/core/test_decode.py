@@ -239,6 +239,8 @@ def test_joined_levels_and_parts_give_the_same_detections(
             return rows
 
         specs = form.specs(rng)
+        # With as many cells as channels, the shape does not show which of them are the last side.
+        assume(all(len(spec.shape) != 3 or spec.shape[1] != spec.shape[2] for spec in specs))
         outputs = form.outputs(specs, draw)
         found.append(decode(form.head(specs), outputs, criteria))
     assert_same(*found)
