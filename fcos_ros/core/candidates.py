@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from fcos_ros.core.arrays import Boxes, Floats, Indices, Mask
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Alternatives, Detections
 from fcos_ros.core.native import load_library, nms_in_c, supports_nms
-from fcos_ros.core.nms import nms_batches
+from fcos_ros.core.nms import concatenated, nms_batches
 
 Counted = Callable[[Boxes], Mask]
 """Return which boxes in canvas pixels, (N, 4), count towards `Criteria.max_detections`."""
@@ -100,12 +101,13 @@ def decode_candidates(
     cells = candidates.cells.take(chosen)
     class_ids, scores = candidates.class_ids.take(chosen), candidates.scores.take(chosen)
     order = np.lexsort((class_ids, cells, -scores))
-    chosen, cells = chosen.take(order), cells.take(order)
-    boxes, class_ids = candidates.boxes.take(cells, axis=0), class_ids.take(order)
+    order = order[np.isfinite(candidates.boxes).all(axis=1).take(cells.take(order))]
+    chosen, scores, class_ids = chosen.take(order), scores.take(order), class_ids.take(order)
+    boxes = candidates.boxes.take(cells.take(order), axis=0)
     if candidates.is_final:
         kept = np.arange(chosen.size)
     else:
-        kept, _ = suppress(boxes, class_ids, criteria, counted)
+        kept, _ = suppress(boxes, scores, class_ids, criteria, counted)
     chosen = chosen.take(kept)
     others = 0 if candidates.is_final else criteria.hypotheses - 1
     alternatives = (_alternatives(candidates, chosen, thresholds, others)
@@ -115,33 +117,32 @@ def decode_candidates(
 
 
 def suppress(
-    boxes: Boxes, class_ids: NDArray[np.int32] | Indices, criteria: Criteria,
+    boxes: Boxes, scores: Floats, class_ids: NDArray[Any], criteria: Criteria,
     counted: Counted | None, is_native: bool | None = None,
 ) -> tuple[Indices, bool]:
     """
     Apply NMS until `max_detections` boxes that count are kept.
 
-    :param boxes: (N, 4), best score first; those that are not finite are dropped.
+    :param boxes: (N, 4), all finite.
     :param is_native: whether to use the compiled library; None uses it if it was built.
-    :returns: the indices of the kept boxes, and whether enough of them count.
+    :returns: the indices of the kept boxes, best score first, and whether enough of them count.
     """
-    finite = np.isfinite(boxes).all(axis=1).nonzero()[0]
-    boxes, class_ids = boxes.take(finite, axis=0), class_ids.take(finite)
-    kept, missing = [np.empty(0, np.intp)], criteria.max_detections
     if is_native is None:
         is_native = load_library() is not None
     if is_native and supports_nms(class_ids):
-        wanted = len(boxes) if counted is None else criteria.max_detections
-        batches = nms_in_c(boxes, class_ids, criteria.nms_threshold, wanted)
+        wanted = scores.size if counted is None else criteria.max_detections
+        batches = nms_in_c(boxes, scores, class_ids, criteria.nms_threshold, wanted)
     else:
-        batches = nms_batches(boxes, class_ids, criteria.nms_threshold)
+        batches = nms_batches(boxes, scores, class_ids, criteria.nms_threshold)
+    if counted is None:
+        return concatenated(list(batches)), False
+    kept, missing = [], criteria.max_detections
     for batch in batches:
         kept.append(batch)
-        if counted is not None:
-            missing -= np.count_nonzero(counted(boxes.take(batch, axis=0)))
-            if missing <= 0:
-                break
-    return finite.take(np.concatenate(kept)), missing <= 0
+        missing -= np.count_nonzero(counted(boxes.take(batch, axis=0)))
+        if missing <= 0:
+            break
+    return concatenated(kept), missing <= 0
 
 
 def _is_first(counts: NDArray[np.int32]) -> Mask:

@@ -1,19 +1,36 @@
 /* Copyright 2026 the fcos_ros authors
  * SPDX-License-Identifier: Apache-2.0
  *
- * The parts of decoding that visit many numbers: find hits, and suppress overlapping boxes.
- * decode.py, level_reader.py and nms.py do the same with numpy, slower. native.py calls these
- * functions, and declares their structs again.
+ * Decode the raw outputs of a network: find the class values that may become detections, score
+ * them, and suppress overlapping boxes. decode.py, level_reader.py and nms.py do the same with
+ * numpy, slower. native.py calls these functions, and declares their structs again.
  */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
 /* Changes with the structs and the functions. */
-#define VERSION 1
+#define VERSION 2
 
 /* Cells that are examined at once. */
-#define BLOCK 64
+#define BLOCK 256
+
+/*
+ * Below one in four, only the cells that passed the centerness gate are read. Memory delivers all
+ * cells in order faster than every second one.
+ */
+#define SPARSE 4
+
+/* Scores below it may have lost digits. */
+#define LOWEST_SCORE 1e-290
+
+/* Bytes that memory delivers at once, and a hint to deliver them soon. */
+#define LINE 64
+#ifdef __GNUC__
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void)(address))
+#endif
 
 enum { INT8, INT16, INT32, FLOAT32, KINDS };
 
@@ -25,7 +42,7 @@ typedef struct {
     int64_t cell_step;    /* numbers from a cell to the next */
     int64_t channel_step; /* numbers from a channel to the next; this step or the other is 1 */
     const double *scales; /* of each channel: value = number * scale */
-    const void *gates;    /* of each channel: the lowest number that may become a detection */
+    const void *gates;    /* of each channel: the lowest number that may become a hit */
 } Part;
 
 /* A grid of cells. */
@@ -42,135 +59,126 @@ typedef struct {
     int32_t has_centerness;
     int32_t has_logarithms;     /* box values are logarithms of distances */
     int32_t has_logits;         /* class values and centerness are logits, not probabilities */
+    int32_t has_root;           /* a score is the square root of a product of probabilities */
     int32_t one_class_per_cell; /* only the best class of a cell is a hit */
+    double lowest_value;        /* of the class of a hit */
     double lowest_product;      /* of the probabilities of class and centerness of a hit */
-    int32_t *ids;               /* memory for the classes of one cell */
-    double *values;             /* likewise for their values */
+    double *values;             /* memory for the class values of one cell */
 } Head;
 
-/* A class value that may become a detection. */
+/* Class values that may become detections: one entry of each array for each of them. */
 typedef struct {
-    double value, centerness;
-    float box[4]; /* x1, y1, x2, y2 in canvas pixels */
-    int64_t cell, class_id;
-} Hit;
+    double *values, *centerness, *scores;
+    float *boxes; /* x1, y1, x2, y2 in canvas pixels */
+    int32_t *class_ids;
+    int64_t *cells;
+} Hits;
 
-/* The state of NMS: indices of candidates, which are sorted, best first. */
+/* The state of NMS. */
 typedef struct {
-    int64_t next, count;
-    int64_t *kept;     /* candidates that were kept */
-    int64_t *last;     /* of each class: the index in `kept` of its last box, or -1 */
-    int64_t *previous; /* of each kept box: the same of the box of its class before it, or -1 */
+    Hits hits;
+    int64_t waiting;    /* hits that were not visited yet */
+    int64_t *heap;      /* their indices; the best is the first */
+    double ambiguous;   /* relative difference below which scores may be in another order */
+    int64_t count;      /* boxes that were kept; of each: */
+    int64_t *kept;      /* the index of its hit */
+    float *boxes, *scores;
+    int32_t *class_ids;
+    int64_t *previous;  /* the place of the kept box of the same class before it, or -1 */
+    int64_t *last;      /* of each class: the place of its last kept box, or -1 */
 } Suppression;
 
 int fcos_version(void) { return VERSION; }
 
 /*
  * For each type of numbers:
- * centred_T marks the cells whose centerness reaches its gate, and returns whether there is one;
- * scan_T removes the marks of cells without a class value that reaches its gate;
- * hits_T returns the number of such values of a cell, and sets their classes and values. It finds
- * the highest only if `only_best` is set.
- * The loops of the first two have no branch, so that compilers vectorise them.
+ * centred_T lists the cells whose centerness reaches its gate;
+ * miss_rows_T and miss_columns_T set whether all class values of a cell miss their gates;
+ * load_T dequantises the values of a cell.
+ * The inner loops add up or combine comparisons instead of branching on them, so that compilers
+ * can vectorise.
  */
-#define DEFINE_SCAN(T)                                                                          \
+#define DEFINE_SCAN(T, FLAG)                                                                    \
     static int centred_##T(const void *tensor, const Part *part, int64_t cell, int cells,       \
-                           uint8_t *marks)                                                      \
+                           uint8_t *places)                                                     \
     {                                                                                           \
         const T *numbers = (const T *)tensor + part->first + cell * part->cell_step;            \
         const T gate = *(const T *)part->gates;                                                 \
-        int any = 0;                                                                            \
-        for (int i = 0; i < cells; i++)                                                         \
-            any |= marks[i] = numbers[i * part->cell_step] >= gate;                             \
-        return any;                                                                             \
+        int count = 0;                                                                          \
+        for (int i = 0; i < cells; i++) {                                                       \
+            places[count] = (uint8_t)i;                                                         \
+            count += numbers[i * part->cell_step] >= gate;                                      \
+        }                                                                                       \
+        return count;                                                                           \
     }                                                                                           \
                                                                                                 \
-    static void scan_rows_##T(const T *numbers, const Part *part, int classes, int cells,       \
-                              uint8_t *marks)                                                   \
+    static void miss_rows_##T(const T *numbers, const Part *part, int classes, int count,       \
+                              const uint8_t *places, uint8_t *misses)                           \
     {                                                                                           \
         const T *gates = part->gates;                                                           \
-        for (int i = 0; i < cells; i++) {                                                       \
-            const T *row = numbers + i * part->cell_step;                                       \
-            int any = 0;                                                                        \
-            if (!marks[i])                                                                      \
-                continue;                                                                       \
+        for (int i = 0; i < count && places; i++)                                               \
+            for (int c = 0; c < classes; c += LINE / (int)sizeof(T))                            \
+                PREFETCH(numbers + places[i] * part->cell_step + c);                            \
+        for (int i = 0; i < count; i++) {                                                       \
+            const int place = places ? places[i] : i;                                           \
+            const T *row = numbers + place * part->cell_step;                                   \
+            FLAG missed = 1;                                                                    \
             for (int c = 0; c < classes; c++)                                                   \
-                any |= row[c] >= gates[c];                                                      \
-            marks[i] = (uint8_t)any;                                                            \
+                missed &= row[c] < gates[c];                                                    \
+            misses[place] = (uint8_t)missed;                                                    \
         }                                                                                       \
     }                                                                                           \
                                                                                                 \
-    static void scan_columns_##T(const T *numbers, const Part *part, int classes, int cells,    \
-                                 uint8_t *marks)                                                \
+    static void miss_columns_##T(const T *numbers, const Part *part, int classes, int cells,    \
+                                 uint8_t *misses)                                               \
     {                                                                                           \
-        uint8_t any[BLOCK] = {0};                                                               \
+        FLAG missed[BLOCK];                                                                     \
+        for (int i = 0; i < BLOCK; i++)                                                         \
+            missed[i] = 1;                                                                      \
         for (int c = 0; c < classes; c++) {                                                     \
             const T *column = numbers + c * part->channel_step;                                 \
             const T gate = ((const T *)part->gates)[c];                                         \
             for (int i = 0; i < cells; i++)                                                     \
-                any[i] |= column[i] >= gate;                                                    \
+                missed[i] &= column[i] < gate;                                                  \
         }                                                                                       \
         for (int i = 0; i < cells; i++)                                                         \
-            marks[i] &= any[i];                                                                 \
+            misses[i] = (uint8_t)missed[i];                                                     \
     }                                                                                           \
                                                                                                 \
-    static void scan_##T(const void *tensor, const Part *part, int64_t cell, int classes,       \
-                         int cells, uint8_t *marks)                                             \
+    static void miss_##T(const void *tensor, const Part *part, int64_t cell, int classes,       \
+                         int cells, int count, const uint8_t *places, uint8_t *misses)          \
     {                                                                                           \
         const T *numbers = (const T *)tensor + part->first + cell * part->cell_step;            \
-        if (part->channel_step == 1)                                                            \
-            scan_rows_##T(numbers, part, classes, cells, marks);                                \
+        if (part->channel_step != 1)                                                            \
+            miss_columns_##T(numbers, part, classes, cells, misses);                            \
+        else if (count * SPARSE < cells)                                                        \
+            miss_rows_##T(numbers, part, classes, count, places, misses);                       \
         else                                                                                    \
-            scan_columns_##T(numbers, part, classes, cells, marks);                             \
+            miss_rows_##T(numbers, part, classes, cells, NULL, misses);                         \
     }                                                                                           \
                                                                                                 \
-    static int hits_##T(const void *tensor, const Part *part, int64_t cell, int classes,        \
-                        int only_best, int32_t *ids, double *values)                            \
+    static void load_##T(const void *tensor, const Part *part, int64_t cell, int channels,      \
+                         double *values)                                                        \
     {                                                                                           \
         const T *numbers = (const T *)tensor + part->first + cell * part->cell_step;            \
-        const T *gates = part->gates;                                                           \
-        int count = 0;                                                                          \
-        for (int c = 0; c < classes; c++) {                                                     \
-            const T number = numbers[c * part->channel_step];                                   \
-            const double value = number * part->scales[c];                                      \
-            if (!(number >= gates[c]))                                                          \
-                continue;                                                                       \
-            if (only_best && count && !(value > values[0] || isnan(values[0])))                 \
-                continue;                                                                       \
-            count = only_best ? 0 : count;                                                      \
-            ids[count] = c;                                                                     \
-            values[count++] = value;                                                            \
-        }                                                                                       \
-        return count;                                                                           \
+        for (int c = 0; c < channels; c++)                                                      \
+            values[c] = numbers[c * part->channel_step] * part->scales[c];                      \
     }
 
-DEFINE_SCAN(int8_t)
-DEFINE_SCAN(int16_t)
-DEFINE_SCAN(int32_t)
-DEFINE_SCAN(float)
+DEFINE_SCAN(int8_t, int8_t)
+DEFINE_SCAN(int16_t, int16_t)
+DEFINE_SCAN(int32_t, int32_t)
+DEFINE_SCAN(float, int32_t)
 
 static int (*const CENTRED[KINDS])(const void *, const Part *, int64_t, int, uint8_t *) = {
     centred_int8_t, centred_int16_t, centred_int32_t, centred_float};
 
-static void (*const SCAN[KINDS])(const void *, const Part *, int64_t, int, int, uint8_t *) = {
-    scan_int8_t, scan_int16_t, scan_int32_t, scan_float};
+static void (*const MISS[KINDS])(const void *, const Part *, int64_t, int, int, int,
+                                 const uint8_t *, uint8_t *) = {
+    miss_int8_t, miss_int16_t, miss_int32_t, miss_float};
 
-static int (*const HITS[KINDS])(const void *, const Part *, int64_t, int, int, int32_t *,
-                                double *) = {hits_int8_t, hits_int16_t, hits_int32_t, hits_float};
-
-/* Return the dequantised value of a channel of a cell. */
-static double value_of(const void *const *outputs, const Part *part, int64_t cell, int channel)
-{
-    const void *tensor = outputs[part->output];
-    const int64_t index = part->first + cell * part->cell_step + channel * part->channel_step;
-    const double scale = part->scales[channel];
-    switch (part->kind) {
-    case INT8: return ((const int8_t *)tensor)[index] * scale;
-    case INT16: return ((const int16_t *)tensor)[index] * scale;
-    case INT32: return ((const int32_t *)tensor)[index] * scale;
-    default: return ((const float *)tensor)[index] * scale;
-    }
-}
+static void (*const LOAD[KINDS])(const void *, const Part *, int64_t, int, double *) = {
+    load_int8_t, load_int16_t, load_int32_t, load_float};
 
 /* Return 0 if a side is not finite: such a box is no detection. */
 static int set_box(const Head *head, const Level *level, const void *const *outputs, int64_t cell,
@@ -179,11 +187,11 @@ static int set_box(const Head *head, const Level *level, const void *const *outp
     const double x = (double)(cell % level->width) + level->offset;
     const double y = (double)(cell / level->width) + level->offset;
     const double point[2] = {x * level->spacing_x, y * level->spacing_y};
+    double distances[4];
     int finite = 1;
+    LOAD[level->box.kind](outputs[level->box.output], &level->box, cell, 4, distances);
     for (int side = 0; side < 4; side++) {
-        double distance = value_of(outputs, &level->box, cell, side);
-        if (head->has_logarithms)
-            distance = exp(distance);
+        double distance = head->has_logarithms ? exp(distances[side]) : distances[side];
         distance *= level->unit;
         if (distance < 0)
             distance = 0;
@@ -200,29 +208,77 @@ static double probability(const Head *head, double value)
     return value < 0 ? 0 : value > 1 ? 1 : value;
 }
 
+/* Return the class of the highest value; of equal ones, the first. NaN is never the highest. */
+static int best_class(const double *values, int classes)
+{
+    double highest = -INFINITY;
+    int best = 0;
+    for (int c = 0; c < classes; c++)
+        if (values[c] > highest) {
+            highest = values[c];
+            best = c;
+        }
+    return best;
+}
+
 /* Append the hits of one cell. Return the number of hits after it, or -1 if there is no room. */
 static int64_t add_hits(const Head *head, const Level *level, const void *const *outputs,
-                        int64_t cell, Hit *hits, int64_t count, int64_t room)
+                        int64_t cell, const Hits *hits, int64_t count, int64_t room)
 {
-    const Part *part = &level->classes;
-    const int found = HITS[part->kind](outputs[part->output], part, cell, head->classes,
-                                       head->one_class_per_cell, head->ids, head->values);
-    const double centerness = head->has_centerness
-                                  ? value_of(outputs, &level->centerness, cell, 0) : 0;
-    const double centred = head->has_centerness ? probability(head, centerness) : 1;
-    Hit hit = {.centerness = centerness, .cell = level->first_cell + cell, .class_id = -1};
-    for (int i = 0; i < found; i++) {
-        if (!(probability(head, head->values[i]) * centred >= head->lowest_product))
+    const Part *part = &level->classes, *centerness = &level->centerness;
+    int class_id = 0, end = head->classes, has_box = 0;
+    double centred = 0;
+    float box[4];
+    LOAD[part->kind](outputs[part->output], part, cell, head->classes, head->values);
+    if (head->has_centerness)
+        LOAD[centerness->kind](outputs[centerness->output], centerness, cell, 1, &centred);
+    if (head->one_class_per_cell) {
+        class_id = best_class(head->values, end);
+        end = class_id + 1;
+    }
+    const double factor = head->has_centerness ? probability(head, centred) : 1;
+    for (; class_id < end; class_id++) {
+        const double value = head->values[class_id];
+        if (!(value >= head->lowest_value))
             continue;
-        if (hit.class_id < 0 && !set_box(head, level, outputs, cell, hit.box))
+        const double product = probability(head, value) * factor;
+        if (!(product >= head->lowest_product))
+            continue;
+        if (!has_box && !set_box(head, level, outputs, cell, box))
             return count;
         if (count == room)
             return -1;
-        hit.value = head->values[i];
-        hit.class_id = head->ids[i];
-        hits[count++] = hit;
+        has_box = 1;
+        hits->values[count] = value;
+        hits->centerness[count] = centred;
+        hits->scores[count] = head->has_root ? sqrt(product) : product;
+        memcpy(hits->boxes + 4 * count, box, sizeof box);
+        hits->cells[count] = level->first_cell + cell;
+        hits->class_ids[count++] = class_id;
     }
     return count;
+}
+
+/* List the cells of a block that may hold a hit; return their number. */
+static int scan(const Head *head, const Level *level, const void *const *outputs, int64_t start,
+                int cells, uint8_t *places)
+{
+    const Part *classes = &level->classes, *centerness = &level->centerness;
+    uint8_t misses[BLOCK];
+    int count = cells, found = 0;
+    for (int i = 0; i < BLOCK; i++)
+        places[i] = (uint8_t)i;
+    if (head->has_centerness)
+        count = CENTRED[centerness->kind](outputs[centerness->output], centerness, start, cells,
+                                          places);
+    if (count)
+        MISS[classes->kind](outputs[classes->output], classes, start, head->classes, cells, count,
+                            places, misses);
+    for (int i = 0; i < count; i++) {
+        places[found] = places[i];
+        found += !misses[places[i]];
+    }
+    return found;
 }
 
 /*
@@ -230,32 +286,49 @@ static int64_t add_hits(const Head *head, const Level *level, const void *const 
  * outputs: the tensors. hits: memory for `room` hits.
  * Return the number of hits, or -1 if there are more.
  */
-int64_t fcos_find(const Head *head, const Level *levels, const void *const *outputs, Hit *hits,
-                  int64_t room)
+int64_t fcos_find(const Head *head, const Level *levels, const void *const *outputs,
+                  const Hits *hits, int64_t room)
 {
     int64_t count = 0;
-    for (const Level *level = levels; level < levels + head->levels; level++) {
-        const Part *classes = &level->classes, *centerness = &level->centerness;
+    uint8_t places[BLOCK];
+    for (const Level *level = levels; level < levels + head->levels; level++)
         for (int64_t start = 0; start < level->cells; start += BLOCK) {
             const int64_t rest = level->cells - start;
-            const int cells = rest < BLOCK ? (int)rest : BLOCK;
-            uint8_t marks[BLOCK];
-            memset(marks, 1, sizeof marks);
-            if (head->has_centerness
-                && !CENTRED[centerness->kind](outputs[centerness->output], centerness, start,
-                                              cells, marks))
-                continue;
-            SCAN[classes->kind](outputs[classes->output], classes, start, head->classes, cells,
-                                marks);
-            for (int i = 0; i < cells; i++) {
-                if (marks[i])
-                    count = add_hits(head, level, outputs, start + i, hits, count, room);
-                if (count < 0)
-                    return -1;
-            }
+            const int found = scan(head, level, outputs, start, rest < BLOCK ? (int)rest : BLOCK,
+                                   places);
+            for (int i = 0; i < found && count >= 0; i++)
+                count = add_hits(head, level, outputs, start + places[i], hits, count, room);
+            if (count < 0)
+                return -1;
         }
-    }
     return count;
+}
+
+static int precedes(const double *scores, int64_t a, int64_t b)
+{
+    return scores[a] > scores[b] || (scores[a] == scores[b] && a < b);
+}
+
+/* Move the entry at `place` of the heap down until it precedes its children. */
+static void sift(const Suppression *nms, int64_t place)
+{
+    int64_t *heap = nms->heap, moved = heap[place], child;
+    for (; (child = 2 * place + 1) < nms->waiting; place = child) {
+        if (child + 1 < nms->waiting && precedes(nms->hits.scores, heap[child + 1], heap[child]))
+            child++;
+        if (!precedes(nms->hits.scores, heap[child], moved))
+            break;
+        heap[place] = heap[child];
+    }
+    heap[place] = moved;
+}
+
+/* Return whether another `exp` may put two hits, of which `a` is the better, in another order. */
+static int is_ambiguous(const Suppression *nms, int64_t a, int64_t b)
+{
+    const Hits *hits = &nms->hits;
+    return hits->scores[a] - hits->scores[b] < nms->ambiguous * hits->scores[a]
+           && (hits->values[a] != hits->values[b] || hits->centerness[a] != hits->centerness[b]);
 }
 
 static double area(const float *box)
@@ -273,24 +346,78 @@ static int overlap(const float *a, const float *b, double iou_threshold)
     return common / (area(a) + area(b) - common) > iou_threshold;
 }
 
-/*
- * Continue greedy NMS, class by class, until `wanted` boxes are kept or no candidate is left.
- * boxes: (count, 4), best score first. A box is dropped if its IoU with a kept box of the same
- * class is above the threshold.
- */
-void fcos_suppress(const float *boxes, const int64_t *class_ids, int64_t count,
-                   double iou_threshold, int64_t wanted, Suppression *state)
+/* Keep a hit unless its IoU with a kept box of its class is above the threshold. */
+static void visit(Suppression *nms, int64_t index, double iou_threshold)
 {
-    for (; state->next < count && state->count < wanted; state->next++) {
-        const int64_t class_id = class_ids[state->next];
-        const float *box = boxes + 4 * state->next;
-        int64_t rival = state->last[class_id];
-        while (rival >= 0 && !overlap(boxes + 4 * state->kept[rival], box, iou_threshold))
-            rival = state->previous[rival];
-        if (rival >= 0)
-            continue;
-        state->kept[state->count] = state->next;
-        state->previous[state->count] = state->last[class_id];
-        state->last[class_id] = state->count++;
+    const int32_t class_id = nms->hits.class_ids[index];
+    const float *box = nms->hits.boxes + 4 * index;
+    int64_t rival = nms->last[class_id];
+    while (rival >= 0 && !overlap(nms->boxes + 4 * rival, box, iou_threshold))
+        rival = nms->previous[rival];
+    if (rival >= 0)
+        return;
+    nms->kept[nms->count] = index;
+    memcpy(nms->boxes + 4 * nms->count, box, 4 * sizeof *box);
+    nms->scores[nms->count] = (float)nms->hits.scores[index];
+    nms->class_ids[nms->count] = class_id;
+    nms->previous[nms->count] = nms->last[class_id];
+    nms->last[class_id] = nms->count++;
+}
+
+/*
+ * Continue greedy NMS, class by class, until `wanted` boxes are kept or no hit is waiting. Hits
+ * are visited by falling score; of equal scores, the first hit comes first.
+ * Return the number of kept boxes, or -1 if the order of two hits is ambiguous.
+ */
+int64_t fcos_suppress(Suppression *nms, double iou_threshold, int64_t wanted)
+{
+    while (nms->waiting && nms->count < wanted) {
+        const int64_t index = nms->heap[0];
+        nms->heap[0] = nms->heap[--nms->waiting];
+        sift(nms, 0);
+        if (nms->waiting && is_ambiguous(nms, index, nms->heap[0]))
+            return -1;
+        visit(nms, index, iou_threshold);
     }
+    return nms->count;
+}
+
+/* Begin NMS of the hits in the heap. */
+int64_t fcos_start(Suppression *nms, int32_t classes, double iou_threshold, int64_t wanted)
+{
+    nms->count = 0;
+    for (int32_t class_id = 0; class_id < classes; class_id++)
+        nms->last[class_id] = -1;
+    for (int64_t place = nms->waiting / 2; place-- > 0;)
+        sift(nms, place);
+    return fcos_suppress(nms, iou_threshold, wanted);
+}
+
+/*
+ * Find the detections: all hits that reach the threshold of their class, after NMS.
+ * Return the number of kept boxes, or -1 if numpy has to decode: there are more hits than `room`,
+ * more than `rivals` hits of a class on average, or a result that depends on the last bits of
+ * scores, which are not those of numpy.
+ */
+int64_t fcos_decode(const Head *head, const Level *levels, const void *const *outputs,
+                    Suppression *nms, int64_t room, const double *thresholds, double rivals,
+                    double iou_threshold, int64_t wanted)
+{
+    const int64_t count = fcos_find(head, levels, outputs, &nms->hits, room);
+    double pairs = 0;
+    nms->waiting = 0;
+    memset(nms->last, 0, (size_t)head->classes * sizeof *nms->last);
+    for (int64_t i = 0; i < count; i++) {
+        const double score = nms->hits.scores[i], threshold = thresholds[nms->hits.class_ids[i]];
+        if (fabs(score - threshold) < nms->ambiguous * threshold
+            || (nms->ambiguous > 0 && score < LOWEST_SCORE))
+            return -1;
+        if (!(score >= threshold))
+            continue;
+        nms->heap[nms->waiting++] = i;
+        pairs += (double)nms->last[nms->hits.class_ids[i]]++;
+    }
+    if (count < 0 || 2 * pairs > rivals * (double)nms->waiting)
+        return -1;
+    return fcos_start(nms, head->classes, iou_threshold, wanted);
 }

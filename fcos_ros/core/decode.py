@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fcos_ros.core.arrays import Array, Boxes, Floats, Indices
 from fcos_ros.core.candidates import (
@@ -32,7 +33,7 @@ from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Alternatives, Detections
 from fcos_ros.core.head import AnyHead, DetectionOutputs, Head, OutputSpec
 from fcos_ros.core.level_reader import ClassGate, Hits, LevelReader
-from fcos_ros.core.native import HitFinder, UnsupportedError, load_library
+from fcos_ros.core.native import Found, NativeDecoder, UnsupportedError, load_library
 from fcos_ros.core.scores import Scoring
 
 
@@ -106,15 +107,14 @@ class HeadDecoder:
         """Decode one image; see `Decoder.decode`."""
         rules = self._rules_for(outputs, criteria)
         with np.errstate(all='ignore'):  # a network may output infinities
-            candidates = self._candidates(outputs, rules)
-            if candidates is None:
+            found = (self._decode_in_c(outputs, rules, criteria, counted)
+                     or self._decode_in_numpy(outputs, rules, criteria, counted))
+            if found is None:
                 return Detections.empty()
-            boxes, found = self._detected(outputs, candidates, criteria, counted)
             others = criteria.hypotheses - 1
             alternatives = (self._alternatives(outputs, found, rules, others)
                             if others and found.cells.size else None)
-        return Detections(boxes, found.scores.astype(np.float32),
-                          found.class_ids.astype(np.int32), alternatives)
+        return Detections(found.boxes, found.scores, found.class_ids, alternatives)
 
     def candidates(self, outputs: Sequence[Array], floor: float) -> Candidates:
         """Return all boxes with scores of at least `floor`; see `Decoder.candidates`."""
@@ -156,6 +156,7 @@ class HeadDecoder:
         # All classes share one gate: the best class of a cell is only known when no better one is
         # missing.
         lowest = float(min(thresholds.min(), 1))
+        thresholds = thresholds.clip(_TINY)  # a score of 0 is no detection
         floor = self._scoring.floor(lowest)
         centerness = [reader.centerness_gate(outputs, floor) for reader in self._readers
                       if self._scoring.uses_centerness]
@@ -163,22 +164,42 @@ class HeadDecoder:
         return _Rules(
             kinds, thresholds, lowest, criteria.one_class_per_cell,
             np.concatenate(centerness) if centerness else None, classes,
-            self._finder(outputs, classes, centerness, lowest, criteria.one_class_per_cell))
+            self._native_decoder(outputs, classes, centerness, lowest, thresholds, criteria))
 
-    def _finder(
+    def _native_decoder(
         self, outputs: Sequence[Array], class_gates: Sequence[ClassGate],
-        centerness_gates: Sequence[Array], lowest: float, one_class_per_cell: bool,
-    ) -> HitFinder | None:
-        """Return how hits are found in C; None if numpy finds them."""
+        centerness_gates: Sequence[Array], lowest: float, thresholds: Floats, criteria: Criteria,
+    ) -> NativeDecoder | None:
+        """Return the decoder in C; None if numpy decodes."""
         if not self._is_native:
             return None
         try:
-            return HitFinder(
+            return NativeDecoder(
                 self._head, outputs, [gate.per_class for gate in class_gates],
-                centerness_gates or None, self._scoring.lowest_product(lowest),
-                one_class_per_cell)
+                centerness_gates or None, self._scoring.floor(lowest),
+                self._scoring.lowest_product(lowest), thresholds, criteria.one_class_per_cell)
         except UnsupportedError:
             return None
+
+    def _decode_in_c(
+        self, outputs: Sequence[Array], rules: _Rules, criteria: Criteria,
+        counted: Counted | None,
+    ) -> Found | None:
+        """Return the detections; None if numpy has to find them."""
+        if rules.native is None:
+            return None
+        return rules.native.decode(
+            outputs, criteria.nms_threshold, criteria.max_detections, counted)
+
+    def _decode_in_numpy(
+        self, outputs: Sequence[Array], rules: _Rules, criteria: Criteria,
+        counted: Counted | None,
+    ) -> Found | None:
+        """Return the detections; None if there are none."""
+        candidates = self._candidates(outputs, rules)
+        if candidates is None:
+            return None
+        return self._detected(outputs, candidates, criteria, counted)
 
     def _centerness(self, outputs: Sequence[Array]) -> Array | None:
         """Return the raw centerness of all cells; None if scores do not depend on it."""
@@ -207,33 +228,26 @@ class HeadDecoder:
         scored = self._find(outputs, rules)
         if scored is None:
             return None
-        reached = (scored.scores >= rules.thresholds.take(scored.class_ids)) & (scored.scores > 0)
+        reached = scored.scores >= rules.thresholds.take(scored.class_ids)
         kept = reached.nonzero()[0]
+        if kept.size == reached.size:
+            return scored
         return scored.take(kept) if kept.size else None
 
     def _find(self, outputs: Sequence[Array], rules: _Rules) -> _Scored | None:
         """Return the scores of all class values that may be accepted; None if there are none."""
-        found = None if rules.finder is None else rules.finder.find(outputs)
+        found = None if rules.native is None else rules.native.find(outputs)
         if found is not None:
-            return self._scored(Hits(found['cell'], found['class_id'], found['value']),
-                                found['centerness'], found['box'])
+            return _Scored(self._scores(found.values, found.centerness), found.class_ids,
+                           found.values, found.cells, found.boxes)
         centerness = self._centerness(outputs)
         hits = self._hits(outputs, centerness, rules)
         if hits is None:
             return None
         if rules.one_class_per_cell:
             hits = _best_per_cell(hits)
-        return self._scored(hits, self._centerness_values(centerness, hits.cells))
-
-    def _scored(self, hits: Hits, centerness: Floats, boxes: Boxes | None = None) -> _Scored:
-        """
-        Score hits.
-
-        :param centerness: the dequantised centerness of each hit, (N,).
-        :param boxes: of each hit, (N, 4), if they are known already.
-        """
-        scores = self._scores(hits.values, centerness)
-        return _Scored(scores, hits.class_ids, hits.values, hits.cells, boxes)
+        scores = self._scores(hits.values, self._centerness_values(centerness, hits.cells))
+        return _Scored(scores, hits.class_ids, hits.values, hits.cells)
 
     def _scores(self, values: Floats, centerness: Floats) -> Floats:
         """Return the scores of dequantised class values and centerness, which broadcast."""
@@ -245,7 +259,7 @@ class HeadDecoder:
     def _detected(
         self, outputs: Sequence[Array], candidates: _Scored, criteria: Criteria,
         counted: Counted | None,
-    ) -> tuple[Boxes, _Scored]:
+    ) -> Found:
         """
         Apply NMS to the best candidates, and to more of them until enough detections count.
 
@@ -253,16 +267,24 @@ class HeadDecoder:
         """
         number = candidates.cells.size if counted is None else _FIRST_CANDIDATES
         while True:
-            best = candidates.best(number)
-            boxes = self._boxes(outputs, best.cells) if best.boxes is None else best.boxes
-            order = np.argsort(-best.scores, kind='stable')
+            best, boxes = self._with_boxes(outputs, candidates.best(number))
             kept, is_enough = suppress(
-                boxes.take(order, axis=0), best.class_ids.take(order), criteria, counted,
-                self._is_native)
-            kept = order.take(kept)
+                boxes, best.scores, best.class_ids, criteria, counted, self._is_native)
             if is_enough or number >= candidates.cells.size:
-                return boxes.take(kept, axis=0), best.take(kept)
+                return Found(best.scores.take(kept).astype(np.float32),
+                             best.class_ids.take(kept).astype(np.int32), best.values.take(kept),
+                             best.cells.take(kept), boxes.take(kept, axis=0))
             number *= _MORE_CANDIDATES
+
+    def _with_boxes(self, outputs: Sequence[Array], candidates: _Scored) -> tuple[_Scored, Boxes]:
+        """Return candidates and their boxes; those whose box is not finite are left out."""
+        if candidates.boxes is not None:
+            return candidates, candidates.boxes
+        boxes = self._boxes(outputs, candidates.cells)
+        finite = np.isfinite(boxes).all(axis=1)
+        if finite.all():
+            return candidates, boxes
+        return candidates.take(finite.nonzero()[0]), boxes[finite]
 
     def _boxes(self, outputs: Sequence[Array], cells: Indices) -> Boxes:
         """Return the boxes of some cells, which are ascending; at least one."""
@@ -273,18 +295,18 @@ class HeadDecoder:
         return boxes.astype(np.float32)
 
     def _alternatives(
-        self, outputs: Sequence[Array], found: _Scored, rules: _Rules, count: int,
+        self, outputs: Sequence[Array], found: Found, rules: _Rules, count: int,
     ) -> Alternatives:
         """Return the next best classes of the cells that made detections; at least one cell."""
         order = found.cells.argsort()
-        found = found.take(order)
+        cells = found.cells.take(order)
         values = np.concatenate([
             self._readers[level].class_values(outputs, part)
-            for level, part in self._by_level(found.cells)])
-        centerness = self._centerness_values(self._centerness(outputs), found.cells)
+            for level, part in self._by_level(cells)])
+        centerness = self._centerness_values(self._centerness(outputs), cells)
         scores = self._scores(values, centerness[:, None])
-        own = found.values[:, None]
-        later = np.arange(self._head.num_classes) > found.class_ids[:, None]
+        own = found.values.take(order)[:, None]
+        later = np.arange(self._head.num_classes) > found.class_ids.take(order)[:, None]
         named = (scores >= rules.lowest) & (scores > 0) & (rules.thresholds < np.inf)
         named &= (values < own) | ((values == own) & later)
         ranks = np.where(named, -values, np.inf).argsort(axis=1, kind='stable')[:, :count]
@@ -382,15 +404,15 @@ class _Rules(NamedTuple):
     centerness_gate: Array | None
     """(cells of all levels,); None if scores do not depend on centerness."""
     class_gates: list[ClassGate]
-    finder: HitFinder | None
-    """Finds hits in C; None if numpy finds them."""
+    native: NativeDecoder | None
+    """None if numpy decodes."""
 
 
 class _Scored(NamedTuple):
     """The scores of hits, ascending by cell."""
 
-    scores: Floats
-    class_ids: Indices
+    scores: NDArray[Any]
+    class_ids: NDArray[Any]
     values: Floats
     """The class values."""
     cells: Indices
@@ -409,6 +431,9 @@ class _Scored(NamedTuple):
             return self
         return self.take((self.scores >= np.partition(self.scores, -count)[-count]).nonzero()[0])
 
+
+_TINY = float(np.nextafter(0, 1))
+"""The lowest score above 0."""
 
 _OUTWARD = np.array([-1, -1, 1, 1], np.float64)
 

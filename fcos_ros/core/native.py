@@ -1,33 +1,37 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Call the compiled part of decoding, `decode.c`.
+Decode with the compiled library, `decode.c`.
 
 It is optional: without it, numpy does the same. It is used for int8, int16, int32 and float32
 outputs. `ctypes` releases the GIL during a call.
+
+The results are those of numpy bit for bit. Only the last bits of a score can differ, since `exp`
+is that of the C library. A score is rounded to float32, and if the difference could matter, numpy
+decodes the image: see `_AMBIGUOUS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 import ctypes
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fcos_ros.core.arrays import Array, Boxes, Indices
+from fcos_ros.core.arrays import Array, Boxes, Floats, Indices, Mask
 from fcos_ros.core.head import Head, Part
 
 FOLDER = Path(__file__).parent
 """The folder of the compiled library."""
 
-VERSION = 1
+VERSION = 2
 """The version of `decode.c` whose structs are declared here."""
 
 MAX_RIVALS = 500
@@ -36,11 +40,23 @@ Mean number of candidates of the same class up to which NMS takes less time in C
 which compares near boxes only; see benchmarks/nms.py.
 """
 
-HIT = np.dtype([('value', 'f8'), ('centerness', 'f8'), ('box', 'f4', 4), ('cell', 'i8'),
-                ('class_id', 'i8')])
+_AMBIGUOUS = 1e-12
+"""
+Relative difference of scores below which their order may differ between C and numpy, which have
+functions `exp` of their own. It is far above all rounding errors, and scores are rarely so near.
+"""
 
 _KINDS = {np.dtype(name): kind
           for kind, name in enumerate(('int8', 'int16', 'int32', 'float32'))}
+
+
+_POINTER, _INTEGER, _REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
+_ARGUMENTS: Mapping[str, tuple[type[Any], ...]] = {
+    'fcos_find': (*[_POINTER] * 4, _INTEGER),
+    'fcos_decode': (*[_POINTER] * 4, _INTEGER, _POINTER, _REAL, _REAL, _INTEGER),
+    'fcos_start': (_POINTER, ctypes.c_int32, _REAL, _INTEGER),
+    'fcos_suppress': (_POINTER, _REAL, _INTEGER)}
+"""The types of the arguments; all functions return int64."""
 
 
 class _Part(ctypes.Structure):
@@ -62,80 +78,192 @@ class _Head(ctypes.Structure):
     _fields_ = (
         ('levels', ctypes.c_int32), ('classes', ctypes.c_int32),
         ('has_centerness', ctypes.c_int32), ('has_logarithms', ctypes.c_int32),
-        ('has_logits', ctypes.c_int32), ('one_class_per_cell', ctypes.c_int32),
-        ('lowest_product', ctypes.c_double), ('ids', ctypes.c_void_p), ('values', ctypes.c_void_p))
+        ('has_logits', ctypes.c_int32), ('has_root', ctypes.c_int32),
+        ('one_class_per_cell', ctypes.c_int32),
+        ('lowest_value', ctypes.c_double), ('lowest_product', ctypes.c_double),
+        ('values', ctypes.c_void_p))
+
+
+class _Hits(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_void_p) for name in (
+        'values', 'centerness', 'scores', 'boxes', 'class_ids', 'cells'))
 
 
 class _Suppression(ctypes.Structure):
     _fields_ = (
-        ('next', ctypes.c_int64), ('count', ctypes.c_int64), ('kept', ctypes.c_void_p),
-        ('last', ctypes.c_void_p), ('previous', ctypes.c_void_p))
+        ('hits', _Hits), ('waiting', ctypes.c_int64), ('heap', ctypes.c_void_p),
+        ('ambiguous', ctypes.c_double), ('count', ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in (
+            'kept', 'boxes', 'scores', 'class_ids', 'previous', 'last')))
 
 
-class HitFinder:
+class NativeHits(NamedTuple):
     """
-    Finds the hits in outputs of given shapes, strides and dtypes, for given gates.
+    Class values that may become detections, ascending by cell, then by class.
 
-    It owns scratch memory: give each thread a finder of its own.
+    :ivar values: dequantised, float64 (N,); `centerness` likewise.
+    :ivar scores: float64 (N,); the last bits may differ from those of numpy.
+    :ivar boxes: (N, 4), all finite.
+    """
 
-    :param outputs: outputs as they will be given to `find`.
+    values: Floats
+    centerness: Floats
+    scores: Floats
+    boxes: Boxes
+    class_ids: NDArray[np.int32]
+    cells: NDArray[np.int64]
+
+    @classmethod
+    def memory(cls, count: int) -> NativeHits:
+        """Return memory for hits."""
+        values, centerness, scores = np.empty((3, count))
+        return cls(values, centerness, scores, np.empty((count, 4), np.float32),
+                   np.empty(count, np.int32), np.empty(count, np.int64))
+
+    def first(self, count: int) -> NativeHits:
+        """Return the first hits."""
+        return NativeHits(self.values[:count], self.centerness[:count], self.scores[:count],
+                          self.boxes[:count], self.class_ids[:count], self.cells[:count])
+
+
+class _Nms:
+    """
+    Memory of NMS.
+
+    :ivar kept: indices of the hits that were kept, best first; `scores` are float32.
+
+    :param hits: the addresses of `NativeHits`.
+    :param count: maximum number of hits.
+    :param ambiguous: relative difference of scores below which their order is not reliable.
+    """
+
+    def __init__(self, hits: _Hits, count: int, classes: int, ambiguous: float) -> None:
+        self.heap, self.kept, self._previous = np.empty((3, count), np.int64)
+        self._last = np.empty(classes, np.int64)
+        self.boxes = np.empty((count, 4), np.float32)
+        self.scores = np.empty(count, np.float32)
+        self.class_ids = np.empty(count, np.int32)
+        self.state = _Suppression(hits, 0, _address(self.heap), ambiguous, 0, *map(_address, (
+            self.kept, self.boxes, self.scores, self.class_ids, self._previous, self._last)))
+
+
+class Found(NamedTuple):
+    """Detections, best first; `values` and `cells` are those of their hits."""
+
+    scores: NDArray[np.float32]
+    class_ids: NDArray[np.int32]
+    values: Floats
+    cells: NDArray[np.int64]
+    boxes: Boxes
+
+
+class NativeDecoder:
+    """
+    Decodes outputs of given shapes, strides and dtypes with given gates and thresholds.
+
+    It owns scratch memory: give each thread a decoder of its own.
+
+    :param outputs: outputs as they will be decoded.
     :param class_gates: the lowest raw class values of each level, (C,).
     :param centerness_gates: the lowest raw centerness of each level, (cells,); None if scores do
         not depend on it.
+    :param lowest_value: of the class of a hit.
     :param lowest_product: of the probabilities of class and centerness of a hit.
+    :param thresholds: the minimum score of each class, above 0, (C,).
     :param one_class_per_cell: whether only the best class of a cell is a hit.
     :raises UnsupportedError: an output has another dtype, or the library is missing.
     """
 
     def __init__(
         self, head: Head, outputs: Sequence[Array], class_gates: Sequence[Array],
-        centerness_gates: Sequence[Array] | None, lowest_product: float, one_class_per_cell: bool,
+        centerness_gates: Sequence[Array] | None, lowest_value: float, lowest_product: float,
+        thresholds: Floats, one_class_per_cell: bool,
     ) -> None:
         library = load_library()
         if library is None or any(output.dtype not in _KINDS for output in outputs):
             raise UnsupportedError
-        self._find = library.fcos_find
+        self._library = library
         self._memory: list[Array] = []  # structs hold addresses only
         self._copied = [index for index, output in enumerate(outputs)
                         if _steps(output, head.layout) is None]
-        outputs = self._contiguous(outputs)
         self._head = _Head(
             len(head.levels), head.num_classes, centerness_gates is not None,
-            head.box_activation == 'exp', head.activation == 'logits', one_class_per_cell,
-            lowest_product,
-            self._kept(np.empty(head.num_classes, np.int32)),
+            head.box_activation == 'exp', head.activation == 'logits',
+            head.score == 'sqrt(cls*ctr)', one_class_per_cell, lowest_value, lowest_product,
             self._kept(np.empty(head.num_classes)))
-        self._levels = (_Level * len(head.levels))()
+        self._levels = (_Level * len(head.levels))(*self._level_structs(
+            head, self._contiguous(outputs), class_gates, centerness_gates))
+        self._pointers = (ctypes.c_void_p * len(outputs))()
+        count = sum(level.cells for level in head.levels)
+        self._hits = NativeHits.memory(count)
+        self._nms = _Nms(_Hits(*map(_address, self._hits)), count, head.num_classes,
+                         _AMBIGUOUS if head.activation == 'logits' else 0.0)
+        self._network = ctypes.byref(self._head), self._levels, self._pointers
+        self._state = ctypes.byref(self._nms.state)
+        self._limits = ctypes.c_int64(count), self._kept(thresholds), ctypes.c_double(MAX_RIVALS)
+
+    def decode(
+        self, outputs: Sequence[Array], iou_threshold: float, wanted: int,
+        counted: Callable[[Boxes], Mask] | None,
+    ) -> Found | None:
+        """
+        Return the detections after NMS.
+
+        :param wanted: number of boxes that count after which NMS may stop.
+        :param counted: which boxes count; None finds all detections.
+        :returns: None if numpy has to decode: there are very many hits, or the result depends on
+            the last bits of scores.
+        """
+        self._point_to(outputs)
+        step = self._hits.cells.size if counted is None else wanted
+        seen, count = 0, self._library.fcos_decode(
+            *self._network, self._state, *self._limits, iou_threshold, step)
+        while counted is not None and seen < count:
+            wanted -= np.count_nonzero(counted(self._nms.boxes[seen:count]))
+            if wanted <= 0:
+                break
+            seen, count = count, self._library.fcos_suppress(
+                self._state, iou_threshold, count + step)
+        if count < 0:
+            return None
+        kept, nms = self._nms.kept[:count], self._nms
+        return Found(nms.scores[:count].copy(), nms.class_ids[:count].copy(),
+                     self._hits.values.take(kept), self._hits.cells.take(kept),
+                     nms.boxes[:count].copy())
+
+    def find(self, outputs: Sequence[Array]) -> NativeHits | None:
+        """
+        Return the hits; those whose box is not finite are left out.
+
+        The arrays are valid until the next call.
+
+        :returns: None if there are more hits than cells, which numpy handles as fast.
+        """
+        self._point_to(outputs)
+        count = self._library.fcos_find(
+            *self._network, ctypes.byref(self._nms.state.hits), self._hits.cells.size)
+        return None if count < 0 else self._hits.first(count)
+
+    def _point_to(self, outputs: Sequence[Array]) -> None:
+        self._current = self._contiguous(outputs)  # copies live until the next image
+        self._pointers[:] = list(map(_address, self._current))
+
+    def _level_structs(
+        self, head: Head, outputs: Sequence[Array], class_gates: Sequence[Array],
+        centerness_gates: Sequence[Array] | None,
+    ) -> Iterator[_Level]:
         first_cell = 0
         for index, level in enumerate(head.levels):
             parts = {'classes': (level.classes, class_gates[index]), 'box': (level.box, None)}
             if centerness_gates is not None:
                 assert level.centerness is not None
                 parts['centerness'] = level.centerness, centerness_gates[index][:1]
-            self._levels[index] = _Level(
+            yield _Level(
                 level.grid.width, level.cells, first_cell, *level.spacing, head.point_offset,
                 level.stride if head.box_unit == 'stride' else 1,
                 **{name: self._part(head, part, gates, outputs)
                    for name, (part, gates) in parts.items()})
             first_cell += level.cells
-        self._hits = np.empty(first_cell, HIT)
-        self._pointers = (ctypes.c_void_p * len(outputs))()
-        self._arguments = (
-            ctypes.byref(self._head), self._levels, self._pointers, _address(self._hits),
-            ctypes.c_int64(first_cell))
-
-    def find(self, outputs: Sequence[Array]) -> NDArray[Any] | None:
-        """
-        Return the hits, of dtype `HIT`, ascending by cell, then by class.
-
-        Hits whose box is not finite are left out. The array is valid until the next call.
-
-        :returns: None if there are more hits than cells, which numpy handles as fast.
-        """
-        outputs = self._contiguous(outputs)
-        self._pointers[:] = [output.__array_interface__['data'][0] for output in outputs]
-        count = self._find(*self._arguments)
-        return None if count < 0 else self._hits[:count]
 
     def _contiguous(self, outputs: Sequence[Array]) -> Sequence[Array]:
         if not self._copied:
@@ -177,26 +305,29 @@ def supports_nms(class_ids: NDArray[Any]) -> bool:
 
 
 def nms_in_c(
-    boxes: Boxes, class_ids: NDArray[Any], iou_threshold: float, wanted: int,
+    boxes: Boxes, scores: Floats, class_ids: NDArray[Any], iou_threshold: float, wanted: int,
 ) -> Iterator[Indices]:
     """
     Yield the same as `nms.nms_batches`, in parts of up to `wanted` boxes.
 
-    :param boxes: (N, 4), float32, best score first.
+    :param boxes: float32 of shape (N, 4).
+    :param scores: float64 of shape (N,), without NaN.
     """
     library = load_library()
     assert library is not None
-    boxes = np.ascontiguousarray(boxes)
-    class_ids = np.ascontiguousarray(class_ids, np.int64)
     count = class_ids.size
-    kept, previous = np.empty((2, count), np.int64)
-    last = np.full(class_ids.max(initial=0) + 1, -1)
-    state = _Suppression(0, 0, _address(kept), _address(last), _address(previous))
-    while state.next < count:
-        start = state.count
-        library.fcos_suppress(_address(boxes), _address(class_ids), count, iou_threshold,
-                              start + wanted, ctypes.byref(state))
-        yield kept[start:state.count]
+    class_ids = np.ascontiguousarray(class_ids, np.int32)
+    boxes, scores = np.ascontiguousarray(boxes), np.ascontiguousarray(scores)
+    hits = _Hits(scores=_address(scores), boxes=_address(boxes), class_ids=_address(class_ids))
+    classes = int(class_ids.max(initial=0)) + 1
+    nms = _Nms(hits, count, classes, 0.0)
+    nms.heap[:] = np.arange(count)
+    nms.state.waiting = count
+    state, seen = ctypes.byref(nms.state), 0
+    kept = library.fcos_start(state, classes, iou_threshold, wanted)
+    while seen < kept:
+        yield nms.kept[seen:kept]
+        seen, kept = kept, library.fcos_suppress(state, iou_threshold, kept + wanted)
 
 
 @cache
@@ -211,18 +342,18 @@ def load_library() -> ctypes.CDLL | None:
 def _declared(library: ctypes.CDLL) -> ctypes.CDLL | None:
     if library.fcos_version() != VERSION:
         return None
-    library.fcos_find.restype = ctypes.c_int64
-    library.fcos_find.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int64]
-    library.fcos_suppress.restype = None
-    library.fcos_suppress.argtypes = [
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_double, ctypes.c_int64,
-        ctypes.c_void_p]
+    for name, types in _ARGUMENTS.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = ctypes.c_int64, types
     return library
 
 
-def _address(array: Array) -> int:
-    address: int = array.__array_interface__['data'][0]
-    return address
+def _address(array: Any) -> int:
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # four times as fast
+    except (TypeError, ValueError):  # it is read-only, empty, or not contiguous
+        address: int = array.__array_interface__['data'][0]
+        return address
 
 
 def _steps(output: Array, layout: str) -> tuple[int, int] | None:

@@ -8,7 +8,7 @@ Boxes are (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2, all finite, in any unit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,28 +31,21 @@ def nms(
     :param iou_threshold: from 0 to 1.
     :returns: indices of the kept boxes, best score first.
     """
-    order = np.argsort(-np.asarray(scores), kind='stable')
-    boxes, class_ids = np.asarray(boxes)[order], np.asarray(class_ids)[order]
-    return order[nms_sorted(boxes, class_ids, iou_threshold)]
-
-
-def nms_sorted(
-    boxes: NDArray[Any], class_ids: NDArray[Any], iou_threshold: float,
-) -> Indices:
-    """Apply `nms` to boxes that are already sorted, best score first."""
-    kept = list(nms_batches(boxes, class_ids, iou_threshold))
-    return np.concatenate(kept) if kept else np.empty(0, np.intp)
+    return concatenated(list(nms_batches(
+        np.asarray(boxes), np.asarray(scores), np.asarray(class_ids), iou_threshold)))
 
 
 def nms_batches(
-    boxes: NDArray[Any], class_ids: NDArray[Any], iou_threshold: float,
+    boxes: NDArray[Any], scores: NDArray[Any], class_ids: NDArray[Any], iou_threshold: float,
 ) -> Iterator[Indices]:
     """
-    Yield the result of `nms_sorted` in parts, best first; a part may be empty.
+    Yield the result of `nms` in parts, best first; a part may be empty.
 
     A caller who needs no more boxes can stop, and saves the rest of the work.
     """
-    sides, class_ids = np.ascontiguousarray(boxes.T, np.float64), class_ids.astype(np.intp)
+    order = (-scores).argsort(kind='stable')
+    sides = np.ascontiguousarray(boxes.take(order, axis=0).T, np.float64)
+    class_ids = class_ids.take(order)
     remaining, size = np.arange(class_ids.size), _BATCH_SIZE
     # Only one batch of boxes is compared with each other at once. Its kept boxes then drop most of
     # the others, so even many overlapping boxes need few comparisons.
@@ -60,7 +53,7 @@ def nms_batches(
         batch, remaining = remaining[:size], remaining[size:]
         best = batch[_kept_of_batch(
             sides.take(batch, axis=1), class_ids.take(batch), iou_threshold)]
-        yield best
+        yield order.take(best)
         if best.size * remaining.size <= _MAX_COMPARED:
             dropped = _dropped_by_any
         else:
@@ -69,6 +62,11 @@ def nms_batches(
         remaining = remaining[~dropped(
             sides.take(best, axis=1), class_ids.take(best), sides.take(remaining, axis=1),
             class_ids.take(remaining), iou_threshold)]
+
+
+def concatenated(parts: Sequence[Indices]) -> Indices:
+    """Return the indices of all parts; there may be none."""
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.intp), *parts])
 
 
 def box_iou(a: NDArray[Any], b: NDArray[Any]) -> Floats:

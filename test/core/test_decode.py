@@ -167,6 +167,20 @@ def test_scores_near_the_threshold_are_exact_when_one_factor_is_1(
                         reference.decode(head, outputs, criteria))
 
 
+@settings(max_examples=60)
+@given(NETWORKS, SEEDS, STATED, st.booleans(), st.sampled_from([-40.0, 36.0]))
+def test_scores_that_differ_in_the_last_bits_keep_their_order(
+    network, seed, stated, one_class, mean,
+):
+    """Rounded logits of one sum have nearly the same score if they are very low or very high."""
+    rng = np.random.default_rng(seed)
+    network = replace(network, kinds=('cls', 'box', 'ctr'), dtype='float32')
+    head, outputs = scene(network, rng, mean=mean, **{**stated, 'activation': 'logits'})
+    criteria = Criteria(score_threshold=0, nms_threshold=1, one_class_per_cell=one_class)
+    outputs = [np.round(output) for output in outputs]
+    assert_same(decode(head, outputs, criteria), reference.decode(head, outputs, criteria))
+
+
 @settings(max_examples=100)
 @given(NETWORKS, CRITERIA, SEEDS, STATED)
 def test_infinite_and_extreme_values_and_nan_equal_the_reference(

@@ -15,7 +15,7 @@ import pytest
 from fcos_ros.core import native
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.decode import make_decoder
-from fcos_ros.core.nms import nms_sorted
+from fcos_ros.core.nms import nms
 from fcos_ros.core.resize import Size
 from fcos_ros.runtime.libraries import decoding
 from tools.native import LIBRARY, compile_library, find_compiler
@@ -85,11 +85,11 @@ def test_nms_keeps_the_same_boxes_in_parts_of_the_wanted_size(
     rng = np.random.default_rng(seed)
     corners = rng.integers(0, 30, (count, 2))
     boxes = np.hstack([corners, corners + rng.integers(0, 20, (count, 2))]).astype(np.float32)
-    class_ids = rng.integers(0, classes, count)
-    parts = list(native.nms_in_c(boxes, class_ids, threshold, wanted))
+    class_ids, scores = rng.integers(0, classes, count), rng.integers(1, 50, count) / 50
+    parts = list(native.nms_in_c(boxes, scores, class_ids, threshold, wanted))
     assert all(part.size <= wanted for part in parts)
     found = np.concatenate(parts) if parts else np.empty(0, np.intp)
-    np.testing.assert_array_equal(found, nms_sorted(boxes, class_ids, threshold))
+    np.testing.assert_array_equal(found, nms(boxes, scores, class_ids, threshold))
 
 
 @needs_compiler

@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 import numpy as np
 import pytest
 
-from fcos_ros.core.nms import box_iou, nms, nms_batches, nms_sorted
+from fcos_ros.core.nms import box_iou, nms, nms_batches
 
 THRESHOLDS = st.one_of(st.sampled_from([0.0, 0.2, 0.5, 0.6, 0.7, 1.0]), st.floats(0, 1))
 SEEDS = st.integers(0, 2**32 - 1)
@@ -71,6 +71,11 @@ def crowd(kind, count, rng, classes=1):
     return boxes, rng.integers(0, classes, count)
 
 
+def falling(boxes):
+    """Return scores with which boxes are sorted already."""
+    return np.linspace(1, 0.5, len(boxes))
+
+
 KINDS = ('equal', 'disjoint', 'clusters', 'any')
 
 
@@ -85,7 +90,7 @@ def test_many_boxes_are_kept_as_the_definition_says(
     if rounding:  # many equal sides and IoUs
         boxes = np.round(boxes / rounding) * rounding
     np.testing.assert_array_equal(
-        nms_sorted(boxes, class_ids, threshold), plain(boxes, class_ids, threshold))
+        nms(boxes, falling(boxes), class_ids, threshold), plain(boxes, class_ids, threshold))
 
 
 @pytest.mark.parametrize('classes', [1, 80])
@@ -93,7 +98,7 @@ def test_many_boxes_are_kept_as_the_definition_says(
 def test_ten_thousand_boxes_are_kept_as_the_definition_says(kind, classes):
     boxes, class_ids = crowd(kind, 10_000, np.random.default_rng(0), classes)
     np.testing.assert_array_equal(
-        nms_sorted(boxes, class_ids, 0.6), plain(boxes, class_ids, 0.6))
+        nms(boxes, falling(boxes), class_ids, 0.6), plain(boxes, class_ids, 0.6))
 
 
 @pytest.mark.parametrize('threshold', [0.0, 0.6])
@@ -101,7 +106,7 @@ def test_ten_thousand_boxes_are_kept_as_the_definition_says(kind, classes):
 def test_the_memory_is_bounded(kind, threshold):
     boxes, class_ids = crowd(kind, 10_000, np.random.default_rng(0))
     tracemalloc.start()
-    nms_sorted(boxes, class_ids, threshold)
+    nms(boxes, falling(boxes), class_ids, threshold)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 60e6  # one byte for each pair would be 100e6
@@ -110,9 +115,8 @@ def test_the_memory_is_bounded(kind, threshold):
 @given(COUNTS, SEEDS, THRESHOLDS)
 def test_batches_are_the_result_in_parts(count, seed, threshold):
     boxes, scores, class_ids = boxes_and_scores(count, seed, grid=1)
-    order = np.argsort(-scores, kind='stable')
-    batches = list(nms_batches(boxes[order], class_ids[order], threshold))
-    kept = nms_sorted(boxes[order], class_ids[order], threshold)
+    batches = list(nms_batches(boxes, scores, class_ids, threshold))
+    kept = nms(boxes, scores, class_ids, threshold)
     np.testing.assert_array_equal(np.concatenate([*batches, kept[:0]]), kept)
 
 
@@ -128,14 +132,6 @@ def test_an_iou_next_to_the_threshold_is_compared_exactly(count, seed, side):
         exact = float(ious[seed % ious.size])
         threshold = float(np.nextafter(exact, exact + side))
         assert_greedy(boxes, scores, class_ids, threshold)
-
-
-@given(COUNTS, SEEDS, THRESHOLDS)
-def test_nms_sorted_keeps_the_same_boxes_as_nms(count, seed, threshold):
-    boxes, scores, class_ids = boxes_and_scores(count, seed, grid=1)
-    order = np.argsort(-scores, kind='stable')
-    kept = order[nms_sorted(boxes[order], class_ids[order], threshold)]
-    np.testing.assert_array_equal(kept, nms(boxes, scores, class_ids, threshold))
 
 
 @given(COUNTS, SEEDS, THRESHOLDS)
