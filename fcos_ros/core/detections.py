@@ -9,6 +9,7 @@ Boxes are in canvas pixels or in image pixels; the function that returns them st
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -97,6 +98,31 @@ class Detections:
     def with_track_ids(self, track_ids: NDArray[np.int64]) -> Detections:
         """Return the same detections with track numbers, int64 of shape (N,)."""
         return replace(self, track_ids=track_ids)
+
+
+def join(parts: Sequence[Detections]) -> Detections:
+    """Return all detections of some sets, one set after the other, without track numbers."""
+    return Detections(
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.class_ids for part in parts]), _join_alternatives(parts))
+
+
+def _join_alternatives(parts: Sequence[Detections]) -> Alternatives | None:
+    """Return the alternatives of some sets; a set without any has empty ones."""
+    own = [part.alternatives for part in parts]
+    columns = max((each.scores.shape[1] for each in own if each is not None), default=0)
+    if not columns:
+        return None
+    class_ids = np.full((sum(map(len, parts)), columns), -1, np.int32)
+    scores = np.zeros(class_ids.shape, np.float32)
+    first = 0
+    for part, each in zip(parts, own):
+        if each is not None:
+            rows = slice(first, first + len(part)), slice(each.scores.shape[1])
+            class_ids[rows], scores[rows] = each
+        first += len(part)
+    return Alternatives(class_ids, scores)
 
 
 def _require_alternatives(alternatives: Alternatives, count: int) -> None:

@@ -26,6 +26,20 @@ from fcos_ros.core.resize import Size
 from fcos_ros.core.yuv_range import AUTO, CHANGE_RANGE, FULL, LIMITED
 
 
+class Window(NamedTuple):
+    """A rectangle of an image, in pixels from the left and the top; the last ones are excluded."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size(self) -> Size:
+        """Its width and height."""
+        return Size(self.right - self.left, self.bottom - self.top)
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """
@@ -145,6 +159,17 @@ class Frame:
                         grey=bool(self.mosaic))
         return replace(self, size=Size(*pixels.shape[1::-1]), encoding=self.mosaic or 'bgr8',
                        planes=(pixels,), mosaic='')
+
+    def crop(self, window: Window) -> Frame:
+        """
+        View a part of a decoded frame.
+
+        :param window: inside the image. Its sides are even for encodings whose pixels share chroma
+            samples, and its corner is even for mosaics, too.
+        """
+        cropped = (_part(plane, window, spec.subsampling)
+                   for plane, spec in zip(self.planes, ENCODINGS[self.encoding].planes))
+        return replace(self, size=window.size, planes=tuple(cropped), trailing_bytes=0)
 
     def measure(self) -> tuple[Frame, Measurement]:
         """
@@ -269,6 +294,12 @@ def _views(
         views.append(np.require(view, dtype.newbyteorder('='), 'A'))
         top += rows * row
     return tuple(views)
+
+
+def _part(plane: Array, window: Window, subsampling: int) -> Array:
+    left, top, right, bottom = (side // subsampling for side in window)
+    part: Array = plane[top:bottom, left:right]
+    return part
 
 
 def _to_limited(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcos_ros.core.arrays import Mask
-from fcos_ros.core.detections import Detections
+from fcos_ros.core.detections import Detections, join
 from fcos_ros.core.resize import Size
 
 OTHER = -1
@@ -31,7 +31,7 @@ class Truth:
 
     def ignoring(self, ignored: Mask) -> Truth:
         """Return the truth with some of its objects among the crowds."""
-        return Truth(self.objects[~ignored], _joined(self.crowds, self.objects[ignored]))
+        return Truth(self.objects[~ignored], join([self.crowds, self.objects[ignored]]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +58,3 @@ def with_classes(detections: Detections, class_ids: NDArray[np.int32]) -> Detect
     """
     own = replace(detections, class_ids=class_ids[detections.class_ids], alternatives=None)
     return own[own.class_ids != OTHER]
-
-
-def _joined(first: Detections, second: Detections) -> Detections:
-    return Detections(np.concatenate([first.boxes, second.boxes]),
-                      np.concatenate([first.scores, second.scores]),
-                      np.concatenate([first.class_ids, second.class_ids]))
