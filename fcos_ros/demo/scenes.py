@@ -48,9 +48,6 @@ SUPERSAMPLING = 2
 MIN_VISIBLE = 0.3
 """Minimum visible part of an object; objects that show less are removed."""
 
-MIN_SIDE = 0.022
-"""Minimum side of a box, as a part of the image's width; smaller objects are removed."""
-
 CLUTTER = -1
 """The class id of solids that are not objects."""
 
@@ -77,13 +74,39 @@ class Scene:
     object_indices: NDArray[np.int16]
 
 
-def render(seed: int, size: Size = Size(640, 480)) -> Scene:
+@dataclass(frozen=True)
+class Toys:
+    """
+    The toys on a table, as ranges from the least to the most.
+
+    :ivar count: number of toys that are placed; those that find no room are left out.
+    :ivar spread: standard deviation of their places, in the unit of the world.
+    :ivar size: about half of the side of a toy, likewise.
+    :ivar min_side: minimum side of a box, as a part of the image's width; smaller objects are
+        removed.
+    """
+
+    count: tuple[int, int]
+    spread: tuple[float, float]
+    size: tuple[float, float]
+    min_side: float
+
+
+NEAR_TOYS = Toys((4, 12), (0.22, 0.5), (0.07, 0.17), 0.022)
+"""A few large toys, on which the network is trained."""
+
+FAR_TOYS = Toys((25, 45), (0.4, 0.7), (0.011, 0.03), 0.006)
+"""Many small toys, as a camera of high resolution sees them from afar."""
+
+
+def render(seed: int, size: Size = Size(640, 480), toys: Toys = NEAR_TOYS) -> Scene:
     """
     Render the scene of a seed.
 
-    Every object shows at least `MIN_VISIBLE` of its outline, and has sides of at least `MIN_SIDE`.
+    Every object shows at least `MIN_VISIBLE` of its outline, and has sides of at least
+    `Toys.min_side`.
     """
-    return AnimatedScene(seed, size, checked_seconds=(0.0,)).render(0.0)
+    return AnimatedScene(seed, size, toys, checked_seconds=(0.0,)).render(0.0)
 
 
 class AnimatedScene:
@@ -94,18 +117,18 @@ class AnimatedScene:
     """
 
     def __init__(
-        self, seed: int, size: Size = Size(640, 480),
+        self, seed: int, size: Size = Size(640, 480), toys: Toys = NEAR_TOYS,
         checked_seconds: Sequence[float] = tuple(
             np.linspace(-SWING_PERIOD / 4, SWING_PERIOD / 4, 9).tolist()),
     ) -> None:
-        self._seed, self._size = seed, size
+        self._seed, self._size, self._toys = seed, size, toys
         rng = np.random.default_rng(seed)
         self._camera_path = _camera_path(rng)
         self._light = _light(rng)
         self._camera_effects = _camera_effects(rng)
         self._backdrop = _backdrop(rng)
         surface = draw_surface(rng)
-        solids = _place_solids(rng)
+        solids = _place_solids(rng, toys)
         self._solids = self._without_hidden(solids, checked_seconds)
         self._table = _light_table(rng, surface, self._solids, self._light)
 
@@ -134,7 +157,8 @@ class AnimatedScene:
             camera = self._camera_at(second, 0.5)
             boxes, visible, _ = _extents(camera, solids, _cast_rays(camera, solids))
             sides = (boxes[:, 2:] - boxes[:, :2]).min(axis=1)
-            kept &= (visible > 1.3 * MIN_VISIBLE) & (sides > 1.2 * MIN_SIDE * self._size.width)
+            min_side = self._toys.min_side * self._size.width
+            kept &= (visible > 1.3 * MIN_VISIBLE) & (sides > 1.2 * min_side)
         return [solid for solid, keep in zip(solids, kept) if keep or solid.class_id == CLUTTER]
 
 
@@ -396,15 +420,15 @@ TIMBER_COLOURS: tuple[Colour, ...] = (
     (120, 170, 212), (90, 140, 190), (60, 98, 150), (150, 195, 225), (44, 70, 108))
 
 
-def _place_solids(rng: Random) -> list[Solid]:
+def _place_solids(rng: Random, toys: Toys) -> list[Solid]:
     """Place solids on the table so that they do not touch each other."""
     solids: list[Solid] = []
     places: list[tuple[float, float, float]] = []
-    spread = rng.uniform(0.22, 0.5)
+    spread = rng.uniform(*toys.spread)
     books = int(rng.random() < 0.3)
-    for number in range(int(rng.integers(4, 13)) + books):
+    for number in range(int(rng.integers(toys.count[0], toys.count[1] + 1)) + books):
         class_id = CLUTTER if number < books else int(rng.integers(len(CLASS_NAMES)))
-        shape, rotation, height = _make_shape(rng, class_id)
+        shape, rotation, height = _make_shape(rng, class_id, toys)
         diagonal = float(np.hypot(*(np.abs(rotation) @ np.array(shape.half_extent))[:2]))
         # Round solids do not fill the corners of their bounding box: 1.41 is the root of 2.
         radius = diagonal if class_id in (CLUTTER, 0, 4) else diagonal / 1.41
@@ -419,9 +443,11 @@ def _place_solids(rng: Random) -> list[Solid]:
     return solids
 
 
-def _make_shape(rng: Random, class_id: int) -> tuple[Shape, NDArray[np.float32], float]:
+def _make_shape(
+    rng: Random, class_id: int, toys: Toys,
+) -> tuple[Shape, NDArray[np.float32], float]:
     """Return a shape of a class, its rotation, and the height of its centre."""
-    size = rng.uniform(0.07, 0.17)
+    size = rng.uniform(*toys.size)
     angle = rng.uniform(-np.pi, np.pi)
     cos, sin = np.cos(angle), np.sin(angle)
     rotation = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], np.float32)

@@ -10,8 +10,9 @@ import pytest
 from fcos_ros.core.resize import Size
 from fcos_ros.demo.scenes import (
     CLASS_NAMES,
-    MIN_SIDE,
+    FAR_TOYS,
     MIN_VISIBLE,
+    NEAR_TOYS,
     SUPERSAMPLING,
     SWING_PERIOD,
     AnimatedScene,
@@ -71,7 +72,7 @@ def test_boxes_are_inside_the_image(scenes):
 def test_every_object_is_large_enough_and_visible_enough(scenes):
     for scene in scenes:
         sides = scene.boxes[:, 2:] - scene.boxes[:, :2]
-        assert (sides >= MIN_SIDE * SMALL.width).all()
+        assert (sides >= NEAR_TOYS.min_side * SMALL.width).all()
         assert (scene.visible >= MIN_VISIBLE).all()
 
 
@@ -92,6 +93,17 @@ def test_images_are_neither_too_dark_nor_too_bright(scenes):
     means = [scene.image.mean() for scene in scenes]
     assert min(means) > 20
     assert max(means) < 230
+
+
+def test_far_toys_are_many_and_small_and_have_exact_boxes():
+    size = Size(1280, 720)
+    scene = render(3, size, FAR_TOYS)
+    np.testing.assert_array_equal(scene.image, render(3, size, FAR_TOYS).image)
+    sides = scene.boxes[:, 2:] - scene.boxes[:, :2]
+    assert len(scene.boxes) >= 10
+    assert (sides >= FAR_TOYS.min_side * size.width).all()
+    assert np.median(sides) < 0.03 * size.width
+    test_a_box_is_the_exact_extent_of_the_visible_part_of_its_object([scene])
 
 
 class TestAnimatedScene:
