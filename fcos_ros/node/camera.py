@@ -111,6 +111,7 @@ class Camera:
         self._active = active = ActiveCriteria.of(settings, self._model)
         self._tracker.settings = to_tracker_settings(settings)
         self._stream.criteria, self._stream.weight = active.decoded, settings.weight
+        self._stream.tiling = active.tiling
         self._outputs.apply(settings, active.decoded)
 
     def unsubscribe(self) -> None:
@@ -140,7 +141,7 @@ class Camera:
             name=self._name, topic=self._node.resolve_topic_name(self._topic),
             subscription=self._subscription.status() if self._subscription else None,
             silence=self._subscription.silence if self._subscription else 0.0,
-            max_age=self._settings.max_age,
+            max_age=self._settings.max_age, tiles_budget=self._settings.tiles_budget,
             counts_before=counts_before, counts=counts,
             oddities_before=oddities_before, oddities=self._reported_oddities,
             latencies=self._statistics.percentiles(), samples=self._samples.describe(),

@@ -103,9 +103,17 @@ def _frames(health: NodeHealth, camera: CameraHealth) -> DiagnosticStatus:
         'reliability': subscription.reliability if subscription else '',
         'publishers': subscription.publishers if subscription else 0,
         **camera_rates(counts.received - before.received, published, camera.period),
+        **_tiles(camera),
         **{f'{FAILED_KIND}{kind}': count for kind, count in counts.errors.items()},
         **camera.samples, **camera.oddities, **_further(others)}
     return _status(problem.level, problem.message, values)
+
+
+def _tiles(camera: CameraHealth) -> dict[str, int]:
+    counts = camera.counts
+    if not counts.tiles and not counts.tiles_left_out:
+        return {}
+    return {'tiles': counts.tiles, 'tiles left out': counts.tiles_left_out}
 
 
 def _further(problems: Sequence[Problem]) -> dict[str, str]:
@@ -138,6 +146,9 @@ def camera_problems(health: NodeHealth, camera: CameraHealth) -> Iterator[Proble
         yield Problem(WARN, 'images arrive and none is finished: a worker loads the model, or '
                       'works on one image for longer than the time between two reports')
     yield from _odd(camera, subscription, oddities)
+    if counts.tiles_left_out > before.tiles_left_out and counts.tiles == before.tiles:
+        yield Problem(WARN, f'no tile fits into tiles_budget, {camera.tiles_budget:g} ms: raise '
+                      'it, or add workers', 'tiles')
     missed, received = counts.missed - before.missed, counts.received - before.received
     if missed > MAX_MISSED * (missed + received):
         yield Problem(WARN, f'{missed} of {missed + received} images since the last report were '

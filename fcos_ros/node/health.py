@@ -49,6 +49,7 @@ class CameraHealth:
     :ivar silence: seconds since the last image; or since its publisher appeared, if that was
         later.
     :ivar max_age: seconds after which an image expires; 0 for never.
+    :ivar tiles_budget: milliseconds for an image and its tiles.
     :ivar counts_before: the counts of the last report.
     :ivar counts: the counts now.
     :ivar oddities_before: `oddities` of the last report.
@@ -75,6 +76,7 @@ class CameraHealth:
     other_users: Sequence[str] = ()
     mixed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     period: float = 0.0
+    tiles_budget: float = 0.0
 
 
 @dataclass(frozen=True)

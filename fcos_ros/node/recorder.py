@@ -144,12 +144,12 @@ class CameraRecorder:
         job, result = outcome.job, outcome.result
         stages: dict[str, float] = {'wait': outcome.waited}
         if result is not None:
-            stages |= {'preprocess': result.times.preprocess, 'infer': result.times.infer,
-                       'decode': result.times.decode}
+            stages |= result.times.by_stage()
         self._record(
             job.context, active.settings, _arrival(job), PUBLISHED if error is None else FAILED,
             error, image=job.frame, size=job.frame.size, times={**stages, **times},
             detections=found, candidates=result.candidates if result else None,
+            tile_candidates=result.tile_candidates if result else (),
             decoded_before=result is not None and outcome.criteria is not active.decoded)
 
     def _record(

@@ -57,12 +57,11 @@ class RecordedRun:
         frame, error, times = result.frame, result.error, result.times
         settings = self._plan.settings_of(frame.camera)
         image = frame.image if isinstance(frame.image, Frame) else None
-        stages = {} if times is None else {
-            'preprocess': times.preprocess, 'infer': times.infer, 'decode': times.decode}
+        stages = {} if times is None else times.by_stage()
         wanted = image is not None and error is None and settings.recorder_image_width
         return RecordedFrame(
             self._session, settings, frame.camera, frame.stamp, frame.name, max(0, frame.stamp),
             PUBLISHED if error is None else FAILED, error_kind(error) if error else '',
             str(error or ''), image.size if image else None, stages, result.detections,
-            result.candidates,
+            result.candidates, result.tile_candidates,
             image=small_jpeg(image, settings.recorder_image_width) if image and wanted else b'')

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 import os
 from queue import Empty, Queue
 from time import monotonic, sleep
@@ -23,15 +24,17 @@ from fcos_ros.core.candidates import Candidates
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.errors import FrameError
-from fcos_ros.core.frame import Frame
+from fcos_ros.core.frame import Frame, Window
 from fcos_ros.core.measurement import Measurement
 from fcos_ros.core.samples import SampleProperties
+from fcos_ros.core.tiles import Tiling
 from fcos_ros.core.tracking import Tracker
 from fcos_ros.offline.frames import OfflineError, SourceFrame
 from fcos_ros.offline.ordered import ordered_map
 from fcos_ros.offline.plan import DetectionPlan
-from fcos_ros.runtime.detector import DetectorConfig, Result, StageTimes
+from fcos_ros.runtime.detector import NO_TILES, DetectorConfig, Result, StageTimes, TileCounts
 from fcos_ros.runtime.statistics import FrameStatistics
+from fcos_ros.runtime.tiled import detect_in_tiles
 from fcos_ros.runtime.workers import (
     Worker,
     WorkerError,
@@ -72,6 +75,7 @@ class FrameResult:
     :ivar error: why the frame failed.
     :ivar warnings: of the decoder of image files.
     :ivar candidates: if the settings ask for them, as `recorder` does.
+    :ivar tiles: see `Result`; likewise `tile_candidates`.
     """
 
     frame: SourceFrame
@@ -80,6 +84,8 @@ class FrameResult:
     times: StageTimes | None = None
     warnings: tuple[str, ...] = ()
     candidates: Candidates | None = None
+    tiles: TileCounts = NO_TILES
+    tile_candidates: tuple[tuple[Window, Candidates], ...] = ()
 
 
 def busy_workers(config: DetectorConfig) -> int:
@@ -191,7 +197,7 @@ class OfflineDetector:
             return task, task.image
         worker = self._idle.get()
         try:
-            return task, _attempt(worker, task.image, task.criteria)
+            return task, _detect(worker, task)
         except UnreadyError:
             raise
         except Exception as error:  # noqa: BLE001 - one bad frame must not end the run
@@ -213,6 +219,7 @@ class _Task:
     source: SourceFrame
     image: Frame | FrameError
     criteria: Criteria
+    tiling: Tiling | None
 
 
 class _CameraState:
@@ -231,7 +238,7 @@ class _CameraState:
         image, settings = source.image, self._active.settings
         if isinstance(image, Frame):
             image = self._samples.complete(image, settings.bit_depth, settings.nv12_range)
-        return _Task(number, source, image, self._active.decoded)
+        return _Task(number, source, image, self._active.decoded, self._active.tiling)
 
     def finish(self, task: _Task, answer: Result | Exception) -> FrameResult:
         """Return the result of a frame, with track numbers if tracking is on."""
@@ -242,7 +249,19 @@ class _CameraState:
         if self._active.settings.track:
             found = self._tracker.update(found, task.source.stamp / 1e9, self._active.wanted)
         return FrameResult(task.source, found, times=answer.times, warnings=answer.warnings,
-                           candidates=answer.candidates)
+                           candidates=answer.candidates, tiles=answer.tiles,
+                           tile_candidates=answer.tile_candidates)
+
+
+def _detect(worker: Worker, task: _Task) -> Result:
+    """Detect in an image, and in all of its tiles: results do not depend on the time they take."""
+    image, criteria = task.image, task.criteria
+    assert isinstance(image, Frame)
+    tiling, canvas = task.tiling, worker.info.input.size
+    tiles = tiling.tiles(image.size, canvas) if tiling else None
+    if tiles is None:
+        return _attempt(worker, image, criteria)
+    return detect_in_tiles(partial(_attempt, worker), image, tiles, criteria)
 
 
 def _attempt(worker: Worker, image: Frame, criteria: Criteria) -> Result:
@@ -273,6 +292,6 @@ def _count(result: FrameResult, statistics: FrameStatistics) -> None:
         statistics.count_failed(result.error)
         return
     statistics.count_published()
+    statistics.count_tiles(*result.tiles)
     if result.times is not None:
-        times = result.times
-        statistics.add_times(preprocess=times.preprocess, infer=times.infer, decode=times.decode)
+        statistics.add_times(**result.times.by_stage())

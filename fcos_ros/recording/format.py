@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from fcos_ros.core.candidates import Candidates
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Alternatives, Detections
+from fcos_ros.core.frame import Window
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.resize import Size
 from fcos_ros.recording.mcap_file import Message, Topic
@@ -146,6 +147,9 @@ def frame_message(frame: RecordedFrame) -> Message:
         content['detections'] = _detections(frame.detections, frame.session.model.labels)
     if frame.candidates is not None:
         content['candidates'] = _candidates(frame.candidates)
+    if frame.tile_candidates:
+        content['tiles'] = [{'window': list(window), 'candidates': _candidates(candidates)}
+                            for window, candidates in frame.tile_candidates]
     return _message(topic(FRAME, frame.camera), frame.arrived, frame.stamp, content)
 
 
@@ -163,6 +167,8 @@ def read_frame(
         content['times'],
         None if found is None else _read_detections(found),
         None if candidates is None else _read_candidates(candidates),
+        tuple((Window(*tile['window']), _read_candidates(tile['candidates']))
+              for tile in content.get('tiles', ())),
         content['decoded_before'], image)
 
 

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.labels import Labels
-from fcos_ros.core.preprocess import FITS
-from fcos_ros.core.resize import Resize, Size
 from fcos_ros.core.tracking import Tracker
+from fcos_ros.recording.decode_again import decode_again
 from fcos_ros.recording.values import RecordedFrame, RecordedModel
-from fcos_ros.runtime.detector import detect_again
 from fcos_ros.settings.criteria import ActiveCriteria, to_tracker_settings
 from fcos_ros.settings.schema import Settings
 
@@ -43,15 +41,16 @@ class Replay:
         :returns: in pixels of the image; None if no worker has finished the frame.
         :raises ValueError: the settings name a class that the model does not have.
         """
-        if frame.candidates is None or frame.size is None:
+        if frame.candidates is None:
             return None
         camera = self._camera(frame, settings or frame.settings)
         active = camera.active
-        if frame.candidates.floor > camera.lowest:
+        in_tiles = active.tiling is not None
+        found = decode_again(frame, active.decoded, in_tiles=in_tiles)
+        parts = (frame.candidates, *(own for _, own in frame.tile_candidates if in_tiles))
+        if any(part.floor > camera.lowest for part in parts):
             self.below_floor += 1
-        found = detect_again(frame.candidates, frame.session.model.num_classes, active.decoded,
-                             camera.resize(frame.size))
-        if not active.settings.track:
+        if found is None or not active.settings.track:
             return found
         return camera.tracker.update(
             found, (frame.stamp or frame.arrived) / _SECOND, active.wanted)
@@ -79,7 +78,6 @@ class _Camera:
     active: ActiveCriteria
     lowest: float
     tracker: Tracker
-    resizes: dict[Size, Resize]
 
     @classmethod
     def of(cls, model: RecordedModel, settings: Settings, labels: Labels | None,
@@ -88,10 +86,4 @@ class _Camera:
         active = ActiveCriteria.of(settings, replace(model, labels=labels or model.labels))
         tracker.settings = to_tracker_settings(settings)
         lowest = float(active.decoded.thresholds(model.num_classes).min())
-        return cls(model, active, lowest, tracker, {})
-
-    def resize(self, size: Size) -> Resize:
-        """Return how an image of some size was laid on the input of the model."""
-        if size not in self.resizes:
-            self.resizes[size] = FITS[self.model.fit](size, self.model.canvas)
-        return self.resizes[size]
+        return cls(model, active, lowest, tracker)

@@ -65,7 +65,11 @@ SCHEMAS: Mapping[str, Schema] = {
         'decoded_before': {**FLAG, 'description': 'Whether the frame was decoded with the '
                            'settings before these.'},
         'detections': {**_list(_DETECTION), 'description': 'As they were published.'},
-        'candidates': _CANDIDATES}),
+        'candidates': _CANDIDATES,
+        'tiles': {**_list(_object({
+            'window': {**_list(WHOLE), 'description': 'left, top, right and bottom in pixels of '
+                       'the image.'},
+            'candidates': _CANDIDATES})), 'description': 'The tiles besides the whole image.'}}),
     IMAGE: _object({
         'timestamp': _TIME, 'frame_id': TEXT, 'format': TEXT, 'data': _base64('A JPEG file.')}),
     LOG: _object({

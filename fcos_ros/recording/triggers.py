@@ -11,10 +11,9 @@ import numpy as np
 
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.labels import Labels
-from fcos_ros.core.preprocess import FITS
 from fcos_ros.core.text import MAX_QUOTE, shorten
+from fcos_ros.recording.decode_again import decode_again
 from fcos_ros.recording.values import RecordedFrame
-from fcos_ros.runtime.detector import detect_again
 from fcos_ros.settings.criteria import to_criteria
 from fcos_ros.settings.schema import Settings
 
@@ -122,11 +121,9 @@ class TriggerChecker:
         return ''
 
     def _score_reason(self, frame: RecordedFrame) -> str:
-        model = frame.session.model
-        if frame.candidates is None or frame.size is None:
+        found = decode_again(frame, self._lowered(frame))
+        if found is None:
             return ''
-        found = detect_again(frame.candidates, model.num_classes, self._lowered(frame),
-                             FITS[model.fit](frame.size, model.canvas))
         for trigger in self._scores:
             scores = found.scores[(found.scores >= trigger.low) & (found.scores <= trigger.high)]
             if scores.size:

@@ -11,6 +11,7 @@ from fcos_ros.backends import ModelInfo
 from fcos_ros.core.candidates import Candidates
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Detections
+from fcos_ros.core.frame import Window
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.resize import Size
 from fcos_ros.settings.schema import Settings
@@ -93,7 +94,9 @@ class RecordedFrame:
     :ivar times: seconds by stage, as far as they are known: wait, preprocess, infer, decode,
         publish, total and age.
     :ivar detections: as they were published, in pixels of the image; None if they were not.
-    :ivar candidates: on the canvas of the model; None if no worker has finished the frame.
+    :ivar candidates: of the whole image, on the canvas of the model; None if no worker has
+        finished the frame.
+    :ivar tile_candidates: of each tile that contributed, with its place in the image.
     :ivar decoded_before: whether it was decoded with the settings before these; `candidates` may
         then give other detections than those that were published.
     :ivar image: a small JPEG file; empty if none was recorded.
@@ -112,6 +115,7 @@ class RecordedFrame:
     times: Mapping[str, float] = field(default_factory=dict)
     detections: Detections | None = None
     candidates: Candidates | None = None
+    tile_candidates: tuple[tuple[Window, Candidates], ...] = ()
     decoded_before: bool = False
     image: bytes = b''
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
+from typing import NamedTuple
 
 from fcos_ros.backends import Backend, ModelInfo, load
 from fcos_ros.core.arrays import Array, Boxes, Mask
@@ -17,7 +18,7 @@ from fcos_ros.core.candidates import Candidates, decode_candidates
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.decode import make_decoder
 from fcos_ros.core.detections import Detections
-from fcos_ros.core.frame import Frame
+from fcos_ros.core.frame import Frame, Window
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.measurement import UNMEASURED, Measurement
 from fcos_ros.core.preprocess import Preprocessor
@@ -54,11 +55,32 @@ class DetectorConfig:
 
 @dataclass(frozen=True)
 class StageTimes:
-    """Seconds spent on one frame in each stage of a detector."""
+    """
+    Seconds spent on one frame in each stage of a detector.
+
+    :ivar tiles: all stages of the tiles, after those of the whole image; 0 without tiles.
+    """
 
     preprocess: float
     infer: float
     decode: float
+    tiles: float = 0.0
+
+    def by_stage(self) -> dict[str, float]:
+        """Return the seconds by the name of the stage; those of tiles only if there were any."""
+        stages = {'preprocess': self.preprocess, 'infer': self.infer, 'decode': self.decode}
+        return {**stages, 'tiles': self.tiles} if self.tiles else stages
+
+
+class TileCounts(NamedTuple):
+    """The number of tiles of a frame that were inferred, and of those that were left out."""
+
+    inferred: int
+    left_out: int
+
+
+NO_TILES = TileCounts(0, 0)
+"""The counts of a frame that is not divided."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +90,9 @@ class Result:
 
     :ivar warnings: of the decoder of image files, if they are collected.
     :ivar measured: facts about the samples of the frame that were not stated.
-    :ivar candidates: if the criteria ask for them, in canvas pixels.
+    :ivar candidates: of the whole image, if the criteria ask for them, in canvas pixels.
+    :ivar tiles: the tiles that contributed, besides the whole image.
+    :ivar tile_candidates: the candidates of these tiles, if the criteria ask for them.
     """
 
     detections: Detections
@@ -76,6 +100,8 @@ class Result:
     warnings: tuple[str, ...] = ()
     measured: Measurement = UNMEASURED
     candidates: Candidates | None = None
+    tiles: TileCounts = NO_TILES
+    tile_candidates: tuple[tuple[Window, Candidates], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ Process the frames of several sources: the newest frame wins, and no source star
   order in which its frames were taken.
 - A worker that is not ready takes no frame and does not delay other workers. When all workers have
   failed, frames fail at once, with the reason.
+- A worker that is free and has no frame helps with the tiles of a frame in work.
 - Streams take turns by weight: start-time fair queueing (Goyal, Vin, Cheng, 1996), where every
   frame has the same length.
 """
@@ -16,14 +17,19 @@ Process the frames of several sources: the newest frame wins, and no source star
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from threading import Condition, Thread
 from time import perf_counter
 from typing import Any
 
+from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.frame import Frame
+from fcos_ros.runtime.detector import Result
 from fcos_ros.runtime.statistics import FrameStatistics
 from fcos_ros.runtime.stop_request import StopRequest
 from fcos_ros.runtime.streams import Context, Dropped, Job, Outcome, Stream, never_expires
+from fcos_ros.runtime.tile_work import TileWork
+from fcos_ros.runtime.tiled import TiledFrame
 from fcos_ros.runtime.workers import Worker
 
 FRAMES_AHEAD = 2
@@ -49,6 +55,7 @@ class Pool:
         self._stop_request = stop_request or StopRequest()
         self._changed = Condition()
         self._streams: list[Stream[Any]] = []
+        self._tiled: list[TileWork] = []  # of the frames in work
         self._now = 0.0
         self._idle = set(workers)  # ready, and without a frame
         self._faults: dict[Worker, Exception] = {}  # why a worker could not get ready
@@ -121,9 +128,10 @@ class Pool:
             self._prepare(worker)
             taken = self._take(worker)
             if taken is None:
+                self._help(worker)
                 continue
             stream, position, job = taken
-            outcome = _run(worker, job, stream, self._faults.get(worker))
+            outcome = self._run(worker, job, stream)
             # Drop our reference before waiting again: a frame holds megabytes of message.
             del job, taken
             self._finish(worker, stream, position, outcome)
@@ -156,13 +164,19 @@ class Pool:
                 self._faults[worker] = state
 
     def _take(self, worker: Worker) -> tuple[Stream[Any], int, Job[Any]] | None:
-        """Wait for a frame; None if the pool has finished, or to prepare a failed worker again."""
+        """
+        Wait for a frame.
+
+        None is returned if the pool has finished, if a tile waits, or to prepare a failed worker
+        again.
+        """
         with self._changed:
             timeout = PREPARE_TIMEOUT if worker in self._faults else None
             while self._changed.wait_for(lambda: self._may_take(worker), timeout):
                 stream = self._next_stream()
                 if stream is None:
-                    self._wake()
+                    if self._finished():
+                        self._wake()
                     return None
                 turn = stream.next_turn(self._now)
                 taken = stream.take(self._now)
@@ -178,7 +192,8 @@ class Pool:
         """Return whether a worker may take a frame; a failed worker may if all have failed."""
         if worker in self._faults and len(self._faults) < len(self._threads):
             return self._finished()
-        return self._next_stream() is not None or self._finished()
+        helps = worker not in self._faults and self._next_tiled() is not None
+        return self._next_stream() is not None or helps or self._finished()
 
     def _wake(self) -> None:
         """Wake one thread to take a frame; wake all if some workers have failed."""
@@ -188,6 +203,68 @@ class Pool:
         """Return the stream whose turn it is."""
         ready = [stream for stream in self._streams if stream.ready]
         return min(ready, key=lambda stream: stream.next_turn(self._now), default=None)
+
+    def _next_tiled(self) -> TileWork | None:
+        """Return the oldest frame in work of which a tile waits."""
+        return next((work for work in self._tiled if work.is_open), None)
+
+    def _help(self, worker: Worker) -> None:
+        """Work on a tile that waits, if there is one."""
+        with self._changed:
+            work = self._next_tiled()
+            if work is None or worker in self._faults:
+                return
+            self._idle.discard(worker)
+        with suppress(Exception):  # it fails the frame
+            work.detect_next(worker.detect)
+            with self._changed:
+                self._idle.add(worker)
+
+    def _run(self, worker: Worker, job: Job[Any], stream: Stream[Any]) -> Outcome[Any]:
+        """Run a worker on a frame; fail the frame if the worker cannot get ready."""
+        waited, criteria = perf_counter() - job.arrived, stream.criteria
+        fault = self._faults.get(worker)
+        if fault is not None:
+            return Outcome(job, waited, criteria, error=fault)
+        try:
+            result = self._detect(worker, job, stream, criteria)
+        except Exception as error:  # noqa: BLE001 - one bad frame must not end the thread
+            return Outcome(job, waited, criteria, error=error)
+        return Outcome(job, waited, criteria, result)
+
+    def _detect(
+        self, worker: Worker, job: Job[Any], stream: Stream[Any], criteria: Criteria | None,
+    ) -> Result:
+        tiling = stream.tiling
+        tiles = tiling.tiles(job.frame.size, worker.info.input.size) if tiling else None
+        if tiling is None or tiles is None:
+            return worker.detect(job.frame, criteria)
+        frame = TiledFrame.of(job.frame, tiles, criteria or worker.info.criteria)
+        return self._detect_tiled(worker, frame, stream, job.arrived + tiling.budget)
+
+    def _detect_tiled(
+        self, worker: Worker, frame: TiledFrame, stream: Stream[Any], deadline: float,
+    ) -> Result:
+        """Detect in a frame and those of its tiles that will be done before the deadline."""
+        work = TileWork(frame, stream.schedule, deadline)
+        with self._changed:
+            self._tiled.append(work)
+            self._changed.notify_all()
+        try:
+            begin = perf_counter()
+            whole = frame.detect_whole(worker.detect)
+            done = perf_counter()
+            stream.schedule.learn(done - begin)
+            while not self._stopping and work.detect_next(worker.detect):
+                pass
+            result = work.finish(whole, done)
+        finally:
+            work.abandon()
+            with self._changed:
+                self._tiled.remove(work)
+        with self._changed:
+            stream.charge(result.tiles.inferred)
+        return result
 
     def _finish(
         self, worker: Worker, stream: Stream[Any], position: int, outcome: Outcome[Any],
@@ -217,20 +294,6 @@ def _try_to_prepare(worker: Worker) -> bool | Exception:
         return error
 
 
-def _run(
-    worker: Worker, job: Job[Any], stream: Stream[Any], fault: Exception | None,
-) -> Outcome[Any]:
-    """Run a worker on a frame; with a fault, fail the frame."""
-    waited, criteria = perf_counter() - job.arrived, stream.criteria
-    if fault is not None:
-        return Outcome(job, waited, criteria, error=fault)
-    try:
-        result = worker.detect(job.frame, criteria)
-    except Exception as error:  # noqa: BLE001 - one bad frame must not end the thread
-        return Outcome(job, waited, criteria, error=error)
-    return Outcome(job, waited, criteria, result)
-
-
 def _deliver(stream: Stream[Any], outcome: Outcome[Any]) -> None:
     start = perf_counter()
     error = outcome.error
@@ -244,7 +307,7 @@ def _deliver(stream: Stream[Any], outcome: Outcome[Any]) -> None:
         statistics.count_failed(error or RuntimeError('a worker returned no result'))
         return
     statistics.count_published()
-    times = outcome.result.times
+    statistics.count_tiles(*outcome.result.tiles)
     statistics.add_times(
-        wait=outcome.waited, preprocess=times.preprocess, infer=times.infer,
-        decode=times.decode, publish=end - start, total=end - outcome.job.arrived)
+        wait=outcome.waited, **outcome.result.times.by_stage(), publish=end - start,
+        total=end - outcome.job.arrived)

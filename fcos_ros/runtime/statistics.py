@@ -31,6 +31,8 @@ class FrameCounts:
     :ivar errors: failed frames by the kind of a `FrameError`, or the type of any other error.
     :ivar last_error: the text of the newest error, shortened; empty if there was none.
     :ivar missed: frames that the source sent and that never came in; not in `received`.
+    :ivar tiles: tiles of frames that were inferred.
+    :ivar tiles_left_out: those that did not fit into the budget of their frame.
     """
 
     received: int
@@ -41,6 +43,8 @@ class FrameCounts:
     errors: Mapping[str, int]
     last_error: str
     missed: int = 0
+    tiles: int = 0
+    tiles_left_out: int = 0
 
     @property
     def in_flight(self) -> int:
@@ -93,6 +97,12 @@ class FrameStatistics:
         """Count a frame that was too old."""
         self._count('expired')
 
+    def count_tiles(self, inferred: int, left_out: int) -> None:
+        """Count the tiles of a frame."""
+        with self._lock:
+            self._counts['tiles'] += inferred
+            self._counts['tiles_left_out'] += left_out
+
     def count_failed(self, error: Exception) -> None:
         """Count a frame that failed, and keep the reason."""
         with self._lock:
@@ -108,7 +118,8 @@ class FrameStatistics:
                 superseded=self._counts['superseded'], expired=self._counts['expired'],
                 failed=self._counts['failed'],
                 errors=dict(self._errors), last_error=self._last_error,
-                missed=self._counts['missed'])
+                missed=self._counts['missed'], tiles=self._counts['tiles'],
+                tiles_left_out=self._counts['tiles_left_out'])
 
     def add_times(self, **seconds: float) -> None:
         """Add one sample to each named stage."""

@@ -15,8 +15,10 @@ from typing import Generic, TypeVar
 
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.frame import Frame
+from fcos_ros.core.tiles import Tiling
 from fcos_ros.runtime.detector import Result
 from fcos_ros.runtime.statistics import FrameStatistics
+from fcos_ros.runtime.tile_work import TileSchedule
 
 Context = TypeVar('Context')
 """A value that comes back with the result of a frame, such as a message's header."""
@@ -72,6 +74,8 @@ class Stream(Generic[Context]):
 
     :ivar criteria: criteria for the next frames; None for the model's own.
     :ivar weight: share of the workers, relative to the other streams, when there are too few.
+    :ivar tiling: how the next frames are divided; None for the whole image alone.
+    :ivar schedule: the turns of the tiles.
 
     :param deliver: called with the outcome of each frame, also of a failed one. Calls come from
         the threads of the pool, one at a time, in the order in which frames were taken. When it
@@ -92,6 +96,8 @@ class Stream(Generic[Context]):
         self.statistics = statistics
         self.criteria: Criteria | None = None
         self.weight = 1.0
+        self.tiling: Tiling | None = None
+        self.schedule = TileSchedule()
         self._window = window
         self._waiting: deque[Job[Context]] = deque()
         self._finished: dict[int, Outcome[Context]] = {}
@@ -139,6 +145,11 @@ class Stream(Generic[Context]):
             self._taken += 1
             return self._taken - 1, job
         return None
+
+    def charge(self, tiles: int) -> None:
+        """Let tiles count as turns, so that they do not take the share of other streams."""
+        if self._last_turn is not None:
+            self._last_turn += tiles / self.weight
 
     def abandon(self) -> None:
         """Count the waiting frames as failed."""

@@ -12,9 +12,11 @@ from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.labels import Labels
 from fcos_ros.core.resize import Size
 from fcos_ros.core.text import MAX_QUOTE, shorten
+from fcos_ros.core.tiles import Grid, Tiling
 from fcos_ros.core.tracking import TrackerSettings
+from fcos_ros.core.yuv_range import AUTO
 from fcos_ros.core.zones import Polygon, Zones, parse_polygon
-from fcos_ros.settings.schema import NEVER, Settings
+from fcos_ros.settings.schema import NEVER, NONE, Settings
 
 Entry = TypeVar('Entry', bound='str | int')
 
@@ -48,18 +50,20 @@ class ActiveCriteria:
 
     :ivar wanted: the criteria for publishing.
     :ivar decoded: the criteria for decoding; tracking also needs lower scores.
+    :ivar tiling: how images are divided; None for the whole image alone.
     """
 
     settings: Settings = field(default_factory=Settings)
     wanted: Criteria = field(default_factory=Criteria)
     decoded: Criteria = field(default_factory=Criteria)
+    tiling: Tiling | None = None
 
     @classmethod
     def of(cls, settings: Settings, model: ClassifyingModel) -> ActiveCriteria:
         """Convert settings; raise ValueError if they name classes that the model lacks."""
         wanted = to_criteria(settings, model)
         decoded = wanted.lowered(settings.track_threshold) if settings.track else wanted
-        return cls(settings, wanted, decoded)
+        return cls(settings, wanted, decoded, to_tiling(settings))
 
 
 def to_criteria(settings: Settings, model: ClassifyingModel) -> Criteria:
@@ -98,6 +102,14 @@ def to_input_size(text: str) -> Size | None:
         return Size.parse(text)
     except ValueError as error:
         raise ValueError(f'input_size: {error}; or auto') from None
+
+
+def to_tiling(settings: Settings) -> Tiling | None:
+    """Return how images are divided; None for the whole image alone."""
+    if settings.tiles == NONE:
+        return None
+    grid = None if settings.tiles == AUTO else Grid.parse(settings.tiles)
+    return Tiling(grid, settings.tiles_overlap, settings.tiles_budget / 1000)
 
 
 def to_tracker_settings(settings: Settings) -> TrackerSettings:

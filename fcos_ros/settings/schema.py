@@ -20,11 +20,15 @@ from fcos_ros.backends import BACKENDS
 from fcos_ros.core.criteria import MAX_DETECTIONS
 from fcos_ros.core.preprocess import FITS
 from fcos_ros.core.text import MAX_QUOTE, shorten
+from fcos_ros.core.tiles import GRIDS
 from fcos_ros.core.yuv_range import AUTO, RANGES
 from fcos_ros.core.zones import ANCHORS
 
 NULLS = ('null', 'Null', 'NULL', '~', 'None')
 """Texts that arrive for null: from ROS 2's parser of YAML, and from `ros2 param load`."""
+
+NONE = 'none'
+"""The word of `tiles` for no tiles. YAML reads the word off as false."""
 
 NEVER, ON_TRIGGER, ALWAYS = 'never', 'on_trigger', 'always'
 """The words of `recorder`. YAML reads the words on and off as true and false."""
@@ -254,6 +258,17 @@ class Settings:
     track_threshold: float = _live(
         0.1, 'Minimum score of a detection that continues a track, even below the threshold of '
         'its class.', limits=(0.0, 1.0))
+    tiles: str = _live(
+        NONE, 'Overlapping tiles (columns x rows) in which far objects are detected, besides the '
+        'whole image. Each tile is one more inference. auto makes tiles of about the size of the '
+        "model's input, and none for an image that is not larger.", choices=(NONE, AUTO, *GRIDS))
+    tiles_overlap: float = _live(
+        0.2, 'Share of the side of a tile that its neighbour has, too. Objects that are wider '
+        'are left to the whole image.', limits=(0.0, 0.5))
+    tiles_budget: float = _live(
+        100.0, 'Milliseconds from the arrival of an image to its detections. Tiles that will not '
+        'be done by then are left out, and come first for the next image. `fcos detect`, `bag` '
+        'and `eval` have no budget.', limits=(1.0, 60_000.0))
     class_id: str = _live(
         'index', 'Value of class_id in detections: the decimal index of the class, or its name. '
         'The topic label_info maps one to the other.', choices=('index', 'name'))

@@ -115,7 +115,7 @@ class PerceptionTargetsConverter:
         times, done = found.times, perf_counter()
         now = self._clock.now().nanoseconds
         marks = [found.arrived + found.waited]
-        for seconds in (times.preprocess, times.infer, times.decode):
+        for seconds in (times.preprocess, times.infer, times.decode + times.tiles):
             marks.append(marks[-1] + seconds)
         marks.append(max(marks[-1], done))
         ages = [round((done - mark) * _SECOND) for mark in marks]

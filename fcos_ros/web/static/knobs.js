@@ -8,7 +8,7 @@ import { hasWord, setWord } from './words.js'
 /** Ends of the sliders of parameters whose limits are too wide for one. */
 const SLIDER_ENDS = {
   max_age: 2, max_detections: 300, min_size: 200, track_timeout: 10, weight: 10, annotated_rate: 60,
-  annotated_width: 1920, hypotheses: 5,
+  annotated_width: 1920, hypotheses: 5, tiles_budget: 1000,
 }
 
 /** Positions of a slider, about. */

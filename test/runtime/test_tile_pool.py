@@ -1,0 +1,241 @@
+# Copyright 2026 the fcos_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A pool works on the whole image first, then on the tiles that fit into the budget."""
+
+from threading import Barrier, Event, Lock, Semaphore, Thread
+from time import perf_counter
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+from runtime.fake_workers import ReadyWorker
+from runtime.frame_source import FrameSource
+from runtime.square_frame import truncated_jpeg
+from waiting import TIMEOUT, wait_until
+
+from fcos_ros.core.criteria import Criteria
+from fcos_ros.core.detections import Detections
+from fcos_ros.core.frame import Frame
+from fcos_ros.core.resize import Size
+from fcos_ros.core.tiles import Grid, Tiling
+from fcos_ros.runtime.detector import Result, StageTimes
+from fcos_ros.runtime.tile_work import MAX_SAMPLES, TileSchedule, TileWork
+from fcos_ros.runtime.tiled import TiledFrame
+
+IMAGE, CANVAS = Size(400, 200), Size(100, 100)
+FRAME = Frame.from_bgr(np.zeros((IMAGE.height, IMAGE.width, 3), np.uint8))
+GRID = Grid(4, 1)
+TILES = Tiling(GRID).tiles(IMAGE, CANVAS)
+HOURS = Tiling(GRID, budget=3600.0)
+
+
+class TileWorker(ReadyWorker):
+    """
+    Detects one object in the middle of each part, and keeps the sizes of the parts in order.
+
+    :param parts: shared by the workers of a pool.
+    :param before: called with the size of each part.
+    """
+
+    info = SimpleNamespace(input=SimpleNamespace(size=CANVAS), criteria=Criteria())
+
+    def __init__(self, parts, before=lambda size: None):
+        self._parts, self._before, self._lock = parts, before, Lock()
+
+    def detect(self, frame, criteria=None):
+        with self._lock:
+            self._parts.append(frame.size)
+        self._before(frame.size)
+        x, y = frame.size.width / 2, frame.size.height / 2
+        boxes = np.array([[x - 5, y - 5, x + 5, y + 5]], np.float32)
+        return Result(Detections(boxes, np.ones(1, np.float32), np.zeros(1, np.int32)),
+                      StageTimes(0.001, 0.002, 0.003))
+
+
+def tiled_source(*workers, tiling=HOURS):
+    source = FrameSource.of(*workers)
+    source.stream.tiling = tiling
+    return source
+
+
+def finish(source):
+    source.wait_until_done()
+    source.stop()
+
+
+def middles(result):
+    return sorted(((result.detections.boxes[:, 0] + result.detections.boxes[:, 2]) / 2).tolist())
+
+
+def test_the_whole_image_is_first_and_all_tiles_contribute():
+    parts = []
+    source = tiled_source(TileWorker(parts))
+    source.submit('frame', frame=FRAME)
+    finish(source)
+    assert parts == [IMAGE, *(window.size for window in TILES.windows)]
+    result = source.outcomes[0].result
+    assert result.tiles == (4, 0)
+    assert middles(result) == sorted(
+        [200, *((window.left + window.right) / 2 for window in TILES.windows)])
+    assert (source.counts.tiles, source.counts.tiles_left_out) == (4, 0)
+    assert list(source.statistics.percentiles()) == [
+        'wait', 'preprocess', 'infer', 'decode', 'tiles', 'publish', 'total']
+
+
+def test_an_image_that_is_not_larger_than_the_canvas_has_no_tiles():
+    parts = []
+    source = tiled_source(TileWorker(parts), tiling=Tiling(None, budget=3600.0))
+    small = Frame.from_bgr(np.zeros((100, 120, 3), np.uint8))
+    source.submit('first', 'second', frame=small)
+    finish(source)
+    assert set(parts) == {small.size}
+    assert not source.counts.tiles
+    assert not source.counts.tiles_left_out
+
+
+def test_idle_workers_help_with_the_tiles():
+    """The whole image and two tiles of one frame meet, which needs three workers."""
+    meeting, parts = Barrier(3), []
+    source = tiled_source(*(TileWorker(parts, lambda _: meeting.wait(TIMEOUT)) for _ in range(3)),
+                          tiling=Tiling(Grid(2, 1), budget=3600.0))
+    source.stream.schedule.learn(0.0)
+    source.submit('frame', frame=FRAME)
+    finish(source)
+    assert source.outcomes[0].error is None
+    assert source.outcomes[0].result.tiles == (2, 0)
+
+
+def test_a_worker_that_has_helped_takes_a_waiting_frame_before_the_next_tile():
+    permits, parts = Semaphore(1), []
+    plain = Frame.from_bgr(np.zeros((50, 60, 3), np.uint8))
+    source = tiled_source(*(
+        TileWorker(parts, lambda _: permits.acquire(timeout=TIMEOUT)) for _ in range(2)))
+    other = FrameSource(source.pool)
+    source.submit('tiled', frame=FRAME)
+    wait_until(lambda: len(parts) == 3)  # the whole image is done, and two tiles are in work
+    other.submit('plain', frame=plain)
+    permits.release(2)
+    wait_until(lambda: len(parts) == 5)
+    assert plain.size in parts[3:]
+    permits.release(2 + 2)
+    finish(source)
+    assert source.outcomes[0].result.tiles == (4, 0)
+
+
+def test_tiles_that_do_not_fit_into_the_budget_are_left_out():
+    parts = []
+    source = tiled_source(TileWorker(parts), tiling=Tiling(GRID, budget=0.0))
+    source.submit(*range(3), frame=FRAME)
+    finish(source)
+    assert parts == [IMAGE] * len(source.outcomes)
+    assert all(middles(outcome.result) == [200] for outcome in source.outcomes)
+    assert source.counts.tiles_left_out == 4 * len(source.outcomes)
+
+
+def test_a_pool_that_stops_leaves_out_the_tiles_that_wait():
+    begun, gate = Event(), Event()
+
+    def hold(size):
+        begun.set()
+        assert gate.wait(TIMEOUT)
+    source = tiled_source(TileWorker([], hold))
+    source.submit('frame', frame=FRAME)
+    assert begun.wait(TIMEOUT)
+    assert not source.pool.stop(0.0)
+    gate.set()
+    finish(source)
+    assert source.outcomes[0].result.tiles == (0, 4)
+
+
+def test_all_tiles_get_their_turn_when_one_fits():
+    schedule, turns = TileSchedule(), []
+
+    def detect_one(frame, criteria):
+        schedule.learn(1e9)  # from now on no tile fits
+        turns.append(frame)
+        return RESULT
+
+    frame = TiledFrame.of(FRAME, TILES, Criteria())
+    for _ in range(6):
+        for _ in range(MAX_SAMPLES):
+            schedule.learn(0.0)
+        work = TileWork(frame, schedule, deadline=1e8)
+        while work.detect_next(detect_one):
+            pass
+        assert work.finish(RESULT, 0.0).tiles == (1, 3)
+    lefts = [turn.planes[0].__array_interface__['data'][0]
+             - FRAME.planes[0].__array_interface__['data'][0] for turn in turns]
+    expected = [3 * window.left for window in TILES.windows]
+    assert lefts == [*expected, *expected[:2]]
+
+
+RESULT = Result(Detections.empty(), StageTimes(0.001, 0.002, 0.003))
+
+
+def test_a_late_tile_of_another_worker_is_not_waited_for():
+    hung, begun = Event(), Event()
+
+    def hang(frame, criteria):
+        begun.set()
+        assert hung.wait(TIMEOUT)
+        return RESULT
+
+    schedule = TileSchedule()
+    schedule.learn(0.0)
+    work = TileWork(TiledFrame.of(FRAME, TILES, Criteria()), schedule, perf_counter() + 1.0)
+    helper = Thread(target=work.detect_next, args=(hang,), daemon=True)
+    helper.start()
+    assert begun.wait(TIMEOUT)
+    assert work.finish(RESULT, 0.0).tiles == (0, 4)
+    assert helper.is_alive()
+    hung.set()
+    helper.join(TIMEOUT)
+    assert not helper.is_alive()
+
+
+def test_helpers_wait_until_the_time_of_a_part_is_known():
+    schedule = TileSchedule()
+    work = TileWork(TiledFrame.of(FRAME, TILES, Criteria()), schedule, perf_counter() + 3600.0)
+    assert not work.is_open
+    schedule.learn(0.0)
+    assert work.is_open
+
+
+def test_a_tile_that_fails_fails_its_frame():
+    def fail(size):
+        if len(parts) == 3:
+            raise RuntimeError('the engine is on fire')
+    parts = []
+    source = tiled_source(TileWorker(parts, fail))
+    source.submit('frame', frame=FRAME)
+    finish(source)
+    assert str(source.outcomes[0].error) == 'the engine is on fire'
+    assert len(parts) == 3
+    assert source.counts.failed == 1
+
+
+def test_an_image_file_is_decoded_once_and_a_damaged_one_fails():
+    file = cv2.imencode('.jpg', np.zeros((200, 400, 3), np.uint8))[1].tobytes()
+    kinds = []
+
+    class Worker(TileWorker):
+        def detect(self, frame, criteria=None):
+            kinds.append(frame.encoding)
+            return super().detect(frame, criteria)
+
+    source = tiled_source(Worker([]))
+    source.submit('whole', frame=Frame.compressed(file))
+    source.wait_until_done()
+    source.submit('damaged', frame=truncated_jpeg())
+    finish(source)
+    assert kinds == ['bgr8'] * 5
+    assert source.outcomes[0].result.tiles == (4, 0)
+    assert source.outcomes[1].error is not None
+
+
+def test_tiles_count_as_turns_of_their_stream():
+    """A stream with four tiles has a fifth of the frames of an equal one without."""
+    source = tiled_source(TileWorker([]))
+    source.submit('first', frame=FRAME)
+    finish(source)
+    assert source.stream.next_turn(0.0) == 1 + 4
