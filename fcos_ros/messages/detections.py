@@ -43,20 +43,15 @@ def serialise_detections(
     """
     name = str if labels is None else labels.name
     stamped = _header(header)
-    body = bytearray(stamped)
-    _append_count(body, len(detections))
+    body = bytearray(stamped + _COUNT.pack(len(detections)))
     rows = zip(detections.boxes.tolist(), _results(detections), _track_ids(detections))
     for (x1, y1, x2, y2), results, track_id in rows:
-        _align(body, 4)
-        body += stamped
-        _append_count(body, len(results))
+        body += bytes(-len(body) % 4) + stamped + _COUNT.pack(len(results))
         for class_id, score in results:
-            _append_text(body, name(class_id))
-            _align(body, 8)
-            body += _SCORE.pack(score)
-            body += _POSE
+            body += _text(name(class_id))
+            body += bytes(-len(body) % 8) + _SCORE.pack(score) + _POSE
         body += _BOX.pack((x1 + x2) / 2, (y1 + y2) / 2, 0.0, x2 - x1, y2 - y1)
-        _append_text(body, track_id)
+        body += _text(track_id)
     return ENCAPSULATION + body
 
 
@@ -80,21 +75,11 @@ def _track_ids(detections: Detections) -> list[str]:
 
 
 def _header(header: Any) -> bytes:
-    body = bytearray(_STAMP.pack(header.stamp.sec, header.stamp.nanosec))
-    _append_text(body, header.frame_id)
-    return bytes(body)
+    """Return the bytes of a header, and zeros up to the next multiple of 4."""
+    body = _STAMP.pack(header.stamp.sec, header.stamp.nanosec) + _text(header.frame_id)
+    return body + bytes(-len(body) % 4)
 
 
-def _append_count(body: bytearray, count: int) -> None:
-    _align(body, 4)
-    body += _COUNT.pack(count)
-
-
-def _append_text(body: bytearray, text: str) -> None:
+def _text(text: str) -> bytes:
     content = text.encode() + b'\0'
-    _append_count(body, len(content))
-    body += content
-
-
-def _align(body: bytearray, size: int) -> None:
-    body += bytes(-len(body) % size)
+    return _COUNT.pack(len(content)) + content
