@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from threading import Lock
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -67,6 +68,8 @@ class Camera:
         self._warnings = RepeatedWarning(node)
         self._reported_oddities = self._oddities()
         self._samples = SampleProperties()
+        # Images arrive on their own thread; `health` reads the facts about them on the executor's.
+        self._arrival = Lock()
         self._active = ActiveCriteria()
         self._tracker = Tracker()
         self._versions = VersionCounter()
@@ -132,8 +135,11 @@ class Camera:
 
     def health(self) -> CameraHealth:
         """Return its state, with the counts of the last call."""
+        with self._arrival:
+            oddities = self._oddities()
+            mixed = {kind: self._mixture.values(kind) for kind in self._mixture.mixtures}
         counts_before, self._reported_counts = self._reported_counts, self._statistics.counts()
-        oddities_before, self._reported_oddities = self._reported_oddities, self._oddities()
+        oddities_before, self._reported_oddities = self._reported_oddities, oddities
         counts = self._reported_counts
         reported, self._reported = self._reported, monotonic()
         loses = counts.received == counts_before.received or counts.missed > counts_before.missed
@@ -143,10 +149,10 @@ class Camera:
             silence=self._subscription.silence if self._subscription else 0.0,
             max_age=self._settings.max_age, tiles_budget=self._settings.tiles_budget,
             counts_before=counts_before, counts=counts,
-            oddities_before=oddities_before, oddities=self._reported_oddities,
+            oddities_before=oddities_before, oddities=oddities,
             latencies=self._statistics.percentiles(), samples=self._samples.describe(),
             other_users=other_users() if loses else (),
-            mixed={kind: self._mixture.values(kind) for kind in self._mixture.mixtures},
+            mixed=mixed,
             period=self._reported - reported if reported else 0.0)
 
     def _oddities(self) -> Mapping[str, int]:
@@ -157,7 +163,8 @@ class Camera:
         self._statistics.count_received()
         self._statistics.count_missed(missing)
         header = image_header(source, message)
-        self._stamps.check(header.stamp)
+        with self._arrival:
+            self._stamps.check(header.stamp)
         if self._expired(header):
             self._statistics.count_expired()
             self._refused(header, EXPIRED)
@@ -176,8 +183,9 @@ class Camera:
                 f'images on {self._topic} are followed by {frame.trailing_bytes} bytes, which are '
                 'ignored; if colours are wrong, let the camera send rows without padding',
                 once=True)
-        self._mixture.check(FRAME_IDS, header.frame_id)
-        self._mixture.check(SIZES, frame.size)
+        with self._arrival:
+            self._mixture.check(FRAME_IDS, header.frame_id)
+            self._mixture.check(SIZES, frame.size)
         assert self._pool is not None
         assert self._stream is not None
         self._pool.submit(self._stream, frame, header, partial(self._expired, header))

@@ -3,8 +3,8 @@
 """
 The detector as a ROS 2 lifecycle node.
 
-The executor's thread only hands frames to the pool. Detections are published from the pool's
-threads, in the order of the images.
+Images arrive on threads of their own, which only hand frames to the pool. Detections are published
+from the pool's threads, in the order of the images. All else runs on the executor's thread.
 """
 
 from __future__ import annotations

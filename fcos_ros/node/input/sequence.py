@@ -7,11 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rclpy import subscription
-
-HAS_MESSAGE_INFO = hasattr(subscription, 'MessageInfo')
-"""Whether rclpy gives the sequence number of a message; ROS 2 Humble does not."""
-
 MAX_GAP = 1000
 """Images missing at once; a larger gap means that the publisher counts in another way."""
 
@@ -40,11 +35,11 @@ class SequenceChecker:
 
 
 def publisher_of(info: Mapping[str, Any]) -> bytes:
-    """Return the identity of the publisher of a message; empty if rclpy does not give it."""
+    """Return the identity of the publisher of a message; empty if unknown, as in ROS 2 Humble."""
     identity = info.get('publisher_gid') or {}
     return bytes(identity.get('data', b''))
 
 
 def number_of(info: Mapping[str, Any]) -> int | None:
-    """Return the sequence number of a message; None if the middleware does not give it."""
+    """Return the sequence number of a message; None if it is unknown, as in ROS 2 Humble."""
     return info.get('publication_sequence_number')

@@ -9,7 +9,7 @@ of a board, and would appear there as a subscriber that cannot be served.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import Lock
 from time import monotonic
@@ -31,12 +31,8 @@ from fcos_ros.node.input.discovery import (
     explain_unreceived,
 )
 from fcos_ros.node.input.message_types import message_type
-from fcos_ros.node.input.sequence import (
-    HAS_MESSAGE_INFO,
-    SequenceChecker,
-    number_of,
-    publisher_of,
-)
+from fcos_ros.node.input.receiver import Receiver
+from fcos_ros.node.input.sequence import SequenceChecker, number_of, publisher_of
 from fcos_ros.node.problem_log import PersistentWarning
 from fcos_ros.node.qos import (
     USER_POLICIES,
@@ -78,7 +74,7 @@ class CameraSubscription:
     If no image arrives and the camera has another topic, that topic is tried as well: some drivers
     advertise raw images and publish only compressed ones.
 
-    Messages arrive on the executor's thread, which also makes the subscriptions.
+    Messages arrive on a thread of the subscription. The executor's thread makes the subscriptions.
 
     :param topic: relative name of the topic.
     :param transport: 'auto' or the only accepted one; see `Settings`.
@@ -104,7 +100,8 @@ class CameraSubscription:
         self._problem = self._absence = ''
         self._problem_log = PersistentWarning(node, DISCOVERY_PERIOD / 2)
         self._absence_log = PersistentWarning(node, MAX_ABSENCE)
-        # `close` may run on another thread than the executor's.
+        # `close` may run on another thread than the executor's. Messages must not need this lock:
+        # its holder may wait until a message is handled.
         self._lock = Lock()
         self._timer = create_steady_timer(node, DISCOVERY_PERIOD, self._follow)
         self._follow()
@@ -190,20 +187,12 @@ class CameraSubscription:
         self._end_trial()
         self._unsubscribe()
         try:
-            self._main = self._open(spec)
+            self._main = _TopicSubscription(self._node, spec, self._receive)
         except Exception as error:  # noqa: BLE001 - the next publisher may be accepted
             return f'cannot subscribe to {spec}: {error}'
         change = f', before: {before}' if before else ''
         self._node.get_logger().info(f'subscribed to {spec}{change}')
         return ''
-
-    def _open(self, spec: SubscriptionSpec) -> _TopicSubscription:
-        return _TopicSubscription(self._node, spec, self._take)
-
-    def _take(self, subscription: _TopicSubscription, message: Any, missing: int) -> None:
-        with self._lock:
-            if self._timer is not None and subscription is self._main:
-                self._receive(subscription.source, message, missing)
 
     def _try_other_topic(self) -> None:
         """Subscribe to the camera's other topic as well, if no image arrives on the present."""
@@ -215,7 +204,8 @@ class CameraSubscription:
             self._base, self._transport)
         if others:
             with suppress(Exception):  # the present subscription continues
-                self._trial = self._open(self._to_spec(others))
+                self._trial = _TopicSubscription(
+                    self._node, self._to_spec(others), self._receive, is_trial=True)
 
     def _judge_trial(self) -> None:
         """Switch to the other topic if only that one has images; end the trial if both have."""
@@ -231,6 +221,7 @@ class CameraSubscription:
             self._discovery.mark_silent(main.spec.topic)
             self._unsubscribe()
             self._main, self._trial = trial, None
+            trial.is_trial = False
             self._publishers = self._discovery.find()
 
     def _end_trial(self) -> None:
@@ -253,28 +244,24 @@ class _TopicSubscription:
     """
     A subscription to one topic, which counts its images.
 
-    :ivar source: reads its messages.
     :ivar images: number of images since the start.
     :ivar alone: whether it has only one publisher.
-
-    :param take: called with this object, each message, and the number of messages that are missing
-        before it.
+    :ivar is_trial: whether its images are counted only.
     """
 
-    def __init__(self, node: Node, spec: SubscriptionSpec,
-                 take: Callable[[_TopicSubscription, Any, int], None]) -> None:
+    def __init__(self, node: Node, spec: SubscriptionSpec, receive: Receive,
+                 is_trial: bool = False) -> None:
         self.spec = spec
-        self.source = SOURCES[spec.type_name]
         self.images = 0
         self.alone = False
+        self.is_trial = is_trial
+        self._source = SOURCES[spec.type_name]
         self._sequence = SequenceChecker()
-        self._node = node
-        self._take = take
+        self._receive = receive
         self._start = self._last_image = monotonic()
-        receive: Any = self._receive_with_info if HAS_MESSAGE_INFO else self._receive
-        self._subscription = node.create_subscription(
-            message_type(spec.type_name), spec.topic, receive,
-            latest_qos(spec.reliable, spec.durable),
+        self._receiver = Receiver(
+            node, message_type(spec.type_name), spec.topic,
+            latest_qos(spec.reliable, spec.durable), self._handle,
             event_callbacks=without_default_callbacks(),
             qos_overriding_options=QoSOverridingOptions(USER_POLICIES))
 
@@ -290,20 +277,17 @@ class _TopicSubscription:
 
     def close(self) -> None:
         """Unsubscribe."""
-        self._node.destroy_subscription(self._subscription)
+        self._receiver.close()
 
-    def _receive_with_info(self, message: Any, info: Any) -> None:
-        self._handle(message, publisher_of(info), number_of(info))
-
-    def _receive(self, message: Any) -> None:
-        self._handle(message, b'', None)
-
-    def _handle(self, message: Any, publisher: bytes, number: int | None) -> None:
+    def _handle(self, message: Any, info: Mapping[str, Any]) -> None:
         self.images += 1
         self._last_image = monotonic()
-        number = self.source.number(message) if number is None else number
+        publisher, number = publisher_of(info), number_of(info)
+        if number is None:
+            number = self._source.number(message)
         missing = 0
         # Without their identity, the numbers of several publishers are mixed.
         if number is not None and (publisher or self.alone):
             missing = self._sequence.missing(publisher, number)
-        self._take(self, message, missing)
+        if not self.is_trial:
+            self._receive(self._source, message, missing)

@@ -18,12 +18,17 @@ from node.graph import COUNT_NAMES, Graph, image_message
 from node.scene_messages import JPEG, MESSAGES, SCENE, compressed_message, hbm_message
 from onnx_models import write_fcos
 import pytest
+from rclpy import subscription as rclpy_subscription
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from sensor_msgs.msg import Image, PointCloud2
 from waiting import TIMEOUT, wait_until
 
+from fcos_ros.node import camera as camera_module
 from fcos_ros.node.input import subscription
-from fcos_ros.node.input.sequence import HAS_MESSAGE_INFO
+from fcos_ros.node.input.message_types import image_header
+
+HAS_MESSAGE_INFO = hasattr(rclpy_subscription, 'MessageInfo')
+"""Whether rclpy gives the sequence number of a message; ROS 2 Humble does not."""
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
 RELIABILITIES = {RELIABLE: 'reliable', BEST_EFFORT: 'best effort'}
@@ -189,7 +194,10 @@ def test_a_slow_camera_with_both_topics_is_received_on_the_first(start, cameras)
 ])
 def test_images_that_are_overwritten_before_they_are_taken_are_counted(
         start, cameras, monkeypatch, name, has_info):
-    monkeypatch.setattr(subscription, 'HAS_MESSAGE_INFO', has_info)
+    begun, go_on = hold_images(monkeypatch)
+    if not has_info:
+        monkeypatch.setattr(subscription, 'publisher_of', lambda info: b'')
+        monkeypatch.setattr(subscription, 'number_of', lambda info: None)
     graph = start()
     messages = [MESSAGES[name]() for _ in range(9)]
     if name == 'hbmem':
@@ -198,9 +206,11 @@ def test_images_that_are_overwritten_before_they_are_taken_are_counted(
     with cameras.camera(type(messages[0])) as camera:
         detect(graph, camera, messages[0])
         taken = int(graph.wait_for_counts(in_flight=0)['received'])
-        go_on = Event()
-        graph.executor.create_task(lambda: go_on.wait(TIMEOUT))
-        for message in messages[1:]:
+        begun.clear()
+        go_on.clear()
+        camera.publish(messages[1])
+        assert begun.wait(TIMEOUT)
+        for message in messages[2:]:
             camera.publish(message)
         go_on.set()
 
@@ -209,6 +219,23 @@ def test_images_that_are_overwritten_before_they_are_taken_are_counted(
             return int(found['received']) + int(found['missed']) == taken + 8
         found = values(graph.wait_for_status('frames', total))
         assert int(found['missed']) >= 1
+
+
+def hold_images(monkeypatch):
+    """
+    Let the receiver wait with each image while the second event is not set.
+
+    :returns: two events: an image has arrived, and the receiver may go on. Both may be cleared.
+    """
+    begun, go_on = Event(), Event()
+    go_on.set()
+
+    def held(source, message):
+        begun.set()
+        assert go_on.wait(TIMEOUT)
+        return image_header(source, message)
+    monkeypatch.setattr(camera_module, 'image_header', held)
+    return begun, go_on
 
 
 @pytest.mark.parametrize(('transport', 'topic'), [
