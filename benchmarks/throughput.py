@@ -18,10 +18,8 @@ is limited to this machine.
 
 The last output is a profile of the node's threads with the fastest model. On two CPUs, no single
 step limits the frame rate: camera, node, children and listener share the CPUs, and each thread of
-the node waits for the GIL after each system call. The executor needs 0.9 ms of CPU for a frame: it
-builds its list of waitables again, and receives 0.4 MB of image. Sending a frame to a child and
-receiving its result takes 0.4 ms. Publishing the detections takes 0.4 ms, most of it in the
-serialiser.
+the node waits for the GIL after each system call. Sending a frame to a child and receiving its
+result takes 0.4 ms. `node.py` shows the CPU time of the whole node at the rate of a camera.
 """
 
 from __future__ import annotations
@@ -30,13 +28,11 @@ import argparse
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-import cProfile
 from dataclasses import replace
 from itertools import cycle
 import json
 import os
 from pathlib import Path
-import pstats
 import struct
 import sys
 from tempfile import TemporaryDirectory
@@ -55,6 +51,7 @@ from common.simulated_board import (
     running,
 )
 from common.tables import Table, note, yes_or_no
+from common.thread_profile import profile_threads
 import numpy as np
 
 from fcos_ros.backends import load
@@ -233,8 +230,7 @@ def print_node_table(board: SimulatedBoard, models: Sequence[PublishedModel],
 
 def print_profile(board: SimulatedBoard, model: PublishedModel) -> None:
     """Print where the threads of the node spend their time."""
-    print(f'The threads of the node, {model.key}, under cProfile. System calls mostly wait: for '
-          'the BPU, for\nthe GIL or for a CPU.\n')
+    print(f'The threads of the node, {model.key}, under cProfile, in CPU time.\n')
     measured = board.run(__file__, model, 'graph', board.write(model), 'hobot_dnn', board.seconds,
                          board.workers(model), 'profile')
     print(measured['profile'].rstrip())
@@ -331,7 +327,7 @@ class Listener:
         self.stamps.append(struct.unpack_from('<iI', serialised, 4))
 
     def _read(self, message: Any) -> None:
-        frames, latency, _ = (
+        frames, latency, *_ = (
             {entry.key: entry.value for entry in status.values} for status in message.status)
         self._counts = frames
         seconds = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
@@ -344,23 +340,10 @@ def run_node(model: PublishedModel, profile: str, *arguments: str) -> None:
     """Run the node; with `profile`, print a profile of its threads at the end."""
     from fcos_ros.node.fcos_node import run
     from fcos_ros.runtime.end_signals import EndSignals, exit_without_error
-    signals, command = EndSignals(exit_without_error), ['fcos_node', *arguments]
-    if not profile:
-        run(signals, command)
-        return
-    threads: list[cProfile.Profile] = []
-    work = Pool._work
-
-    def profiled(pool: Pool, worker: Worker) -> None:
-        threads.append(cProfile.Profile())
-        threads[-1].runcall(work, pool, worker)
-
-    Pool._work = profiled  # type: ignore[method-assign]
-    executor = cProfile.Profile()
-    executor.runcall(run, signals, command)
-    for title, profiles in (('executor', [executor]), ('workers', threads)):
-        print(f'Threads of the {title}:')
-        pstats.Stats(*profiles).strip_dirs().sort_stats('tottime').print_stats(24)
+    signals = EndSignals(exit_without_error)
+    profiles = profile_threads() if profile else []
+    run(signals, ['fcos_node', *arguments])
+    print('\n'.join(map(str, profiles)))
 
 
 def run_camera(model: PublishedModel, rate: str) -> None:
