@@ -4,8 +4,8 @@
 Run the tests in every environment at once: `python3 -m tools.test [PYTEST ARGUMENTS]`.
 
 Several runs at once take little longer than one, because tests often wait for a ROS graph. Without
-arguments, the tests of node and board are a separate run. The output of the first run is shown at
-once, that of the others at their end. Standard library only.
+arguments, the tests are split into two runs. The output of the first run is shown at once, that of
+the others at their end. Standard library only.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ import sys
 
 from tools.setup import CACHE, ENVIRONMENTS, ROOT
 
-PARTS = {'of node and board': ('test/node', 'test/board'),
-         'of all else': ('--ignore=test/node', '--ignore=test/board')}
+FIRST = ('test/node', 'test/board', 'test/cli')
+
+PARTS = {'of node, board and cli': FIRST,
+         'of all else': tuple(f'--ignore={folder}' for folder in FIRST)}
 """Two parts of the tests that take about the same time; values are arguments of pytest."""
 
 
