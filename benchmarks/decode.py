@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from common.tables import Table, note
 from common.timing import ROUNDS, interleaved_medians
 
 from fcos_ros.core.criteria import MAX_DETECTIONS, Criteria
@@ -93,20 +94,20 @@ def main() -> None:
     """Print the tables, and the ranges of the ratios."""
     if load_library() is None:
         sys.exit('the compiled library is missing: install a C compiler, then run make setup')
-    print(f'numpy {np.__version__}, OpenCV {cv2.__version__}; medians of {ROUNDS} rounds, ms')
+    note(f'numpy {np.__version__}, OpenCV {cv2.__version__}; medians of {ROUNDS} rounds')
     ratios = []
     for subject, cases in TABLES.items():
-        print(f'\n| {subject} | outputs | canvas | sample | numpy | times as fast | C '
-              '| times as fast |')
-        print('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |')
+        note(f'{subject}:')
+        table = Table({'case': '', 'outputs': '', 'canvas': 'd', 'sample, ms': '.2f',
+                       'numpy, ms': '.2f', 'numpy, times as fast': '.1f', 'C, ms': '.2f',
+                       'C, times as fast': '.1f'})
         for case, dtype, size in product(cases, DTYPES, SIZES):
             sample, plain, compiled = measured(size, case, dtype)
-            print(f'| {case.name} | {dtype} | {size} | {sample:.2f} | {plain:.2f} '
-                  f'| {sample / plain:.1f} | {compiled:.2f} | {sample / compiled:.1f} |',
-                  flush=True)
+            table.add(case.name, dtype, size, sample, plain, sample / plain, compiled,
+                      sample / compiled)
             ratios.append((sample / plain, sample / compiled))
     for name, values in zip(('numpy', 'C'), zip(*ratios)):
-        print(f'\nwith {name}: {min(values):.1f} to {max(values):.1f} times as fast as the sample')
+        note(f'with {name}: {min(values):.1f} to {max(values):.1f} times as fast as the sample')
 
 
 def measured(size: int, case: Case, dtype: str) -> list[float]:
