@@ -54,6 +54,8 @@ def nms_batches(
         best = batch[_kept_of_batch(
             sides.take(batch, axis=1), class_ids.take(batch), iou_threshold)]
         yield order.take(best)
+        if not remaining.size:
+            return
         if best.size * remaining.size <= _MAX_COMPARED:
             dropped = _dropped_by_any
         else:
@@ -91,6 +93,9 @@ _MAX_BATCH_SIZE = 1024
 _MAX_COMPARED = 30_000
 """Pairs up to which comparing all takes no longer than a grid: 0.2 ms on an x86 core."""
 
+_FEW = 4
+"""Pairs of the same class are picked if they are less than one in four."""
+
 _WORSE, _BETTER = np.tril_indices(_BATCH_SIZE, -1)
 """All pairs in a batch by the worse box; the first N * (N - 1) / 2 are those of N boxes."""
 
@@ -120,8 +125,9 @@ def _overlaps_of_batch(
         return one[ordered], other[ordered]
     pairs = class_ids.size * (class_ids.size - 1) // 2
     better, worse = _BETTER[:pairs], _WORSE[:pairs]
+    same = (class_ids.take(better) == class_ids.take(worse)).nonzero()[0]
+    better, worse = better.take(same), worse.take(same)
     overlap = _overlap(sides.take(better, axis=1), sides.take(worse, axis=1), iou_threshold)
-    overlap &= class_ids.take(better) == class_ids.take(worse)
     return better[overlap], worse[overlap]
 
 
@@ -130,9 +136,15 @@ def _dropped_by_any(
     iou_threshold: float,
 ) -> Mask:
     """Return which of the other boxes overlap one of the best; all pairs are compared."""
-    overlap = _overlap(best[:, :, None], others[:, None], iou_threshold)
-    overlap &= best_classes[:, None] == other_classes
-    return np.asarray(overlap.any(axis=0))
+    same = best_classes[:, None] == other_classes
+    if np.count_nonzero(same) * _FEW > same.size:
+        same &= _overlap(best[:, :, None], others[:, None], iou_threshold)
+        return np.asarray(same.any(axis=0))
+    one, other = same.nonzero()
+    dropped = np.zeros(other_classes.size, bool)
+    dropped[other[_overlap(best.take(one, axis=1), others.take(other, axis=1),
+                           iou_threshold)]] = True
+    return dropped
 
 
 def _dropped_by_near(
