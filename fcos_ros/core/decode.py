@@ -12,9 +12,8 @@ same as if all values had been dequantised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -32,7 +31,7 @@ from fcos_ros.core.candidates import (
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Alternatives, Detections
 from fcos_ros.core.head import AnyHead, DetectionOutputs, Head, OutputSpec
-from fcos_ros.core.level_reader import ClassGate, Hits, LevelReader
+from fcos_ros.core.level_reader import ClassGates, HeadReader
 from fcos_ros.core.native import Found, NativeDecoder, UnsupportedError, load_library
 from fcos_ros.core.scores import Scoring
 
@@ -93,12 +92,7 @@ class HeadDecoder:
         self._head = head
         self._is_native = load_library() is not None if is_native is None else is_native
         self._scoring = Scoring(head.activation, head.score)
-        self._starts = np.cumsum([0, *(level.cells for level in head.levels)])
-        self._readers = tuple(
-            LevelReader(head, level, start) for level, start in zip(head.levels, self._starts))
-        self._points = np.concatenate([reader.points for reader in self._readers])
-        self._centerness_scale = np.concatenate(
-            [reader.centerness_scale for reader in self._readers])
+        self._reader = HeadReader(head)
         self._rules: dict[tuple[Any, ...], _Rules] = {}
 
     def decode(
@@ -130,7 +124,7 @@ class HeadDecoder:
             scored = scored.take(np.lexsort((scored.class_ids, -scored.values, scored.cells)))
             cells, firsts, counts = np.unique(
                 scored.cells, return_index=True, return_counts=True)
-            boxes = (self._boxes(outputs, cells) if scored.boxes is None
+            boxes = (self._reader.boxes(outputs, cells) if scored.boxes is None
                      else scored.boxes.take(firsts, axis=0))
             return Candidates(floor, boxes, counts.astype(np.int32),
                               scored.class_ids.astype(np.int32), scored.scores)
@@ -158,16 +152,16 @@ class HeadDecoder:
         lowest = float(min(thresholds.min(), 1))
         thresholds = thresholds.clip(_TINY)  # a score of 0 is no detection
         floor = self._scoring.floor(lowest)
-        centerness = [reader.centerness_gate(outputs, floor) for reader in self._readers
-                      if self._scoring.uses_centerness]
-        classes = [reader.class_gate(outputs, floor) for reader in self._readers]
+        centerness = (self._reader.centerness_gates(outputs, floor)
+                      if self._scoring.uses_centerness else [])
+        classes = self._reader.class_gates(outputs, floor)
         return _Rules(
             kinds, thresholds, lowest, criteria.one_class_per_cell,
             np.concatenate(centerness) if centerness else None, classes,
             self._native_decoder(outputs, classes, centerness, lowest, thresholds, criteria))
 
     def _native_decoder(
-        self, outputs: Sequence[Array], class_gates: Sequence[ClassGate],
+        self, outputs: Sequence[Array], class_gates: ClassGates,
         centerness_gates: Sequence[Array], lowest: float, thresholds: Floats, criteria: Criteria,
     ) -> NativeDecoder | None:
         """Return the decoder in C; None if numpy decodes."""
@@ -175,7 +169,7 @@ class HeadDecoder:
             return None
         try:
             return NativeDecoder(
-                self._head, outputs, [gate.per_class for gate in class_gates],
+                self._head, outputs, class_gates.per_class,
                 centerness_gates or None, self._scoring.floor(lowest),
                 self._scoring.lowest_product(lowest), thresholds, criteria.one_class_per_cell)
         except UnsupportedError:
@@ -203,25 +197,7 @@ class HeadDecoder:
 
     def _centerness(self, outputs: Sequence[Array]) -> Array | None:
         """Return the raw centerness of all cells; None if scores do not depend on it."""
-        if not self._scoring.uses_centerness:
-            return None
-        return np.concatenate([reader.centerness(outputs) for reader in self._readers])
-
-    def _hits(
-        self, outputs: Sequence[Array], centerness: Array | None, rules: _Rules,
-    ) -> Hits | None:
-        """Return the class values that may belong to a detection; None when there are none."""
-        centred = (np.ones(self._starts[-1], bool) if centerness is None
-                   else centerness >= rules.centerness_gate)
-        if np.count_nonzero(centred) * _SPARSE > centred.size:
-            only_best = centred if rules.one_class_per_cell else None
-            found = [reader.scan(outputs, gate, only_best)
-                     for reader, gate in zip(self._readers, rules.class_gates)]
-        else:
-            found = [self._readers[level].scan_cells(
-                         outputs, rules.class_gates[level], cells, rules.one_class_per_cell)
-                     for level, cells in self._by_level(centred.nonzero()[0])]
-        return _joined([hits for hits in found if hits is not None])
+        return self._reader.centerness(outputs) if self._scoring.uses_centerness else None
 
     def _candidates(self, outputs: Sequence[Array], rules: _Rules) -> _Scored | None:
         """Return the class values that reach the threshold; None if there are none."""
@@ -241,11 +217,12 @@ class HeadDecoder:
             return _Scored(self._scores(found.values, found.centerness), found.class_ids,
                            found.values, found.cells, found.boxes)
         centerness = self._centerness(outputs)
-        hits = self._hits(outputs, centerness, rules)
+        centred = (np.ones(self._reader.cells, bool) if centerness is None
+                   else centerness >= rules.centerness_gate)
+        hits = self._reader.hits(
+            outputs, rules.class_gates, centred, rules.one_class_per_cell)
         if hits is None:
             return None
-        if rules.one_class_per_cell:
-            hits = _best_per_cell(hits)
         scores = self._scores(hits.values, self._centerness_values(centerness, hits.cells))
         return _Scored(scores, hits.class_ids, hits.values, hits.cells)
 
@@ -280,19 +257,12 @@ class HeadDecoder:
         """Return candidates and their boxes; those whose box is not finite are left out."""
         if candidates.boxes is not None:
             return candidates, candidates.boxes
-        boxes = self._boxes(outputs, candidates.cells)
-        finite = np.isfinite(boxes).all(axis=1)
+        boxes = self._reader.boxes(outputs, candidates.cells)
+        finite = np.isfinite(boxes)
         if finite.all():
             return candidates, boxes
-        return candidates.take(finite.nonzero()[0]), boxes[finite]
-
-    def _boxes(self, outputs: Sequence[Array], cells: Indices) -> Boxes:
-        """Return the boxes of some cells, which are ascending; at least one."""
-        distances = np.concatenate([
-            self._readers[level].distances(outputs, part)
-            for level, part in self._by_level(cells)])
-        boxes: Floats = self._points.take(cells, axis=0) + np.maximum(distances, 0) * _OUTWARD
-        return boxes.astype(np.float32)
+        kept = finite.all(axis=1).nonzero()[0]
+        return candidates.take(kept), boxes.take(kept, axis=0)
 
     def _alternatives(
         self, outputs: Sequence[Array], found: Found, rules: _Rules, count: int,
@@ -300,9 +270,7 @@ class HeadDecoder:
         """Return the next best classes of the cells that made detections; at least one cell."""
         order = found.cells.argsort()
         cells = found.cells.take(order)
-        values = np.concatenate([
-            self._readers[level].class_values(outputs, part)
-            for level, part in self._by_level(cells)])
+        values = self._reader.class_values(outputs, cells)
         centerness = self._centerness_values(self._centerness(outputs), cells)
         scores = self._scores(values, centerness[:, None])
         own = found.values.take(order)[:, None]
@@ -321,14 +289,7 @@ class HeadDecoder:
         """Return the dequantised centerness of some cells, (N,); 0 if it is not used."""
         if centerness is None:
             return np.zeros(cells.size)
-        values: Floats = centerness.take(cells) * self._centerness_scale.take(cells)
-        return values
-
-    def _by_level(self, cells: Indices) -> Iterator[tuple[int, Indices]]:
-        """Divide ascending cells by level; levels without cells are left out."""
-        bounds = np.searchsorted(cells, self._starts).tolist()
-        return ((level, cells[start:end])
-                for level, (start, end) in enumerate(pairwise(bounds)) if end > start)
+        return self._reader.centerness_values(centerness, cells)
 
 
 class DetectionReader:
@@ -403,7 +364,7 @@ class _Rules(NamedTuple):
     one_class_per_cell: bool
     centerness_gate: Array | None
     """(cells of all levels,); None if scores do not depend on centerness."""
-    class_gates: list[ClassGate]
+    class_gates: ClassGates
     native: NativeDecoder | None
     """None if numpy decodes."""
 
@@ -435,8 +396,6 @@ class _Scored(NamedTuple):
 _TINY = float(np.nextafter(0, 1))
 """The lowest score above 0."""
 
-_OUTWARD = np.array([-1, -1, 1, 1], np.float64)
-
 _MAX_RULES = 32
 """Cached rules. More occur only while a user moves a slider; then the cache is emptied."""
 
@@ -448,10 +407,6 @@ threshold near 0 and all classes of each cell.
 
 _MORE_CANDIDATES = 8
 """Factor by which their number grows if they are not enough."""
-
-# When less than one cell in four passes the centerness gate, picking the class values of those
-# cells is faster than comparing all values; see benchmarks/decode.py.
-_SPARSE = 4
 
 
 def _require_outputs(
@@ -471,29 +426,6 @@ def _require_outputs(
 
 def _has_shape(shape: tuple[int, ...], spec: OutputSpec) -> bool:
     return shape == spec.shape
-
-
-def _joined(parts: Sequence[Hits]) -> Hits | None:
-    if not parts:
-        return None
-    cells, class_ids, values = zip(*parts)
-    return Hits(np.concatenate(cells), np.concatenate(class_ids), np.concatenate(values))
-
-
-def _best_per_cell(hits: Hits) -> Hits:
-    """Keep the highest value of each cell; if equal, that of the lowest class."""
-    starts = _changes(hits.cells)
-    if starts.size == hits.cells.size:
-        return hits
-    winners = np.lexsort((-hits.values, hits.cells)).take(starts)
-    return Hits(hits.cells.take(winners), hits.class_ids.take(winners), hits.values.take(winners))
-
-
-def _changes(ascending: Indices) -> Indices:
-    """Return the positions where a new value begins."""
-    new = np.ones(ascending.size, bool)
-    np.not_equal(ascending[1:], ascending[:-1], out=new[1:])
-    return new.nonzero()[0]
 
 
 def _best_scored(floor: float, found: _Scored) -> tuple[float, _Scored]:

@@ -1,7 +1,7 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Read the raw outputs of one level without dequantising all of them.
+Read the raw outputs of a network without dequantising all of them.
 
 A gate is the lowest raw value with which a cell may reach the score threshold. Class values at or
 above it are hits, and only hits are dequantised. A gate may be slightly too low but is never too
@@ -10,23 +10,29 @@ high, so no detection is lost. The exact score decides later which hits become d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from math import prod
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from fcos_ros.core.arrays import Array, Floats, Indices, Mask
+from fcos_ros.core.arrays import Array, Boxes, Floats, Indices, Mask
 from fcos_ros.core.head import Head, Level, Part
 from fcos_ros.core.resize import Size
 
 
-class ClassGate(NamedTuple):
-    """The lowest raw class values with which a cell may reach the threshold."""
+class ClassGates(NamedTuple):
+    """
+    The lowest raw class values with which a cell may reach the threshold.
+
+    :ivar per_class: (levels, C).
+    :ivar coarse: of each level the lowest of them, or all in the form for `_TensorLayout.mark`.
+        Comparing with one number is nearly twice as fast.
+    """
 
     per_class: Array
-    """(C,)"""
-    of_row: Array
-    """The same values in the form for `_TensorLayout.mark`."""
+    coarse: Sequence[Array]
 
 
 class Hits(NamedTuple):
@@ -37,41 +43,193 @@ class Hits(NamedTuple):
     values: Floats
 
 
-class LevelReader:
+class HeadReader:
     """
-    Read the outputs of one level.
+    Read the outputs of a network.
 
-    The cells of all levels are numbered consecutively, fine levels first.
+    The cells of all levels are numbered consecutively, fine levels first. Few hits take less time
+    than the calls of numpy, so each step is one call for all levels where that is possible.
+
+    :ivar cells: number of cells of all levels.
+    """
+
+    def __init__(self, head: Head) -> None:
+        self._levels = tuple(_LevelReader(head, level) for level in head.levels)
+        self._starts = np.cumsum([0, *(level.cells for level in head.levels)])
+        self.cells = int(self._starts[-1])
+        self._level_of = np.arange(len(self._levels)).repeat(np.diff(self._starts))
+        self._num_classes = head.num_classes
+        self._class_scales = np.stack([level.class_scale for level in self._levels])
+        self._box_scales = np.stack([level.box_scale for level in self._levels])
+        self._box_units = np.stack([level.box_unit for level in self._levels])
+        self._box_is_logarithm = head.box_activation == 'exp'
+        self._centerness_scale = np.concatenate(
+            [level.centerness_scale for level in self._levels])
+        self._points = np.concatenate([level.points for level in self._levels])
+        self._scratch = _ScratchMask(self.cells * head.num_classes)
+
+    def class_gates(self, outputs: Sequence[Array], floor: float) -> ClassGates:
+        """
+        Convert the lowest class value that may become a detection to raw values.
+
+        The coarse gates are those that are fast for the given outputs.
+        """
+        gates = [level.class_gate(outputs, floor) for level in self._levels]
+        return ClassGates(np.stack(gates), [level.coarse_gate(outputs, gate)
+                                            for level, gate in zip(self._levels, gates)])
+
+    def centerness_gates(self, outputs: Sequence[Array], floor: float) -> list[Array]:
+        """Convert the lowest centerness likewise; (cells,) for each level."""
+        return [level.centerness_gate(outputs, floor) for level in self._levels]
+
+    def centerness(self, outputs: Sequence[Array]) -> Array:
+        """Return the raw centerness of all cells, (cells,)."""
+        return np.concatenate([level.centerness(outputs) for level in self._levels])
+
+    def centerness_values(self, raw: Array, cells: Indices) -> Floats:
+        """Return the dequantised centerness of some cells, (N,)."""
+        values: Floats = raw.take(cells) * self._centerness_scale.take(cells)
+        return values
+
+    def class_values(self, outputs: Sequence[Array], cells: Indices) -> Floats:
+        """Return all class values of some ascending cells, (N, C)."""
+        raw = np.concatenate([level.classes(outputs, own) for level, own in self._divided(cells)])
+        return self._class_values(raw, cells)
+
+    def boxes(self, outputs: Sequence[Array], cells: Indices) -> Boxes:
+        """Return the boxes of some ascending cells; at least one."""
+        levels = self._level_of.take(cells)
+        raw = np.concatenate([level.box(outputs, own) for level, own in self._divided(cells)])
+        distances = _distances(raw * self._box_scales.take(levels, axis=0),
+                               self._box_units.take(levels, axis=0), self._box_is_logarithm)
+        boxes: Floats = self._points.take(cells, axis=0) + np.maximum(distances, 0) * _OUTWARD
+        return boxes.astype(np.float32)
+
+    def hits(
+        self, outputs: Sequence[Array], gates: ClassGates, centred: Mask,
+        only_best: bool,
+    ) -> Hits | None:
+        """
+        Return the class values of some cells that reach their gates; None if there are none.
+
+        :param centred: the cells.
+        :param only_best: whether only the best class of a cell counts.
+        """
+        is_sparse = np.count_nonzero(centred) * _SPARSE <= centred.size
+        find = self._hits_of_cells if is_sparse else self._hits_of_all
+        hits = find(outputs, gates, centred, only_best)
+        return _best_per_cell(hits) if hits is not None and only_best else hits
+
+    def _hits_of_cells(
+        self, outputs: Sequence[Array], gates: ClassGates, centred: Mask,
+        only_best: bool,
+    ) -> Hits | None:
+        """Pick the class values of the cells, and compare them."""
+        cells = centred.nonzero()[0]
+        parts = [level.classes(outputs, own) for level, own in self._divided(cells)]
+        if not parts:
+            return None
+        raw = np.concatenate(parts)
+        levels = self._level_of.take(cells)
+        marks = raw >= gates.per_class.take(levels, axis=0)
+        count = np.count_nonzero(marks)
+        if not count:
+            return None
+        if only_best and count > _MANY * cells.size:
+            return self._best(raw, cells)
+        marked = marks.reshape(-1).nonzero()[0]
+        rows, class_ids = np.divmod(marked, self._num_classes)
+        scales = self._class_scales.take(
+            levels.take(rows) * self._num_classes + class_ids)
+        return Hits(cells.take(rows), class_ids, raw.reshape(-1).take(marked) * scales)
+
+    def _hits_of_all(
+        self, outputs: Sequence[Array], gates: ClassGates, centred: Mask,
+        only_best: bool,
+    ) -> Hits | None:
+        """Compare all class values."""
+        counts = self._starts * self._num_classes
+        for level, gate, (start, end) in zip(
+                self._levels, gates.coarse, pairwise(counts.tolist())):
+            level.mark(outputs, gate, self._scratch.marks[start:end])
+        words = self._scratch.words()
+        if only_best and words.size > _MANY * self.cells:
+            cells = centred.nonzero()[0]
+            return self._best(np.concatenate(
+                [level.classes(outputs, own) for level, own in self._divided(cells)]), cells)
+        positions = self._scratch.positions(words)
+        bounds = positions.searchsorted(counts).tolist()
+        parts = [level.pick(outputs, positions[start:end] - count, first)
+                 for level, count, first, (start, end)
+                 in zip(self._levels, counts, self._starts, pairwise(bounds)) if start < end]
+        if not parts:
+            return None
+        cells, class_ids, raw = map(np.concatenate, zip(*parts))
+        places = self._level_of.take(cells) * self._num_classes + class_ids
+        reached = centred.take(cells) & (raw >= gates.per_class.take(places))
+        own = reached.nonzero()[0]
+        if not own.size:
+            return None
+        return Hits(cells.take(own), class_ids.take(own),
+                    (raw * self._class_scales.take(places)).take(own))
+
+    def _class_values(self, raw: Array, cells: Indices) -> Floats:
+        values: Floats = raw * self._class_scales.take(self._level_of.take(cells), axis=0)
+        return values
+
+    def _best(self, raw: Array, cells: Indices) -> Hits:
+        """Return the best value of each cell: the fastest way when the gate is very low."""
+        values, rows = self._class_values(raw, cells), np.arange(cells.size)
+        class_ids = values.argmax(axis=1)  # NaN is the highest
+        best = values[rows, class_ids]
+        if np.isnan(best).any():
+            class_ids = np.where(np.isnan(values), -np.inf, values).argmax(axis=1)
+            best = values[rows, class_ids]
+        return Hits(cells, class_ids, best)
+
+    def _divided(self, cells: Indices) -> Iterator[tuple[_LevelReader, Indices]]:
+        """Divide ascending cells by level; levels without cells are left out."""
+        bounds = cells.searchsorted(self._starts).tolist()
+        return ((level, cells[start:end] - first) for level, first, (start, end)
+                in zip(self._levels, self._starts, pairwise(bounds)) if start < end)
+
+
+class _LevelReader:
+    """
+    Read the outputs of one level; its cells are numbered from 0.
 
     :ivar points: the point of each cell as (x, y, x, y) in canvas pixels, (cells, 4).
+    :ivar class_scale: the factor of each class value, (C,).
+    :ivar box_scale: likewise, (4,).
+    :ivar box_unit: canvas pixels of a distance of 1, (1,).
     :ivar centerness_scale: the factor of the centerness of each cell, (cells,).
-
-    :param start: number of the first cell.
     """
 
-    def __init__(self, head: Head, level: Level, start: int) -> None:
+    def __init__(self, head: Head, level: Level) -> None:
         self._level = level
-        self._num_classes = head.num_classes
-        self._start = start
         self._layout: _TensorLayout = _TENSOR_LAYOUTS[head.layout](level.grid)
-        self._class_scale = np.broadcast_to(_factor(level.classes.scale), head.num_classes)
-        self._box_unit = level.stride if head.box_unit == 'stride' else 1
-        self._box_scale = _factor(level.box.scale)
-        self._box_is_logarithm = head.box_activation == 'exp'
-        self._scratch = _ScratchMask(level.cells * head.num_classes)
+        self.class_scale = np.broadcast_to(_factor(level.classes.scale), head.num_classes)
+        self.box_scale = np.broadcast_to(_factor(level.box.scale), 4)
+        self.box_unit = np.array([level.stride if head.box_unit == 'stride' else 1.0])
+        self.box_is_logarithm = head.box_activation == 'exp'
         self.points = _points(level, head.point_offset)
         scale = None if level.centerness is None else level.centerness.scale
         self.centerness_scale = np.broadcast_to(_factor(scale), level.cells)
 
-    def class_gate(self, outputs: Sequence[Array], floor: float) -> ClassGate:
-        """Convert the lowest class value that may become a detection to raw values."""
+    def class_gate(self, outputs: Sequence[Array], floor: float) -> Array:
         part = self._level.classes
-        gate = np.broadcast_to(
-            _gate(floor, part.scale, outputs[part.output].dtype), self._num_classes)
-        return ClassGate(gate, self._layout.gate_of_row(gate))
+        return np.broadcast_to(
+            _gate(floor, part.scale, outputs[part.output].dtype), self.class_scale.size)
+
+    def coarse_gate(self, outputs: Sequence[Array], gate: Array) -> Array:
+        """Return the lowest gate if few other values of these outputs pass it, or all gates."""
+        lowest = np.array([gate.min()])
+        passed = np.count_nonzero(self._view(outputs, self._level.classes) >= lowest)
+        if gate.max() == lowest or passed * _RARE <= self._level.cells:
+            return lowest
+        return self._layout.gate_of_row(gate)
 
     def centerness_gate(self, outputs: Sequence[Array], floor: float) -> Array:
-        """Convert the lowest centerness that may become a detection to raw values, (cells,)."""
         part = self._level.centerness
         assert part is not None
         return np.broadcast_to(
@@ -82,81 +240,42 @@ class LevelReader:
         assert self._level.centerness is not None
         return self._view(outputs, self._level.centerness).reshape(-1)
 
-    def scan(
-        self, outputs: Sequence[Array], gate: ClassGate, only_best: Mask | None,
-    ) -> Hits | None:
+    def classes(self, outputs: Sequence[Array], cells: Indices) -> Array:
+        """Return the raw class values of some cells, C-contiguous (N, C)."""
+        return self._layout.take(self._view(outputs, self._level.classes), cells)
+
+    def box(self, outputs: Sequence[Array], cells: Indices) -> Array:
+        """Return the raw box values of some cells, C-contiguous (N, 4)."""
+        return self._layout.take(self._view(outputs, self._level.box), cells)
+
+    def mark(self, outputs: Sequence[Array], gate: Array, marks: Mask) -> None:
+        """Mark the class values that reach the gate; the order is that of the tensor."""
+        self._layout.mark(self._view(outputs, self._level.classes), gate, marks)
+
+    def pick(
+        self, outputs: Sequence[Array], marked: Indices, start: int,
+    ) -> tuple[Indices, Indices, Array]:
         """
-        Return the hits among all class values; None without hits.
+        Return the cells, the classes and the raw values of marks, sorted by cell and class.
 
-        :param only_best: the cells of all levels that may become detections, if only the best
-            class of a cell counts. It is used when there are more hits than cells.
+        :param start: number of the first cell in the result.
         """
-        raw = self._view(outputs, self._level.classes)
-        self._layout.mark(raw, gate.of_row, self._scratch.marks)
-        words = self._scratch.words()
-        if not words.size:
-            return None
-        if only_best is not None and words.size > self._level.cells:  # more hits than cells
-            own = only_best[self._start:self._start + self._level.cells].nonzero()[0]
-            return self._best(self._layout.take(raw, own), own + self._start)
-        cells, class_ids = self._layout.locate(self._scratch.positions(words), self._num_classes)
-        values = self._layout.pick(raw, cells, class_ids) * self._class_scale.take(class_ids)
-        return Hits(cells + self._start, class_ids, values)
-
-    def scan_cells(
-        self, outputs: Sequence[Array], gate: ClassGate, cells: Indices, only_best: bool,
-    ) -> Hits | None:
-        """
-        Return the hits among the class values of some cells; None without hits.
-
-        :param only_best: whether only the best class of a cell counts.
-        """
-        raw = self._values(outputs, self._level.classes, cells)
-        marks = np.greater_equal(raw, gate.per_class)
-        count = np.count_nonzero(marks)
-        if not count:
-            return None
-        if only_best and count > cells.size:
-            return self._best(raw, cells)
-        hits = marks.reshape(-1).nonzero()[0]
-        rows, class_ids = np.divmod(hits, self._num_classes)
-        values = raw.reshape(-1).take(hits) * self._class_scale.take(class_ids)
-        return Hits(cells.take(rows), class_ids, values)
-
-    def class_values(self, outputs: Sequence[Array], cells: Indices) -> Floats:
-        """Return all class values of some cells, (N, C)."""
-        values: Floats = self._values(outputs, self._level.classes, cells) * self._class_scale
-        return values
-
-    def distances(self, outputs: Sequence[Array], cells: Indices) -> Floats:
-        """Return the distances l, t, r, b of some cells in canvas pixels, (N, 4)."""
-        values: Floats = self._values(outputs, self._level.box, cells) * self._box_scale
-        return (np.exp(values) if self._box_is_logarithm else values) * self._box_unit
+        cells, class_ids = self._layout.locate(marked, self.class_scale.size)
+        view = self._view(outputs, self._level.classes)
+        return cells + start, class_ids, self._layout.pick(view, cells, class_ids)
 
     def read_all(self, outputs: Sequence[Array]) -> LevelValues:
         """Return all values of the level."""
-        cells = np.arange(self._start, self._start + self._level.cells)
+        cells = np.arange(self._level.cells)
         return LevelValues(
-            self._level, self.class_values(outputs, cells), self.distances(outputs, cells),
+            self._level, self.classes(outputs, cells) * self.class_scale,
+            _distances(self.box(outputs, cells) * self.box_scale, self.box_unit,
+                       self.box_is_logarithm),
             None if self._level.centerness is None
             else self.centerness(outputs) * self.centerness_scale)
 
-    def _values(self, outputs: Sequence[Array], part: Part, cells: Indices) -> Array:
-        """Return the raw values of some cells, C-contiguous (N, channels)."""
-        return self._layout.take(self._view(outputs, part), cells - self._start)
-
     def _view(self, outputs: Sequence[Array], part: Part) -> Array:
         return self._layout.view(outputs[part.output], part, self._level.cells)
-
-    def _best(self, raw: Array, cells: Indices) -> Hits:
-        """Return the best value of each cell: the fastest way when the gate is very low."""
-        values = raw * self._class_scale
-        missing = np.isnan(values)
-        values[missing] = -np.inf
-        class_ids = values.argmax(axis=1)
-        best = values[np.arange(cells.size), class_ids]
-        best[missing.all(axis=1)] = np.nan
-        return Hits(cells, class_ids, best)
 
 
 class LevelValues(NamedTuple):
@@ -173,7 +292,7 @@ class LevelValues(NamedTuple):
 
 def read_levels(head: Head, outputs: Sequence[Array]) -> list[LevelValues]:
     """Return all values of a network's outputs, to examine them; decoding reads far fewer."""
-    return [LevelReader(head, level, 0).read_all(outputs) for level in head.levels]
+    return [_LevelReader(head, level).read_all(outputs) for level in head.levels]
 
 
 class _ScratchMask:
@@ -228,17 +347,22 @@ class _ChannelsLast:
         self._grid = grid
 
     def view(self, output: Array, part: Part, cells: int) -> Array:
-        table = output.reshape(-1, output.shape[-1])[part.first_cell:part.first_cell + cells]
-        return table[:, part.first_channel:part.first_channel + part.channels]
+        table = output.reshape(-1, output.shape[-1])
+        if table.shape == (cells, part.channels):
+            return table
+        return table[part.first_cell:part.first_cell + cells,
+                     part.first_channel:part.first_channel + part.channels]
 
     def gate_of_row(self, gate: Array) -> Array:
         return np.tile(gate, self._grid.width)
 
     def mark(self, view: Array, gate: Array, marks: Mask) -> None:
         # Channels of other parts lie between those of a view that is not contiguous.
-        row = (gate.size,) if view.flags.c_contiguous else (self._grid.width, view.shape[1])
+        sides = self._grid.width, view.shape[1]
+        row = (prod(sides),) if view.flags.c_contiguous else sides
         shape = self._grid.height, *row
-        np.greater_equal(view.reshape(shape), gate.reshape(row), out=marks.reshape(shape))
+        gate = gate if gate.size == 1 else gate.reshape(row)
+        np.greater_equal(view.reshape(shape), gate, out=marks.reshape(shape))
 
     def locate(self, marked: Indices, channels: int) -> tuple[Indices, Indices]:
         cells = marked // channels
@@ -248,7 +372,7 @@ class _ChannelsLast:
         return view[cells, channels]
 
     def take(self, view: Array, cells: Indices) -> Array:
-        return view[cells]
+        return view.take(cells, axis=0) if view.flags.c_contiguous else view[cells]
 
 
 class _ChannelsFirst:
@@ -283,6 +407,45 @@ class _ChannelsFirst:
 
 _TENSOR_LAYOUTS: dict[str, Callable[[Size], _TensorLayout]] = {
     'NHWC': _ChannelsLast, 'NCHW': _ChannelsFirst}
+
+
+_OUTWARD = np.array([-1, -1, 1, 1], np.float64)
+
+_SPARSE = 4
+"""
+When at most one cell in four passes the centerness gate, picking the values of those cells is
+faster than comparing all values; see benchmarks/decode.py.
+"""
+
+_RARE = 4
+"""Cells for one class value above the lowest gate, up to which only that gate is compared."""
+
+_MANY = 2
+"""Hits of a cell on average above which the best class is found among all values of the cells."""
+
+
+def _best_per_cell(hits: Hits) -> Hits:
+    """Keep the highest value of each cell; if equal, that of the lowest class."""
+    starts = _changes(hits.cells)
+    if starts.size == hits.cells.size:
+        return hits
+    highest = np.fmax.reduceat(hits.values, starts)
+    counts = np.diff(starts, append=hits.cells.size)
+    best = (hits.values == highest.repeat(counts)).nonzero()[0]
+    best = best.take(_changes(hits.cells.take(best)))
+    return Hits(hits.cells.take(best), hits.class_ids.take(best), hits.values.take(best))
+
+
+def _changes(ascending: Indices) -> Indices:
+    """Return the positions where a new value begins."""
+    new = np.ones(ascending.size, bool)
+    np.not_equal(ascending[1:], ascending[:-1], out=new[1:])
+    return new.nonzero()[0]
+
+
+def _distances(values: Floats, unit: Floats, is_logarithm: bool) -> Floats:
+    """Return distances in canvas pixels."""
+    return (np.exp(values) if is_logarithm else values) * unit
 
 
 def _factor(scale: Array | None) -> Floats:

@@ -164,7 +164,7 @@ class NativeDecoder:
     It owns scratch memory: give each thread a decoder of its own.
 
     :param outputs: outputs as they will be decoded.
-    :param class_gates: the lowest raw class values of each level, (C,).
+    :param class_gates: the lowest raw class values of each level, (levels, C).
     :param centerness_gates: the lowest raw centerness of each level, (cells,); None if scores do
         not depend on it.
     :param lowest_value: of the class of a hit.
@@ -175,7 +175,7 @@ class NativeDecoder:
     """
 
     def __init__(
-        self, head: Head, outputs: Sequence[Array], class_gates: Sequence[Array],
+        self, head: Head, outputs: Sequence[Array], class_gates: Array,
         centerness_gates: Sequence[Array] | None, lowest_value: float, lowest_product: float,
         thresholds: Floats, one_class_per_cell: bool,
     ) -> None:
@@ -249,7 +249,7 @@ class NativeDecoder:
         self._pointers[:] = list(map(_address, self._current))
 
     def _level_structs(
-        self, head: Head, outputs: Sequence[Array], class_gates: Sequence[Array],
+        self, head: Head, outputs: Sequence[Array], class_gates: Array,
         centerness_gates: Sequence[Array] | None,
     ) -> Iterator[_Level]:
         first_cell = 0
@@ -286,7 +286,7 @@ class NativeDecoder:
             part.first_cell * cell_step + part.first_channel * channel_step,
             cell_step, channel_step,
             self._kept(np.broadcast_to(scale, part.channels).astype(np.float64)),
-            None if gates is None else self._kept(gates))
+            None if gates is None else self._kept(gates.astype(output.dtype)))
 
     def _kept(self, array: Array) -> int:
         """Keep an array alive, and return its address."""
