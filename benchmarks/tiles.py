@@ -54,7 +54,7 @@ MIN_GAIN = 5.0
 BUDGETS = (2.0, 4.0, 8.0)
 """Budgets in multiples of the time of a frame without tiles."""
 
-BUDGET_FRAMES = 60
+BUDGET_FRAMES = 30
 
 WORKERS = (1, 2)
 
@@ -69,7 +69,7 @@ class Example(NamedTuple):
 def main() -> int:
     """Print the tables; return 1 if the gain is too small."""
     parser = ArgumentParser(formatter_class=ArgumentDefaultsHelpFormatter)
-    parser.add_argument('--scenes', type=int, default=16)
+    parser.add_argument('--scenes', type=int, default=12)
     parser.add_argument('--first-seed', type=int, default=0)
     options = parser.parse_args()
     seeds = range(options.first_seed, options.first_seed + options.scenes)

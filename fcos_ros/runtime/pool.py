@@ -22,7 +22,6 @@ from threading import Condition, Thread
 from time import perf_counter
 from typing import Any
 
-from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.frame import Frame
 from fcos_ros.runtime.detector import Result
 from fcos_ros.runtime.statistics import FrameStatistics
@@ -34,6 +33,9 @@ from fcos_ros.runtime.workers import Worker
 
 FRAMES_AHEAD = 2
 """Maximum number of frames of a stream that are taken and not delivered, for each worker."""
+
+Answered = Callable[[Result | Exception], None]
+"""Called with the result of a frame or its error."""
 
 PREPARE_TIMEOUT = 0.1
 """Seconds between two checks whether a worker has become ready and is still needed."""
@@ -130,12 +132,9 @@ class Pool:
             if taken is None:
                 self._help(worker)
                 continue
-            stream, position, job = taken
-            outcome = self._run(worker, job, stream)
+            self._process(worker, *taken)
             # Drop our reference before waiting again: a frame holds megabytes of message.
-            del job, taken
-            self._finish(worker, stream, position, outcome)
-            del outcome
+            del taken
 
     def _finished(self) -> bool:
         return self._stopping and not any(map(len, self._streams))
@@ -215,64 +214,67 @@ class Pool:
             if work is None or worker in self._faults:
                 return
             self._idle.discard(worker)
-        with suppress(Exception):  # it fails the frame
+        with suppress(Exception):  # it fails the frame, and the worker may not be ready
             work.detect_next(worker.detect)
-            with self._changed:
-                self._idle.add(worker)
+            self._rest(worker)
 
-    def _run(self, worker: Worker, job: Job[Any], stream: Stream[Any]) -> Outcome[Any]:
+    def _rest(self, worker: Worker) -> None:
+        with self._changed:
+            self._idle.add(worker)
+
+    def _process(
+        self, worker: Worker, stream: Stream[Any], position: int, job: Job[Any],
+    ) -> None:
         """Run a worker on a frame; fail the frame if the worker cannot get ready."""
         waited, criteria = perf_counter() - job.arrived, stream.criteria
-        fault = self._faults.get(worker)
-        if fault is not None:
-            return Outcome(job, waited, criteria, error=fault)
-        try:
-            result = self._detect(worker, job, stream, criteria)
-        except Exception as error:  # noqa: BLE001 - one bad frame must not end the thread
-            return Outcome(job, waited, criteria, error=error)
-        return Outcome(job, waited, criteria, result)
 
-    def _detect(
-        self, worker: Worker, job: Job[Any], stream: Stream[Any], criteria: Criteria | None,
-    ) -> Result:
+        def finish(answer: Result | Exception) -> None:
+            self._finish(stream, position, Outcome.of(job, waited, criteria, answer))
+        try:
+            fault = self._faults.get(worker)
+            if fault is not None:
+                raise fault
+            work = self._divide(worker, job, stream, finish)
+            if work is not None:
+                self._process_tiled(worker, work)
+                return
+            result = worker.detect(job.frame, criteria)
+        except Exception as error:  # noqa: BLE001 - one bad frame must not end the thread
+            finish(error)
+            return
+        self._rest(worker)
+        finish(result)
+
+    def _divide(
+        self, worker: Worker, job: Job[Any], stream: Stream[Any], finish: Answered,
+    ) -> TileWork | None:
+        """Return the tiles of a frame; None for the whole image alone."""
         tiling = stream.tiling
         tiles = tiling.tiles(job.frame.size, worker.info.input.size) if tiling else None
         if tiling is None or tiles is None:
-            return worker.detect(job.frame, criteria)
-        frame = TiledFrame.of(job.frame, tiles, criteria or worker.info.criteria)
-        return self._detect_tiled(worker, frame, stream, job.arrived + tiling.budget)
+            return None
+        frame = TiledFrame.of(job.frame, tiles, stream.criteria or worker.info.criteria)
 
-    def _detect_tiled(
-        self, worker: Worker, frame: TiledFrame, stream: Stream[Any], deadline: float,
-    ) -> Result:
-        """Detect in a frame and those of its tiles that will be done before the deadline."""
-        work = TileWork(frame, stream.schedule, deadline)
+        def settled(work: TileWork, answer: Result | Exception) -> None:
+            with self._changed:
+                self._tiled.remove(work)
+                if isinstance(answer, Result):
+                    stream.charge(answer.tiles.inferred)
+            finish(answer)
+        return TileWork(frame, stream.schedule, job.arrived + tiling.budget, settled)
+
+    def _process_tiled(self, worker: Worker, work: TileWork) -> None:
+        """Work on the parts of a frame, while idle workers help."""
         with self._changed:
             self._tiled.append(work)
             self._changed.notify_all()
-        try:
-            begin = perf_counter()
-            whole = frame.detect_whole(worker.detect)
-            done = perf_counter()
-            stream.schedule.learn(done - begin)
-            while not self._stopping and work.detect_next(worker.detect):
-                pass
-            result = work.finish(whole, done)
-        finally:
-            work.abandon()
-            with self._changed:
-                self._tiled.remove(work)
-        with self._changed:
-            stream.charge(result.tiles.inferred)
-        return result
+        with suppress(Exception):  # it has failed the frame, and the worker may not be ready
+            work.run(worker.detect, lambda: self._stopping)
+            self._rest(worker)
 
-    def _finish(
-        self, worker: Worker, stream: Stream[Any], position: int, outcome: Outcome[Any],
-    ) -> None:
+    def _finish(self, stream: Stream[Any], position: int, outcome: Outcome[Any]) -> None:
         """Store an outcome, and deliver outcomes in order unless another thread does."""
         with self._changed:
-            if outcome.error is None:  # after an error the worker may not be ready
-                self._idle.add(worker)
             if not stream.finish(position, outcome):
                 return
         while (ready := self._next_outcome(stream)) is not None:

@@ -63,6 +63,14 @@ class Outcome(Generic[Context]):
     result: Result | None = None
     error: Exception | None = None
 
+    @classmethod
+    def of(cls, job: Job[Context], waited: float, criteria: Criteria | None,
+           answer: Result | Exception) -> Outcome[Context]:
+        """Return the outcome of a job with its result or its error."""
+        if isinstance(answer, Exception):
+            return cls(job, waited, criteria, error=answer)
+        return cls(job, waited, criteria, answer)
+
 
 Dropped = Callable[[Job[Context], str, Exception | None], None]
 """The type of `dropped` of a `Stream`."""

@@ -4,18 +4,22 @@
 The tiles of one frame, which several workers share, and which of them fit into the budget.
 
 A tile is only begun if it will be done in time: it is expected to take as long as the slowest of
-the last parts. A result that is late all the same is not waited for.
+the last parts. If it takes longer all the same, the frame does not wait for it.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Mapping
 from math import isfinite
-from threading import Condition
+from threading import Lock, Timer
 from time import perf_counter
 
 from fcos_ros.runtime.detector import Result
 from fcos_ros.runtime.tiled import Detect, TiledFrame
+
+PUBLISHING = 0.005
+"""Seconds before the deadline at which a frame is settled, to merge and publish its detections."""
 
 MAX_SAMPLES = 64
 """Parts of frames whose durations are remembered: one slow part is forgotten in a few seconds."""
@@ -52,28 +56,51 @@ class TileSchedule:
 
 class TileWork:
     """
-    The tiles of a frame. The thread that works on the frame calls `finish`; others may help.
+    The tiles of a frame, which several threads share.
 
-    :param deadline: when the frame must be done, on the clock of `perf_counter`.
+    The thread that puts in the last missing part settles the frame. At the deadline, a timer
+    settles it with the parts that are there, as soon as the whole image is one of them.
+
+    :param deadline: when the detections must be published, on the clock of `perf_counter`.
+    :param settled: called once, from any thread, with this object and the result of the frame or
+        its error.
     """
 
-    def __init__(self, frame: TiledFrame, schedule: TileSchedule, deadline: float) -> None:
-        self._frame, self._schedule, self._deadline = frame, schedule, deadline
-        self._changed = Condition()
+    def __init__(
+        self, frame: TiledFrame, schedule: TileSchedule, deadline: float,
+        settled: Callable[[TileWork, Result | Exception], None],
+    ) -> None:
+        self._frame, self._schedule, self._settled = frame, schedule, settled
+        self._end = deadline - PUBLISHING
+        self._lock = Lock()
         self._waiting = deque(schedule.order(len(frame.tiles.windows)))
         self._running = 0
+        self._whole: Result | None = None
+        self._whole_done = 0.0
         self._found: dict[int, Result] = {}
-        self._error: Exception | None = None
+        self._is_settled = False
+        self._timer: Timer | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether a tile waits for a worker, and the time that it will take is known."""
         return bool(self._waiting) and isfinite(self._schedule.expected())
 
-    def abandon(self) -> None:
-        """Leave out all tiles that wait."""
-        with self._changed:
+    def run(self, detect: Detect, stops: Callable[[], bool]) -> None:
+        """
+        Detect objects in the whole image, then in one tile after the other.
+
+        :param stops: called before each tile; True leaves out the tiles that wait.
+        :raises Exception: as `detect` does; the frame fails, too.
+        """
+        self._add(self._run(lambda: self._frame.detect_whole(detect)))
+        while not stops() and self.detect_next(detect):
+            pass
+        with self._lock:
             self._waiting.clear()
+            is_done = not self._running
+        if is_done:
+            self._settle()
 
     def detect_next(self, detect: Detect) -> bool:
         """
@@ -85,35 +112,40 @@ class TileWork:
         number = self._take()
         if number is None:
             return False
-        start = perf_counter()
-        try:
-            result = self._frame.detect_tile(detect, number)
-        except Exception as error:
-            self._put(number, error)
-            raise
-        self._schedule.learn(perf_counter() - start)
-        self._put(number, result)
+        result = self._run(lambda: self._frame.detect_tile(detect, number))
+        with self._lock:
+            self._running -= 1
+            self._found[number] = result
+            is_done = not self._running and not self._waiting and self._whole is not None
+        if is_done:
+            self._settle()
         return True
 
-    def finish(self, whole: Result, start: float) -> Result:
-        """
-        Wait for the tiles in work until the deadline, and return the result of the frame.
+    def _run(self, part: Callable[[], Result]) -> Result:
+        """Time a part; an error settles the frame."""
+        start = perf_counter()
+        try:
+            result = part()
+        except Exception as error:
+            self._settle(error)
+            raise
+        self._schedule.learn(perf_counter() - start)
+        return result
 
-        :param start: see `TiledFrame.merge`.
-        :raises Exception: a tile has failed.
-        """
-        with self._changed:
-            self._waiting.clear()
-            self._changed.wait_for(
-                lambda: not self._running, max(0.0, self._deadline - perf_counter()))
-            found, error = dict(self._found), self._error
-        if error is not None:
-            raise error
-        return self._frame.merge(whole, found, start)
+    def _add(self, whole: Result) -> None:
+        """Put in the whole image, and let a timer settle the frame at the deadline."""
+        now = perf_counter()
+        timer = Timer(max(0.0, self._end - now), self._settle)
+        timer.daemon = True
+        with self._lock:
+            if self._is_settled:  # a tile has failed
+                return
+            self._whole, self._whole_done, self._timer = whole, now, timer
+            timer.start()
 
     def _take(self) -> int | None:
-        with self._changed:
-            if perf_counter() + self._schedule.expected() > self._deadline:
+        with self._lock:
+            if perf_counter() + self._schedule.expected() > self._end:
                 self._waiting.clear()
             if not self._waiting:
                 return None
@@ -121,12 +153,22 @@ class TileWork:
             self._schedule.advance(1)
             return self._waiting.popleft()
 
-    def _put(self, number: int, answer: Result | Exception) -> None:
-        with self._changed:
-            self._running -= 1
-            if isinstance(answer, Exception):
-                self._waiting.clear()
-                self._error = answer
-            else:
-                self._found[number] = answer
-            self._changed.notify_all()
+    def _settle(self, error: Exception | None = None) -> None:
+        """Report the error, or the result of the parts that are there, unless it was done."""
+        with self._lock:
+            if self._is_settled:
+                return
+            self._is_settled = True
+            self._waiting.clear()
+            whole, found = self._whole, dict(self._found)
+            timer, self._timer = self._timer, None  # each refers to the other, and to the frame
+        if timer is not None:
+            timer.cancel()
+        self._settled(self, error or self._merged(whole, found))
+
+    def _merged(self, whole: Result | None, found: Mapping[int, Result]) -> Result | Exception:
+        assert whole is not None
+        try:
+            return self._frame.merge(whole, found, self._whole_done)
+        except Exception as error:  # noqa: BLE001 - the frame must be settled in any case
+            return error

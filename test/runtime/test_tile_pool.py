@@ -2,15 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pool works on the whole image first, then on the tiles that fit into the budget."""
 
-from threading import Barrier, Event, Lock, Semaphore, Thread
+from contextlib import closing
+import gc
+from threading import Barrier, Event, Lock, Semaphore
 from time import perf_counter
 from types import SimpleNamespace
+import weakref
 
 import cv2
 import numpy as np
+from onnx_models import write_fcos
+import pytest
 from runtime.fake_workers import ReadyWorker
 from runtime.frame_source import FrameSource
-from runtime.square_frame import truncated_jpeg
+from runtime.square_frame import square_frame, truncated_jpeg
 from waiting import TIMEOUT, wait_until
 
 from fcos_ros.core.criteria import Criteria
@@ -18,9 +23,10 @@ from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
 from fcos_ros.core.tiles import Grid, Tiling
-from fcos_ros.runtime.detector import Result, StageTimes
+from fcos_ros.runtime.detector import Detector, DetectorConfig, Result, StageTimes
 from fcos_ros.runtime.tile_work import MAX_SAMPLES, TileSchedule, TileWork
-from fcos_ros.runtime.tiled import TiledFrame
+from fcos_ros.runtime.tiled import TiledFrame, detect_in_tiles
+from fcos_ros.runtime.workers import ProcessWorker, close_workers
 
 IMAGE, CANVAS = Size(400, 200), Size(100, 100)
 FRAME = Frame.from_bgr(np.zeros((IMAGE.height, IMAGE.width, 3), np.uint8))
@@ -147,55 +153,76 @@ def test_a_pool_that_stops_leaves_out_the_tiles_that_wait():
     assert source.outcomes[0].result.tiles == (0, 4)
 
 
+RESULT = Result(Detections.empty(), StageTimes(0.001, 0.002, 0.003))
+
+
 def test_all_tiles_get_their_turn_when_one_fits():
-    schedule, turns = TileSchedule(), []
+    schedule, turns, answers = TileSchedule(), [], []
 
     def detect_one(frame, criteria):
-        schedule.learn(1e9)  # from now on no tile fits
-        turns.append(frame)
+        if frame.size != IMAGE:
+            schedule.learn(1e9)  # from now on no tile fits
+            turns.append(frame)
         return RESULT
 
     frame = TiledFrame.of(FRAME, TILES, Criteria())
     for _ in range(6):
         for _ in range(MAX_SAMPLES):
             schedule.learn(0.0)
-        work = TileWork(frame, schedule, deadline=1e8)
-        while work.detect_next(detect_one):
-            pass
-        assert work.finish(RESULT, 0.0).tiles == (1, 3)
+        work = TileWork(frame, schedule, perf_counter() + 3600.0,
+                        lambda _, answer: answers.append(answer))
+        work.run(detect_one, lambda: False)
+    assert [answer.tiles for answer in answers] == [(1, 3)] * 6
     lefts = [turn.planes[0].__array_interface__['data'][0]
              - FRAME.planes[0].__array_interface__['data'][0] for turn in turns]
     expected = [3 * window.left for window in TILES.windows]
     assert lefts == [*expected, *expected[:2]]
 
 
-RESULT = Result(Detections.empty(), StageTimes(0.001, 0.002, 0.003))
+@pytest.mark.parametrize('workers', [1, 2])
+def test_a_frame_does_not_wait_for_a_tile_that_hangs(workers):
+    hung, begun, parts = Event(), Event(), []
 
+    def hang(size):
+        if size != IMAGE:
+            begun.set()
+            assert hung.wait(TIMEOUT)
+    source = tiled_source(*(TileWorker(parts, hang) for _ in range(workers)),
+                          tiling=Tiling(GRID, budget=1.0))
 
-def test_a_late_tile_of_another_worker_is_not_waited_for():
-    hung, begun = Event(), Event()
-
-    def hang(frame, criteria):
-        begun.set()
-        assert hung.wait(TIMEOUT)
-        return RESULT
-
-    schedule = TileSchedule()
-    schedule.learn(0.0)
-    work = TileWork(TiledFrame.of(FRAME, TILES, Criteria()), schedule, perf_counter() + 1.0)
-    helper = Thread(target=work.detect_next, args=(hang,), daemon=True)
-    helper.start()
-    assert begun.wait(TIMEOUT)
-    assert work.finish(RESULT, 0.0).tiles == (0, 4)
-    assert helper.is_alive()
+    def hangs():
+        source.submit('frame', frame=FRAME)
+        source.wait_until_done()
+        return begun.is_set()
+    wait_until(hangs)
+    assert source.outcomes[-1].result.tiles == (0, 4)
+    assert middles(source.outcomes[-1].result) == [200]
+    known = source.counts.published
     hung.set()
-    helper.join(TIMEOUT)
-    assert not helper.is_alive()
+    wait_until(lambda: source.submit('next', frame=FRAME) or source.counts.published > known)
+    source.stop()
+
+
+def test_a_frame_is_released_when_it_is_delivered():
+    source = tiled_source(TileWorker([]), tiling=Tiling(GRID, budget=3600.0))
+    frame = Frame.from_bgr(np.zeros((IMAGE.height, IMAGE.width, 3), np.uint8))
+    pixels = weakref.ref(frame.planes[0])
+    gc.disable()
+    try:
+        source.submit('frame', frame=frame)
+        del frame
+        source.wait_until_done()
+        assert source.outcomes.pop().result.tiles == (4, 0)
+        wait_until(lambda: pixels() is None)
+    finally:
+        gc.enable()
+    source.stop()
 
 
 def test_helpers_wait_until_the_time_of_a_part_is_known():
     schedule = TileSchedule()
-    work = TileWork(TiledFrame.of(FRAME, TILES, Criteria()), schedule, perf_counter() + 3600.0)
+    work = TileWork(TiledFrame.of(FRAME, TILES, Criteria()), schedule, perf_counter() + 3600.0,
+                    lambda *_: None)
     assert not work.is_open
     schedule.learn(0.0)
     assert work.is_open
@@ -239,3 +266,35 @@ def test_tiles_count_as_turns_of_their_stream():
     source.submit('first', frame=FRAME)
     finish(source)
     assert source.stream.next_turn(0.0) == 1 + 4
+
+
+@pytest.fixture(scope='module')
+def squares(tmp_path_factory):
+    return write_fcos(tmp_path_factory.mktemp('model') / 'squares.onnx', half_box=8.0)
+
+
+@pytest.mark.parametrize('encoding', ['bgr8', 'nv12'])
+def test_workers_in_children_find_in_tiles_what_a_detector_finds(squares, encoding):
+    frame = square_frame(37, 512, encoding)
+    tiling = Tiling(Grid(4, 4), overlap=0.0, budget=3600.0)
+    with closing(Detector.from_config(DetectorConfig(squares))) as detector:
+        criteria = detector.info.criteria
+        tiles = tiling.tiles(frame.size, detector.info.input.size)
+        expected = detect_in_tiles(detector.detect, frame, tiles, criteria).detections
+    assert expected.boxes.tolist() == [[292, 20, 308, 36]]
+    workers = open_children(squares, 2)
+    source = tiled_source(*workers, tiling=tiling)
+    source.submit('frame', frame=frame)
+    finish(source)
+    close_workers(workers)
+    assert source.outcomes[0].result.tiles == (16, 0)
+    assert source.outcomes[0].result.detections.boxes.tolist() == expected.boxes.tolist()
+    assert source.outcomes[0].result.detections.scores.tolist() == expected.scores.tolist()
+
+
+def open_children(path, count):
+    """Return workers in child processes that have loaded a model."""
+    workers = [ProcessWorker(DetectorConfig(path), TIMEOUT) for _ in range(count)]
+    for worker in workers:
+        worker.wait_until_loaded()
+    return workers
