@@ -27,7 +27,9 @@ class SampleProperties:
     """
 
     def __init__(self) -> None:
-        self._recent: deque[Measurement] = deque(maxlen=MAX_MEASUREMENTS)
+        self._highest = WindowMaximum(MAX_MEASUREMENTS)
+        self._luma = WindowMaximum(MAX_MEASUREMENTS)
+        self._beyond_limited = WindowMaximum(MAX_MEASUREMENTS)
         self._known = UNMEASURED
         self._full_images = 0
         self._measured: Mapping[str, str] = {}
@@ -51,11 +53,9 @@ class SampleProperties:
         """Learn from an image; return whether it changes a property."""
         if measured == UNMEASURED:
             return False
-        self._recent.append(measured)
         self._known = Measurement(
-            highest=max(image.highest for image in self._recent),
-            luma=any(image.luma for image in self._recent),
-            beyond_limited=max(image.beyond_limited for image in self._recent))
+            int(self._highest.add(measured.highest)), bool(self._luma.add(measured.luma)),
+            self._beyond_limited.add(measured.beyond_limited))
         self._full_images += measured.yuv_range == FULL
         before, self._measured = self._measured, self._describe_known()
         return before != self._measured
@@ -75,3 +75,27 @@ class SampleProperties:
         """Return the measured properties by name, and the number of images with more bytes."""
         trailing = {'images with bytes after them': f'{self._trailing}'} if self._trailing else {}
         return {**self._measured, **trailing}
+
+
+class WindowMaximum:
+    """
+    The maximum of the last values. A value that a later one reaches is forgotten.
+
+    :param size: number of values.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._count = 0
+        self._falling: deque[tuple[int, float]] = deque()  # number and value of each
+
+    def add(self, value: float) -> float:
+        """Add a value; return the maximum of the last `size` values."""
+        falling = self._falling
+        while falling and falling[-1][1] <= value:
+            falling.pop()
+        falling.append((self._count, value))
+        self._count += 1
+        if falling[0][0] < self._count - self._size:
+            falling.popleft()
+        return falling[0][1]

@@ -7,12 +7,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core.camera_formats import encode, join
+from hypothesis import given, strategies as st
 import numpy as np
 import pytest
 
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
-from fcos_ros.core.samples import MAX_MEASUREMENTS, SampleProperties
+from fcos_ros.core.samples import MAX_MEASUREMENTS, SampleProperties, WindowMaximum
 from fcos_ros.core.yuv_range import AUTO
 
 SIZE = Size(64, 48)
@@ -99,3 +100,10 @@ def test_images_in_a_longer_buffer_are_counted():
     for extra in (0, 30, 30):
         properties.complete(replace(frame, trailing_bytes=extra), 0, AUTO)
     assert properties.describe() == {'images with bytes after them': '2'}
+
+
+@given(st.lists(st.integers(-3, 3)), st.integers(1, 5))
+def test_the_maximum_of_a_window_is_that_of_its_last_values(values, size):
+    window = WindowMaximum(size)
+    assert [window.add(value) for value in values] == [
+        max(values[max(0, end - size):end]) for end in range(1, len(values) + 1)]
