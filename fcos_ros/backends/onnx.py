@@ -119,6 +119,8 @@ def _open(path: Path, threads: int) -> Any:
     options.inter_op_num_threads = 1
     # Spinning threads would keep the cores busy between two frames.
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    # A plan of all tensors takes memory for each of them at once, and saves no time.
+    options.enable_mem_pattern = False
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(
