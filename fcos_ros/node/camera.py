@@ -224,7 +224,7 @@ class Camera:
         error: Exception | None, start: float,
     ) -> None:
         """Record a frame that a worker has taken; `start` is that of its delivery."""
-        if self._recorder is None:
+        if self._recorder is None or not self._recorder.is_on:
             return
         end, age = perf_counter(), self._stamps.plausible_age(outcome.job.context.stamp)
         times = {'publish': end - start, 'total': end - outcome.job.arrived}

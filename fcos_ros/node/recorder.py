@@ -119,6 +119,11 @@ class CameraRecorder:
         self._session = session
         self._camera = camera
 
+    @property
+    def is_on(self) -> bool:
+        """Whether frames are wanted."""
+        return self._recorder.is_on
+
     def refused(self, header: Header, settings: Settings, fate: str,
                 error: Exception | None = None) -> None:
         """Record a message that has not become a frame."""
@@ -156,7 +161,7 @@ class CameraRecorder:
         self, header: Header, settings: Settings, arrived: int, fate: str,
         error: Exception | None, *, image: Frame | None = None, **content: Any,
     ) -> None:
-        if not self._recorder.is_on:
+        if not self.is_on:
             return
         stamp = int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
         self._recorder.record(RecordedFrame(

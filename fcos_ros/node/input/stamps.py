@@ -90,27 +90,28 @@ class StampChecker:
 
     def check(self, stamp: Time) -> None:
         """Count the problems with the stamp of an image that has just arrived."""
-        moment = _nanoseconds(stamp)
-        kinds = (self._problem(moment, self.age(stamp)), self._jump(moment))
-        self._odd.update(kind for kind in kinds if kind)
+        moment, now = _nanoseconds(stamp), self._clock.now().nanoseconds
+        for kind in (self._problem(moment, now), self._jump(moment)):
+            if kind:
+                self._odd[kind] += 1
         self._last = moment
 
-    def _problem(self, moment: int, age: float | None) -> str:
+    def _problem(self, moment: int, now: int) -> str:
         """Return the problem with a stamp, by the clock; '' if there is none."""
-        self._watch_clock()
+        self._watch_clock(now)
         if moment == 0:
             return ZERO
         if moment < 0:
             return NEGATIVE
-        if age is None:
+        if not now:
             return NO_TIME
+        age = (now - moment) / _SECOND
         if age < -FUTURE_TOLERANCE:
             return FUTURE if self._steady() - self._set_back > SETTLING else ''
         return OLD if age > DAY else ''
 
-    def _watch_clock(self) -> None:
+    def _watch_clock(self, now: int) -> None:
         """Notice when the clock is set back, as at the repetition of a recording."""
-        now = self._clock.now().nanoseconds
         if now < self._last_now:
             self._set_back = self._steady()
         self._last_now = now
