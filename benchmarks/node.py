@@ -94,6 +94,9 @@ def main() -> None:
     parser.add_argument('--profile', action='store_true', help='print profiles of fcos_ros only')
     options = parser.parse_args()
     with TemporaryDirectory(prefix='fcos_node_') as folder:
+        # Installed packages have bytecode. The first start of each node compiles it.
+        os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
+        os.environ['PYTHONPYCACHEPREFIX'] = folder
         board = SimulatedBoard(Path(folder), options.seconds)
         for key in options.engines:
             if options.profile:
