@@ -1,11 +1,14 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Measure models on this machine, in the form of the vendor's published table.
+Measure models on this machine, or a running detector with --node.
 
-For each number of workers, the verb measures inference alone, as the vendor does. Then it measures
-the whole pipeline, from a camera's frame to its detections. Each of N workers processes one frame
-at a time, so the latency is about N / FPS.
+For each number of workers, the verb measures inference alone, as the vendor's published table
+does. Then it measures the whole pipeline, from a camera's frame to its detections. Each of N
+workers processes one frame at a time, so the latency is about N / FPS.
+
+With --node, it measures rates, latency, jitter, lost frames and CPU of a running detector from
+outside. The detector may run on another machine. Nothing is changed.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import re
 import sys
 
 from fcos_ros.backends import InferenceError, ModelError
+from fcos_ros.cli.bench_node import measure_node
 from fcos_ros.cli.frames import FRAME_ENCODINGS, make_frames
 from fcos_ros.cli.machine import Machine, machine_rows
 from fcos_ros.cli.measure import (
@@ -28,7 +32,14 @@ from fcos_ros.cli.measure import (
     measure_inference,
     measure_pipeline,
 )
-from fcos_ros.cli.options import MODEL_HELP, add_settings, chosen_input_size, whole_number
+from fcos_ros.cli.options import (
+    MODEL_HELP,
+    add_settings,
+    chosen_input_size,
+    node_name,
+    seconds,
+    whole_number,
+)
 from fcos_ros.cli.output import Progress, markdown_table, plain_table, stdout_to_stderr
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
@@ -37,7 +48,7 @@ from fcos_ros.runtime.detector import DetectorConfig
 from fcos_ros.runtime.model_path import find_model
 from fcos_ros.runtime.workers import WorkerError
 
-SUMMARY = 'measure the speed of models on this machine'
+SUMMARY = 'measure the speed of models on this machine, or of a running detector'
 
 DEFAULT_WORKERS = (1, 2)
 """Numbers of workers to measure on a machine that is not a board."""
@@ -90,8 +101,13 @@ class BenchmarkReport:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument('models', metavar='MODEL', nargs='*', default=['auto'],
-                        help=f'{MODEL_HELP} [auto]')
+    parser.add_argument('models', metavar='MODEL', nargs='*', help=f'{MODEL_HELP} [auto]')
+    parser.add_argument('--node', type=node_name, default='', metavar='NAME',
+                        help='Measure the running node of this name instead of a model.')
+    parser.add_argument('--seconds', type=seconds(1.0, 86400.0), default=10.0, metavar='S',
+                        help='With --node: how long to measure. [10]')
+    parser.add_argument('--timeout', type=seconds(0.1, 3600.0), default=10.0, metavar='S',
+                        help='With --node: seconds to wait for a report of the node. [10]')
     board = this_board()
     parser.add_argument('--workers', type=whole_number(1, 32), nargs='+',
                         default=list(board.published if board else DEFAULT_WORKERS), metavar='N',
@@ -113,8 +129,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure and print the models; return 1 if a model could not be measured."""
-    paths = [find_model(model) for model in options.models]
+    """Measure and print models or a node; return 1 if one of them could not be measured."""
+    if not options.node:
+        return _measure_all(options)
+    if options.models:
+        print(f'fcos bench: both --node and the model {options.models[0]} are given; accepted: '
+              'one of them', file=sys.stderr)
+        return 2
+    return measure_node(options)
+
+
+def _measure_all(options: argparse.Namespace) -> int:
+    paths = [find_model(model) for model in options.models or ['auto']]
     frames = make_frames(options.size, options.encoding, options.image)
     conditions = Conditions(
         Machine.read(), options.frames, options.size, options.encoding, options.fit,

@@ -16,6 +16,12 @@ _TICK = os.sysconf('SC_CLK_TCK')
 _USER_TICKS, _SYSTEM_TICKS = 11, 12
 """Places in `/proc/PID/stat`, counted from the first field after the name of the program."""
 
+_IDLE_TICKS = slice(3, 5)
+"""Places in `/proc/stat` of the time without work and of that in which a disk is waited for."""
+
+_GUEST_TICKS = 9
+"""The place from which on the times of virtual machines follow, which others contain."""
+
 BPU_LOADS = ('sys/devices/system/bpu/bpu[0-9]*/ratio', 'sys/devices/system/bpu/ratio')
 """Files with the load of the BPU: one for each core, on some system images one for all cores."""
 
@@ -54,6 +60,30 @@ class UsageMeter:
         used = sum(seconds - before.get(pid, 0.0) for pid, seconds in self._seconds.items())
         return Usage(sum(memory for _, memory, _ in processes),
                      used / passed if before and passed else None)
+
+
+class MachineMeter:
+    """
+    Measure the CPU load of this machine, with all its programs.
+
+    :param root: of the file system with /proc.
+    """
+
+    def __init__(self, root: Path = Path('/')) -> None:
+        self._path = root / 'proc/stat'
+        self._before = self._times()
+
+    def read(self) -> float:
+        """Return the load of all cores since the last call in percent; 0 if no time passed."""
+        before, self._before = self._before, self._times()
+        busy, total = (now - earlier for now, earlier in zip(self._before, before))
+        return 100 * busy / total if total > 0 else 0.0
+
+    def _times(self) -> tuple[int, int]:
+        """Return the ticks of all cores: those with work, and all."""
+        with self._path.open() as file:
+            ticks = list(map(int, file.readline().split()[1:_GUEST_TICKS]))
+        return sum(ticks) - sum(ticks[_IDLE_TICKS]), sum(ticks)
 
 
 def temperature(root: Path = Path('/')) -> float | None:

@@ -9,7 +9,7 @@ import sys
 import pytest
 from waiting import wait_until
 
-from fcos_ros.runtime.process_usage import UsageMeter, bpu_load, temperature
+from fcos_ros.runtime.process_usage import MachineMeter, UsageMeter, bpu_load, temperature
 
 HOLD = 'memory = bytearray(64 << 20); print(flush=True); input()'
 """A child that holds 64 MiB until its input ends."""
@@ -38,6 +38,20 @@ def test_cpu_time_is_measured_between_two_readings():
     assert meter.read().cpu is None
     # One tick of the kernel is 10 ms; a busy loop takes some of them.
     assert wait_until(lambda: sum(range(10**6)) and meter.read().cpu) > 0
+
+
+def test_the_load_of_a_machine_is_the_share_of_ticks_with_work(tmp_path):
+    # user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice
+    write(tmp_path, 'proc/stat', 'cpu  10 0 10 100 0 0 0 0 5 0\ncpu0 1 2 3 4\n')
+    meter = MachineMeter(tmp_path)
+    assert meter.read() == 0
+    write(tmp_path, 'proc/stat', 'cpu  30 0 15 160 10 0 5 0 25 0\ncpu0 1 2 3 4\n')
+    assert meter.read() == 30.0
+
+
+def test_the_load_of_this_machine_is_a_percentage():
+    meter = MachineMeter()
+    assert wait_until(lambda: sum(range(10**6)) and meter.read()) <= 100
 
 
 def test_the_highest_temperature_counts_and_sensors_that_fail_do_not(tmp_path):
