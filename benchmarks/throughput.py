@@ -19,7 +19,7 @@ is limited to this machine.
 The last output is a profile of the node's threads with the fastest model. On two CPUs, no single
 step limits the frame rate: camera, node, children and listener share the CPUs, and each thread of
 the node waits for the GIL after each system call. Sending a frame to a child and receiving its
-result takes 0.4 ms. `node.py` shows the CPU time of the whole node at the rate of a camera.
+result takes 0.4 ms. `whole_node.py` shows the CPU time of the whole node at the rate of a camera.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A detector node as tutorials write it: the baseline of `node.py`.
+A detector node as tutorials write it: the baseline of `whole_node.py`.
 
 The image is converted to BGR, and inferred in the callback. All outputs are decoded in the order
 of the vendor's published sample. Each image is drawn and published. It shares the engines with
