@@ -22,7 +22,7 @@ help:
 	@echo 'make lint    check style, language and generated documents only'
 	@echo 'make docs    write the generated parts of the documents'
 	@echo 'make types   check types only'
-	@echo 'make bench   run the benchmarks'
+	@echo 'make bench   run the benchmarks in ten minutes, and write the report bench/report.md'
 	@echo 'make train DATA=path [EPOCHS= SIZE= RESUME=1 ...]  train with your images: docs/training.md'
 	@echo 'make train-demo  train the demo network again'
 	@echo 'make clean   remove the virtual environments and all build outputs'
@@ -77,7 +77,7 @@ python:
 	  exit 1; }
 
 bench: setup-demo
-	@for file in benchmarks/*.py; do echo "== $$file"; $(RUN) $$file || exit 1; done
+	@$(RUN) benchmarks $(OPTIONS)
 
 train: data train-environment
 	@$(TRAIN) -m training.train '$(DATA)' $(if $(EPOCHS),--epochs '$(EPOCHS)') \
@@ -144,7 +144,7 @@ convert-demo: setup
 
 clean:
 	rm -rf .venv .venv-* .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist install log \
-	  demo_output *.egg-info
+	  bench demo_output *.egg-info
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: help demo test test-sanitizers test-training test-torchvision test-web screenshots \

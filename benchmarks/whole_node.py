@@ -3,10 +3,10 @@
 """
 Compare the whole node with a node as tutorials write it: CPU time, latency, jitter, start, memory.
 
-Run `python benchmarks/whole_node.py`; it prints Markdown tables. A camera publishes 640x480 NV12 images
-at 30 Hz. A listener receives the detections. Camera, node and listener are processes of a ROS 2
-graph that is limited to this machine. Both nodes get the same images, the same settings of Fast
-DDS, and run the same inferences on the same engine. They take turns.
+Run `python benchmarks/whole_node.py`; it prints Markdown tables. A camera publishes 640x480 NV12
+images at 30 Hz. A listener receives the detections. Camera, node and listener are processes of a
+ROS 2 graph that is limited to this machine. Both nodes get the same images, the same settings of
+Fast DDS, and run the same inferences on the same engine. They take turns.
 
 - CPU: of the node's process and its children for each image, without the inferences. `receiver`
   is the thread that receives the images.

@@ -2,12 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Benchmarks that check their measurements fail if a result is wrong."""
 
+from dataclasses import replace
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+import json
 from pathlib import Path
+import time
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+
+from fcos_ros.cli.machine import Machine
 
 GOOD = {name: {'received': 90.0, 'rate': rate, 'age': '9.0', 'ordered': True, 'accounted': True}
         for name, rate in {'front': 41.0, 'rear': 20.0, 'left': 20.0, 'right': 19.5}.items()}
@@ -174,3 +181,97 @@ def test_without_a_file_nothing_is_recorded(tables, tmp_path, monkeypatch):
     monkeypatch.delenv(tables.RESULTS)
     print_two_tables(tables)
     assert not (tmp_path / 'results').exists()
+
+
+def write_report(tmp_path, *runs):
+    """Write a report of a machine with a name of its own; return the Markdown and the JSON."""
+    report = import_module('common.report')
+    path = report.write_report(tmp_path, replace(Machine.read(), cpu='slow core'), runs)
+    return path.read_text(), json.loads((tmp_path / 'report.json').read_text())
+
+
+def run_of(results, failure=''):
+    path = Path(__file__).resolve().parent.parent / 'benchmarks' / 'nms.py'
+    return import_module('common.report').Run(
+        'nms', path, ('--fast',), 12.0, 1.5, failure, results)
+
+
+def test_the_report_has_machine_load_command_and_tables(tables, tmp_path):
+    print_two_tables(tables)
+    text, data = write_report(tmp_path, run_of(tables.read_results(tmp_path / 'results')))
+    assert 'slow core' in text
+    assert '`python benchmarks/nms.py --fast`' in text
+    assert text.endswith(f'{PRINTED}\n')
+    assert 'waterfall' not in text
+    entry = data['benchmarks']['nms']
+    assert (data['machine']['cpu'], entry['load'], entry['seconds']) == ('slow core', 1.5, 12.0)
+    assert entry['results'][0]['rows'] == [['512', 1.2345, 0.5], ['896', None, 2]]
+
+
+def test_the_report_draws_the_stages_and_has_the_names_of_ros2_benchmark(tables, tmp_path):
+    stages = {stage: {'p50': 0.01, 'p95': 0.02, 'p99': 0.03} for stage in ('infer', 'decode')}
+    metrics = {'BasicPerformanceMetrics.MEAN_FRAME_RATE': 30.0}
+    tables.keep(title='a board', stages=stages, ros2_benchmark=metrics)
+    text, data = write_report(tmp_path, run_of(tables.read_results(tmp_path / 'results')))
+    assert data['ros2_benchmark'] == {'a board': metrics}
+    assert '](waterfall.svg)' in text
+    picture = ElementTree.parse(tmp_path / 'waterfall.svg').getroot()
+    titles = [title.text for title in picture.iter('{http://www.w3.org/2000/svg}title')]
+    assert titles == ['infer: 10, p95 20, p99 30', 'decode: 10, p95 30, p99 40']
+
+
+def test_a_failure_is_in_the_report_with_the_rows_before_it(tables, tmp_path):
+    tables.Table({'name': ''}).add('before')
+    text, _ = write_report(
+        tmp_path, run_of(tables.read_results(tmp_path / 'results'), 'failed with exit code 1'))
+    assert '**The benchmark failed with exit code 1.**' in text
+    assert '| before |' in text
+
+
+@pytest.fixture
+def run_all(tables, tmp_path, monkeypatch, capfd):
+    """Return a function that runs some scripts as benchmarks; it returns the data."""
+    path = Path(tables.__file__).parents[1] / '__main__.py'
+    spec = spec_from_file_location('all_benchmarks', path)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, 'FOLDER', tmp_path)
+    monkeypatch.setenv('PYTHONPATH', str(path.parent))
+
+    def run(*options, **scripts):
+        for name, text in scripts.items():
+            (tmp_path / f'{name}.py').write_text(f'"""Measure {name}."""\n{text}')
+        out = tmp_path / 'bench'
+        monkeypatch.setattr('sys.argv', ['benchmarks', '--out', str(out), *options])
+        code = module.main()
+        assert capfd.readouterr().out.splitlines()[-1] == str(out / 'report.md')
+        found = json.loads((out / 'report.json').read_text())['benchmarks']
+        assert (out / 'report.md').read_text().count('\n## ') == len(found)
+        return code, found
+    return run
+
+
+ROW = 'from common.tables import Table; Table({"name": ""}).add("row")\n'
+
+
+def test_all_benchmarks_are_run_and_the_report_is_the_last_line(run_all):
+    code, found = run_all(slow=ROW, quick=ROW)
+    assert (code, list(found)) == (0, ['quick', 'slow'])
+    assert [run['failure'] for run in found.values()] == ['', '']
+    assert found['quick']['results'][0]['rows'] == [['row']]
+
+
+def test_a_benchmark_that_fails_does_not_end_the_others(run_all):
+    code, found = run_all('--only', 'bad', 'good', bad=f'{ROW}raise SystemExit(3)', good=ROW)
+    assert code == 1
+    assert (found['bad']['failure'], found['good']['failure']) == ('failed with exit code 3', '')
+    assert found['bad']['results'][0]['rows'] == [['row']]
+
+
+def test_benchmarks_end_when_time_is_up(run_all):
+    begin = time.monotonic()
+    code, found = run_all('--minutes', '0.02', endless='import time; time.sleep(1e6)', late=ROW)
+    assert time.monotonic() - begin >= 1.2
+    assert code == 1
+    assert {name: run['failure'] for name, run in found.items()} == {
+        'endless': 'aborted after 1 s', 'late': 'not run: there was no time left'}

@@ -26,15 +26,17 @@ Cell = str | float | None
 @dataclass(frozen=True)
 class Result:
     """
-    A table with its rows, or a note.
+    A table with its rows, a note, or other values.
 
-    :ivar note: a sentence between two tables; empty for a table.
-    :ivar formats: the format of each column, by its name; it is empty for texts.
+    :ivar note: a sentence between two tables.
+    :ivar formats: the format of each column of a table, by its name; it is empty for texts.
+    :ivar values: what is not printed, by name.
     """
 
     note: str = ''
     formats: Mapping[str, str] = field(default_factory=dict)
     rows: list[Sequence[Cell]] = field(default_factory=list)
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Table:
@@ -61,8 +63,13 @@ def note(text: str) -> None:
     _record({'note': text})
 
 
+def keep(**values: Any) -> None:
+    """Record values that are not printed; JSON can hold them."""
+    _record({'values': values})
+
+
 def read_results(path: Path) -> list[Result]:
-    """Return the tables and notes of a file; a line that was cut off ends it."""
+    """Return the results of a file; a line that was cut off ends it."""
     results: list[Result] = []
     for entry in _entries(path):
         if 'row' in entry:
@@ -77,7 +84,7 @@ def to_markdown(results: Iterable[Result]) -> str:
     return '\n\n'.join(
         result.note or '\n'.join(
             [*_head(result.formats), *(_line(result.formats, row) for row in result.rows)])
-        for result in results)
+        for result in results if not result.values)
 
 
 def yes_or_no(is_right: bool) -> str:

@@ -112,10 +112,8 @@ def _fates(history: NodeHistory, is_private: bool) -> Iterator[str]:
 def _latency(history: NodeHistory, cameras: _Names) -> Iterator[str]:
     for camera, stages in history.stages().items():
         name = cameras.show(camera)
-        spans = list(_spans(stages))
-        end = max(1e-3, *(value for span in spans for _, value in span.marks))
         yield paragraph(name)
-        yield chart(span_chart(f'stages of {name}', Axis('ms', 0, end, '{:.4g}'.format), spans))
+        yield chart(stages_chart(name, stages))
         yield paragraph('A bar is the median; the marks are p95 and p99.', 'faint')
         yield table([('ms', 'p50', 'p95', 'p99'), *(
             (stage, *(f'{value * MILLISECONDS:.2f}' for value in (spread.p50, spread.p95,
@@ -136,6 +134,18 @@ def _latency(history: NodeHistory, cameras: _Names) -> Iterator[str]:
             'age of the published detections over time',
             Axis('s', 0, max(1.0, *(across for across, _ in points))),
             Axis('age in ms', 0, max(1.0, *(up for _, up in points))), lines))
+
+
+def stages_chart(name: str, stages: Mapping[str, Percentiles]) -> str:
+    """
+    Draw the stages of a frame below each other.
+
+    :param name: of the camera or the detector.
+    :param stages: as in a report of a detector.
+    """
+    spans = list(_spans(stages))
+    end = max(1e-3, *(value for span in spans for _, value in span.marks))
+    return span_chart(f'stages of {name}', Axis('ms', 0, end, '{:.4g}'.format), spans)
 
 
 def _spans(stages: Mapping[str, Percentiles]) -> Iterator[Span]:
