@@ -21,6 +21,9 @@
  */
 #define SPARSE 4
 
+/* Values that are compared at once. */
+#define LANES 8
+
 /* Scores below it may have lost digits. */
 #define LOWEST_SCORE 1e-290
 
@@ -208,16 +211,27 @@ static double probability(const Head *head, double value)
     return value < 0 ? 0 : value > 1 ? 1 : value;
 }
 
-/* Return the class of the highest value; of equal ones, the first. NaN is never the highest. */
-static int best_class(const double *values, int classes)
+/* Return the product of the probabilities of class and centerness; 0 if it is no hit. */
+static double product_of(const Head *head, double value, double centred)
 {
-    double highest = -INFINITY;
-    int best = 0;
-    for (int c = 0; c < classes; c++)
-        if (values[c] > highest) {
-            highest = values[c];
-            best = c;
-        }
+    const double product = value >= head->lowest_value ? probability(head, value) * centred : 0;
+    return product >= head->lowest_product ? product : 0;
+}
+
+/* Return the highest value, but never NaN. Compilers vectorise the loop over the lanes. */
+static double highest(const double *values, int count)
+{
+    double lanes[LANES], best = -INFINITY;
+    int i = 0;
+    for (int lane = 0; lane < LANES; lane++)
+        lanes[lane] = -INFINITY;
+    for (; i + LANES <= count; i += LANES)
+        for (int lane = 0; lane < LANES; lane++)
+            lanes[lane] = values[i + lane] > lanes[lane] ? values[i + lane] : lanes[lane];
+    for (; i < count; i++)
+        best = values[i] > best ? values[i] : best;
+    for (int lane = 0; lane < LANES; lane++)
+        best = lanes[lane] > best ? lanes[lane] : best;
     return best;
 }
 
@@ -227,22 +241,23 @@ static int64_t add_hits(const Head *head, const Level *level, const void *const 
 {
     const Part *part = &level->classes, *centerness = &level->centerness;
     int class_id = 0, end = head->classes, has_box = 0;
-    double centred = 0;
+    double centred = 0, product;
     float box[4];
     LOAD[part->kind](outputs[part->output], part, cell, head->classes, head->values);
     if (head->has_centerness)
         LOAD[centerness->kind](outputs[centerness->output], centerness, cell, 1, &centred);
+    const double factor = head->has_centerness ? probability(head, centred) : 1;
     if (head->one_class_per_cell) {
-        class_id = best_class(head->values, end);
+        const double best = highest(head->values, end);
+        if (product_of(head, best, factor) <= 0)
+            return count;
+        while (head->values[class_id] != best)
+            class_id++;
         end = class_id + 1;
     }
-    const double factor = head->has_centerness ? probability(head, centred) : 1;
     for (; class_id < end; class_id++) {
         const double value = head->values[class_id];
-        if (!(value >= head->lowest_value))
-            continue;
-        const double product = probability(head, value) * factor;
-        if (!(product >= head->lowest_product))
+        if ((product = product_of(head, value, factor)) <= 0)
             continue;
         if (!has_box && !set_box(head, level, outputs, cell, box))
             return count;
