@@ -3,15 +3,15 @@
 """
 The tiles of one frame, which several workers share, and which of them fit into the budget.
 
-A tile is only begun if it will be done in time: it is expected to take as long as the slowest of
-the last parts. If it takes longer all the same, the frame does not wait for it.
+A tile is only begun if it will be done in time: it is expected to take no longer than nine of ten
+of the last parts. If it takes longer all the same, the frame does not wait for it.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from math import isfinite
+from math import inf, isfinite
 from threading import Lock, Timer
 from time import perf_counter
 
@@ -22,7 +22,10 @@ PUBLISHING = 0.005
 """Seconds before the deadline at which a frame is settled, to merge and publish its detections."""
 
 MAX_SAMPLES = 64
-"""Parts of frames whose durations are remembered: one slow part is forgotten in a few seconds."""
+"""Parts of frames whose durations are remembered: those of the last seconds."""
+
+USUAL = 0.9
+"""Share of these parts that take no longer than expected: busy machines delay a few a lot."""
 
 
 class TileSchedule:
@@ -37,8 +40,9 @@ class TileSchedule:
         self._seconds: deque[float] = deque(maxlen=MAX_SAMPLES)
 
     def expected(self) -> float:
-        """Return the seconds that a tile will take at most; infinite if no part was timed yet."""
-        return max(tuple(self._seconds), default=float('inf'))
+        """Return the seconds that a tile will take; infinite if no part was timed yet."""
+        seconds = sorted(self._seconds)
+        return seconds[int(USUAL * len(seconds))] if seconds else inf
 
     def learn(self, seconds: float) -> None:
         """Remember how long a part took."""

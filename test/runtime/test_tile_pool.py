@@ -112,18 +112,35 @@ def test_idle_workers_help_with_the_tiles():
 
 
 def test_a_worker_that_has_helped_takes_a_waiting_frame_before_the_next_tile():
-    permits, parts = Semaphore(1), []
+    parts = []
+
+    class HeldWorker(TileWorker):
+        """Waits for a permit before it finishes anything but a whole image."""
+
+        def __init__(self):
+            super().__init__([])
+            self.permits = Semaphore(0)
+
+        def detect(self, frame, criteria=None):
+            parts.append((self, frame.size))
+            assert frame.size == IMAGE or self.permits.acquire(timeout=TIMEOUT)
+            return super().detect(frame, criteria)
+
+    workers = HeldWorker(), HeldWorker()
     plain = Frame.from_bgr(np.zeros((50, 60, 3), np.uint8))
-    source = tiled_source(*(
-        TileWorker(parts, lambda _: permits.acquire(timeout=TIMEOUT)) for _ in range(2)))
+    source = tiled_source(*workers)
+    source.stream.schedule.learn(0.0)
     other = FrameSource(source.pool)
     source.submit('tiled', frame=FRAME)
-    wait_until(lambda: len(parts) == 3)  # the whole image is done, and two tiles are in work
+    wait_until(lambda: len(parts) == 3)  # the whole image, and a tile for each worker
     other.submit('plain', frame=plain)
-    permits.release(2)
-    wait_until(lambda: len(parts) == 5)
-    assert plain.size in parts[3:]
-    permits.release(2 + 2)
+    leader = next(worker for worker, size in parts if size == IMAGE)
+    helper = workers[leader is workers[0]]
+    helper.permits.release()
+    wait_until(lambda: len(parts) == 4)
+    assert parts[3] == (helper, plain.size)
+    for worker in workers:
+        worker.permits.release(5)
     finish(source)
     assert source.outcomes[0].result.tiles == (4, 0)
 
@@ -156,19 +173,34 @@ def test_a_pool_that_stops_leaves_out_the_tiles_that_wait():
 RESULT = Result(Detections.empty(), StageTimes(0.001, 0.002, 0.003))
 
 
+def learn(schedule, seconds):
+    for _ in range(MAX_SAMPLES):
+        schedule.learn(seconds)
+
+
+def test_a_few_slow_parts_do_not_change_the_expected_time():
+    schedule = TileSchedule()
+    learn(schedule, 0.02)
+    for _ in range(MAX_SAMPLES // 16):
+        schedule.learn(5.0)
+    assert schedule.expected() == 0.02
+    for _ in range(MAX_SAMPLES // 8):
+        schedule.learn(5.0)
+    assert schedule.expected() == 5.0
+
+
 def test_all_tiles_get_their_turn_when_one_fits():
     schedule, turns, answers = TileSchedule(), [], []
 
     def detect_one(frame, criteria):
         if frame.size != IMAGE:
-            schedule.learn(1e9)  # from now on no tile fits
+            learn(schedule, 1e9)  # from now on no tile fits
             turns.append(frame)
         return RESULT
 
     frame = TiledFrame.of(FRAME, TILES, Criteria())
     for _ in range(6):
-        for _ in range(MAX_SAMPLES):
-            schedule.learn(0.0)
+        learn(schedule, 0.0)
         work = TileWork(frame, schedule, perf_counter() + 3600.0,
                         lambda _, answer: answers.append(answer))
         work.run(detect_one, lambda: False)

@@ -9,7 +9,7 @@ import { setWord, word } from './words.js'
 const PERCENTILES = ['p50', 'p95', 'p99']
 
 /** The stages of a frame, in their order; transport is computed. */
-const STAGES = ['transport', 'wait', 'preprocess', 'infer', 'decode', 'publish']
+const STAGES = ['transport', 'wait', 'preprocess', 'infer', 'decode', 'tiles', 'publish']
 
 const FATES = ['published', 'superseded', 'expired', 'failed']
 
