@@ -67,7 +67,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument(
         'data', help='dataset in the form of COCO, YOLO or Pascal VOC, a bag with the true '
-                     'objects on a topic, or "scenes" for those of the demo')
+                     'objects on a topic, or "scenes" for those of the demo; "far-scenes" '
+                     'for large pictures with small toys')
     parser.add_argument('--truth', metavar='TOPIC', default='',
                         help='topic of a bag with vision_msgs/Detection2DArray, if it has several')
     parser.add_argument('--image-topic', metavar='TOPIC', default='',

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 import sys
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from fcos_ros.core.detections import Detections
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.labels import Labels
-from fcos_ros.demo.scenes import CLASS_NAMES, render
+from fcos_ros.core.resize import Size
+from fcos_ros.demo.scenes import CLASS_NAMES, FAR_TOYS, NEAR_TOYS, Toys, render
 from fcos_ros.deploy.calibration import spread
 from fcos_ros.evaluation.datasets import (
     Dataset,
@@ -32,7 +34,20 @@ from fcos_ros.offline.frames import SourceError, SourceFrame
 from fcos_ros.offline.labelled import DatasetSource, LabelledSource, model_classes
 from fcos_ros.offline.labelled_bag import LabelledBag
 
-SCENES = 'scenes'
+
+class SceneKind(NamedTuple):
+    """The toys of some scenes, and the size of their images."""
+
+    toys: Toys
+    size: Size
+
+
+SCENES: Mapping[str, SceneKind] = {
+    'scenes': SceneKind(NEAR_TOYS, Size(640, 480)),
+    'far-scenes': SceneKind(FAR_TOYS, Size(1920, 1080)),
+}
+"""The scenes of the demo, by the word of the user; far ones show what `tiles` gains."""
+
 HELD_OUT_SEEDS = range(500)
 """Scenes that the demo network was not trained with."""
 
@@ -42,7 +57,7 @@ class LabelledChoice:
     """
     The choice of labelled images by the user.
 
-    :ivar data: a dataset, a bag, or `SCENES`.
+    :ivar data: a dataset, a bag, or one of `SCENES`.
     :ivar count: only so many images, spread over all; None for all.
     :ivar truth_topic: of a bag; '' if it has one of the type only. Likewise `image_topic`.
     """
@@ -60,12 +75,12 @@ def open_labelled(choice: LabelledChoice) -> LabelledSource:
     :raises SourceError: there are no images that can be used.
     """
     data, count = choice.data, choice.count
-    if data != SCENES and is_bag(Path(data)):
+    if data not in SCENES and is_bag(Path(data)):
         return _bag(choice)
     if choice.truth_topic or choice.image_topic:
         raise SourceError(f'--truth and --image-topic are for bags, and {data} is none')
-    if data == SCENES:
-        return ScenesSource(spread(len(HELD_OUT_SEEDS), count or len(HELD_OUT_SEEDS)))
+    if data in SCENES:
+        return ScenesSource(spread(len(HELD_OUT_SEEDS), count or len(HELD_OUT_SEEDS)), data)
     dataset = _dataset(Path(data))
     return DatasetSource.of(dataset, spread(len(dataset), count or len(dataset)))
 
@@ -76,10 +91,11 @@ class ScenesSource:
     Scenes of the demo, rendered when they are read.
 
     :ivar seeds: one for each scene.
+    :ivar name: one of `SCENES`.
     """
 
     seeds: Sequence[int]
-    name: str = SCENES
+    name: str
     class_names: tuple[str, ...] = CLASS_NAMES
 
     @property
@@ -89,10 +105,11 @@ class ScenesSource:
 
     def frames(self, only: Collection[str] | None = None) -> Iterator[SourceFrame]:
         """Yield the scenes; see `LabelledSource`."""
+        toys, size = SCENES[self.name]
         for seed in self.seeds:
             name = f'scene {seed}'
             if only is None or name in only:
-                scene = render(seed)
+                scene = render(seed, size, toys)
                 objects = Detections(scene.boxes, np.ones(len(scene.boxes), np.float32),
                                      scene.class_ids.astype(np.int32))
                 yield SourceFrame(name, 0, Frame.from_bgr(scene.image),
