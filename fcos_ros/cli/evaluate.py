@@ -22,7 +22,12 @@ from typing import Any
 from fcos_ros.backends import BACKENDS, InferenceError, load
 from fcos_ros.cli.compiled_comparison import compare_compiled, require_comparable
 from fcos_ros.cli.jobs import add_cluster_options
-from fcos_ros.cli.labelled_data import Examples, LabelledChoice, open_labelled
+from fcos_ros.cli.labelled_data import (
+    CHOICES_OF_PART,
+    Examples,
+    LabelledChoice,
+    open_labelled,
+)
 from fcos_ros.cli.options import FLAGS, add_parameters, given_parameters, whole_number
 from fcos_ros.cli.output import Progress, plain_table
 from fcos_ros.cli.result_files import require_folder, write_result
@@ -80,6 +85,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
              'an ONNX file and the .bin made of it, also the cost of quantisation')
     parser.add_argument('--images', type=whole_number(), metavar='N',
                         help='only so many images, spread over the dataset')
+    parser.add_argument('--part', choices=CHOICES_OF_PART, default=CHOICES_OF_PART[0],
+                        help='part of the dataset; auto is the part for validation if the dataset '
+                             'states one, else that for tests, else all; train and val of an '
+                             'undivided dataset are those of `make train`')
     parser.add_argument('--out', type=Path, metavar='DIR',
                         help='write report.html, figures.json and the charts into this folder')
     parser.add_argument('--pictures', type=whole_number(0, 1000), metavar='N', default=PICTURES,
@@ -195,7 +204,8 @@ def _side(name: str, options: argparse.Namespace) -> DetectionPlan:
 
 
 def _choice(options: argparse.Namespace) -> LabelledChoice:
-    return LabelledChoice(options.data, options.images, options.truth, options.image_topic)
+    return LabelledChoice(options.data, options.images, options.part, options.truth,
+                          options.image_topic)
 
 
 def _run_all(

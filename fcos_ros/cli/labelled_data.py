@@ -26,6 +26,7 @@ from fcos_ros.evaluation.datasets import (
     check,
     open_dataset,
     report,
+    split,
     usable,
 )
 from fcos_ros.evaluation.truth import Truth, with_classes
@@ -52,6 +53,12 @@ HELD_OUT_SEEDS = range(500)
 """Scenes that the demo network was not trained with."""
 
 
+AUTO, ALL = 'auto', 'all'
+
+CHOICES_OF_PART = (AUTO, 'train', 'val', 'test', ALL)
+"""`AUTO` is the part for validation, else that for tests, if the dataset states one; else all."""
+
+
 @dataclass(frozen=True)
 class LabelledChoice:
     """
@@ -59,11 +66,13 @@ class LabelledChoice:
 
     :ivar data: a dataset, a bag, or one of `SCENES`.
     :ivar count: only so many images, spread over all; None for all.
+    :ivar part: of a dataset, of `CHOICES_OF_PART`.
     :ivar truth_topic: of a bag; '' if it has one of the type only. Likewise `image_topic`.
     """
 
     data: str
     count: int | None = None
+    part: str = AUTO
     truth_topic: str = ''
     image_topic: str = ''
 
@@ -75,13 +84,15 @@ def open_labelled(choice: LabelledChoice) -> LabelledSource:
     :raises SourceError: there are no images that can be used.
     """
     data, count = choice.data, choice.count
+    if choice.part != AUTO and (data in SCENES or is_bag(Path(data))):
+        raise SourceError(f'--part is for datasets, and {data} is none')
     if data not in SCENES and is_bag(Path(data)):
         return _bag(choice)
     if choice.truth_topic or choice.image_topic:
         raise SourceError(f'--truth and --image-topic are for bags, and {data} is none')
     if data in SCENES:
         return ScenesSource(spread(len(HELD_OUT_SEEDS), count or len(HELD_OUT_SEEDS)), data)
-    dataset = _dataset(Path(data))
+    dataset = _part(_dataset(Path(data)), choice.part)
     return DatasetSource.of(dataset, spread(len(dataset), count or len(dataset)))
 
 
@@ -142,6 +153,33 @@ def _bag(choice: LabelledChoice) -> LabelledSource:
     for problem in bag.problems:
         print(f'{choice.data}: {problem}', file=sys.stderr)
     return bag.spread(choice.count) if choice.count else bag
+
+
+def _part(dataset: Dataset, wanted: str) -> Dataset:
+    """Return the wanted part of a dataset; say so if it is not all of it."""
+    stated = {image.part for image in dataset.images}
+    if wanted == AUTO:
+        wanted = next((part for part in ('val', 'test') if part in stated), ALL)
+    if wanted == ALL:
+        return dataset
+    if wanted in stated:
+        part = dataset.with_images(image for image in dataset.images if image.part == wanted)
+    elif wanted == 'test':
+        raise SourceError(f'{dataset.root} has no part test; accepted: --part train, val or all')
+    else:
+        part = _divided(dataset)[wanted == 'val']
+    if len(part) < len(dataset):
+        print(f'{len(part)} of {len(dataset)} images, those of the part {wanted}; '
+              '--part all takes all', file=sys.stderr)
+    return part
+
+
+def _divided(dataset: Dataset) -> tuple[Dataset, Dataset]:
+    """Return the images for training and for validation, as the training divides them."""
+    try:
+        return split(dataset)
+    except DatasetError as error:
+        raise SourceError(str(error)) from error
 
 
 def _dataset(path: Path) -> Dataset:

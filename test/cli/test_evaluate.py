@@ -13,6 +13,7 @@ from onnx_models import white_square, write_fcos
 import pytest
 
 from fcos_ros.backends import InferenceError
+from fcos_ros.evaluation.datasets import open_dataset, split
 from fcos_ros.runtime.detector import Detector
 
 METADATA = {'labels': '["cube", "ball", "cone"]', 'box_unit': 'pixel'}
@@ -57,6 +58,48 @@ def test_missed_and_wrong_objects_lower_the_figures(fcos, tmp_path, model):
     assert figures['by_class'] == {'cube': pytest.approx(0.75, abs=0.02)}
     few = json.loads(fcos('eval', data, '--model', model, '--json', '--images', '1').out)
     assert (few['images'], few['recall']) == (1, 0)
+
+
+@pytest.fixture
+def divided(tmp_path):
+    """Write a dataset of which the first image is for training, and the others for validation."""
+    data = write_dataset(tmp_path / 'data')
+    (data / 'train.txt').write_text('images/0.png\n')
+    (data / 'val.txt').write_text(''.join(f'images/{number}.png\n' for number in (1, 2, 3)))
+    (data / 'data.yaml').write_text(
+        'train: train.txt\nval: val.txt\nnames: {0: ball, 1: cube}\n')
+    return data
+
+
+@pytest.mark.parametrize(('options', 'images'), [
+    ((), 3), (('--part', 'val'), 3), (('--part', 'train'), 1), (('--part', 'all'), 4),
+    (('--images', '2'), 2)])
+def test_images_of_the_training_are_not_judged_unless_they_are_asked_for(
+        fcos, model, divided, options, images):
+    result = fcos('eval', divided, '--model', model, '--json', *options)
+    assert json.loads(result.out)['images'] == images
+    part = 'train' if 'train' in options else 'val'
+    said = f'of 4 images, those of the part {part}; --part all takes all'
+    assert (said in result.err) == ('all' not in options)
+
+
+def test_an_undivided_dataset_has_the_parts_of_the_training(fcos, tmp_path, model):
+    data = write_dataset(tmp_path / 'data', cells=CELLS * 3)
+    expected = [len(part) for part in split(open_dataset(data))]
+    for part, count in zip(('train', 'val'), expected):
+        result = fcos('eval', data, '--model', model, '--json', '--part', part)
+        assert json.loads(result.out)['images'] == count > 0
+    assert json.loads(fcos('eval', data, '--model', model, '--json').out)['images'] == 12
+
+
+@pytest.mark.parametrize(('data', 'message'), [
+    ('data', 'has no part test; accepted: --part train, val or all'),
+    ('scenes', '--part is for datasets, and scenes is none')])
+def test_a_part_that_is_not_there_is_refused(fcos, tmp_path, model, data, message):
+    data = write_dataset(tmp_path / data) if data == 'data' else data
+    result = fcos('eval', data, '--model', model, '--part', 'test')
+    assert result.code == 2
+    assert message in result.err
 
 
 @pytest.mark.parametrize(('names', 'message'), [
