@@ -42,8 +42,8 @@ START_TIMEOUT = 180.0
 """Seconds until a node must be ready: a small and busy board renders the scenes slowly."""
 DRAIN_TIMEOUT = 5.0
 """Seconds to wait for the last messages after the camera has stopped: five reports."""
-IMAGE_TIMEOUT = 5.0
-"""Seconds to wait for annotated images."""
+IMAGE_TIMEOUT = 60.0
+"""Seconds to wait for annotated images: a slow model has a camera of a low rate."""
 RECORD_TIMEOUT = 60.0
 """Seconds to wait for the images of a bag: a slow camera needs 20 periods."""
 PICTURE_TIMEOUT = 180.0
