@@ -123,7 +123,8 @@ class Pool:
         return False
 
     def _ended(self) -> bool:
-        return not any(thread.is_alive() for thread in self._threads)
+        # A timer may still deliver a frame with tiles.
+        return not self._tiled and not any(thread.is_alive() for thread in self._threads)
 
     def _work(self, worker: Worker) -> None:
         while not self._finished():
@@ -256,11 +257,12 @@ class Pool:
         frame = TiledFrame.of(job.frame, tiles, stream.criteria or worker.info.criteria)
 
         def settled(work: TileWork, answer: Result | Exception) -> None:
-            with self._changed:
-                self._tiled.remove(work)
-                if isinstance(answer, Result):
+            if isinstance(answer, Result):
+                with self._changed:
                     stream.charge(answer.tiles.inferred)
             finish(answer)
+            with self._changed:
+                self._tiled.remove(work)
         return TileWork(frame, stream.schedule, job.arrived + tiling.budget, settled)
 
     def _process_tiled(self, worker: Worker, work: TileWork) -> None:

@@ -235,6 +235,28 @@ def test_a_frame_does_not_wait_for_a_tile_that_hangs(workers):
     source.stop()
 
 
+def test_a_pool_ends_when_the_frame_of_a_late_tile_is_delivered():
+    hung, begun, delivering, gate = Event(), Event(), Event(), Event()
+
+    def hang(size):
+        if size != IMAGE:
+            begun.set()
+            assert hung.wait(TIMEOUT)
+
+    def deliver(outcome):
+        if begun.is_set():
+            delivering.set()
+            assert gate.wait(TIMEOUT)
+    source = FrameSource.of(TileWorker([], hang), deliver=deliver)
+    source.stream.tiling = Tiling(GRID, budget=1.0)
+    wait_until(lambda: source.submit('frame', frame=FRAME) or begun.wait(0.1))
+    assert delivering.wait(TIMEOUT)
+    hung.set()  # the worker has no work left
+    assert not source.pool.stop(0.5)
+    gate.set()
+    finish(source)
+
+
 def test_a_frame_is_released_when_it_is_delivered():
     source = tiled_source(TileWorker([]), tiling=Tiling(GRID, budget=3600.0))
     frame = Frame.from_bgr(np.zeros((IMAGE.height, IMAGE.width, 3), np.uint8))
