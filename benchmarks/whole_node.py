@@ -29,6 +29,7 @@ from itertools import pairwise
 import json
 import os
 from pathlib import Path
+import signal
 import statistics
 import struct
 import sys
@@ -39,11 +40,11 @@ from typing import Any, NamedTuple
 
 from common.cpu_time import cpu_nanoseconds
 from common.simulated_board import (
+    END_TIMEOUT,
     MODELS,
     START_TIMEOUT,
     SimulatedBoard,
     children,
-    end,
     running,
 )
 from common.tables import Table, note
@@ -194,9 +195,10 @@ def run_graph(key: str, node: str, path: str, backend: str, seconds: str,
             _spin(executor, SAMPLE_PERIOD)
             memory.append(_memory(process.pid))
         after, stop = _spent(process.pid), time.monotonic()
-        end(process)
-        assert process.stdout is not None
-        report = json.loads(process.stdout.read().decode().splitlines()[-1])
+        process.send_signal(signal.SIGINT)
+        # A long report must be read while it is written: a pipe holds 64 kB.
+        printed, _ = process.communicate(timeout=END_TIMEOUT)
+        report = json.loads(printed.decode().splitlines()[-1])
     found = [(at, age) for at, age in listener.arrivals if start <= at < stop]
     print(json.dumps({
         **_figures(found, stop - start),
