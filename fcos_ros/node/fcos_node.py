@@ -28,7 +28,7 @@ from fcos_ros.node.camera import Camera
 from fcos_ros.node.command_line import answer_help, notices, parameter_files
 from fcos_ros.node.diagnostics import camera_problems, to_diagnostics, worst_level
 from fcos_ros.node.health import NodeHealth
-from fcos_ros.node.memory import keep_memory
+from fcos_ros.node.memory import keep_memory, release_free_memory
 from fcos_ros.node.namesakes import NamesakeChecker
 from fcos_ros.node.parameters import Parameters
 from fcos_ros.node.problem_log import RepeatedWarning
@@ -135,6 +135,7 @@ class FcosNode(LifecycleNode):
             self.get_logger().info(f'model: {printable(note)}')
         for warning in self._model.warnings:
             self.get_logger().warning(f'model: {printable(warning)}')
+        release_free_memory()
         return self._enter('inactive')
 
     @_report_failure

@@ -42,6 +42,16 @@ def keep_memory(environment: Mapping[str, str]) -> str:
     return '' if kept else 'glibc refuses'
 
 
+def release_free_memory() -> None:
+    """
+    Return free memory to the system, also between blocks that are in use.
+
+    Loading the demo network with onnxruntime frees 15 MB that glibc would keep.
+    """
+    if _has_glibc():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _reason_not_to(environment: Mapping[str, str]) -> str:
     if environment.get(SWITCH, '1') == '0':
         return f'{SWITCH} is 0'
@@ -51,4 +61,8 @@ def _reason_not_to(environment: Mapping[str, str]) -> str:
             return f'{variable} is set'
         if f'{tunable}=' in environment.get('GLIBC_TUNABLES', ''):
             return f'GLIBC_TUNABLES sets {tunable}'
-    return '' if platform.libc_ver()[0] == 'glibc' else 'the C library is not glibc'
+    return '' if _has_glibc() else 'the C library is not glibc'
+
+
+def _has_glibc() -> bool:
+    return platform.libc_ver()[0] == 'glibc'

@@ -1,6 +1,6 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The C library keeps the memory of large images, unless the user has settings for it."""
+"""The C library keeps the memory of images, unless the user objects, and returns other memory."""
 
 import os
 import subprocess
@@ -48,3 +48,23 @@ def run_python(program, **environment):
 def test_memory_of_large_images_is_kept_unless_the_user_has_settings(environment, printed):
     kept = printed == 'kept'
     assert run_python(COUNT_PAGE_FAULTS, **environment) == f'{printed} {kept}'
+
+
+RELEASE = """
+import os, platform
+from fcos_ros.node.memory import keep_memory, release_free_memory
+keep_memory(os.environ)
+def resident():
+    with open('/proc/self/statm') as file:
+        return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+blocks = [bytes(64_000) for _ in range(2000)]
+del blocks[:-1]
+before = resident()
+release_free_memory()
+print(platform.libc_ver()[0], before - resident() > 64_000_000)
+"""
+
+
+def test_free_memory_is_returned_to_the_system_when_asked_for():
+    libc, is_released = run_python(RELEASE).split()
+    assert is_released == str(libc == 'glibc')
