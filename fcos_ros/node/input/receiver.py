@@ -4,7 +4,7 @@
 Receive the messages of one subscription on a thread of their own.
 
 The executors of rclpy list all entities of a node again for each message, and wait twice. With the
-30 to 40 entities of this node, that takes several times as long as the message itself. A thread
+36 entities of this node, that takes several times as long as the message itself. A thread
 that waits for one subscription lists nothing.
 """
 
