@@ -30,7 +30,9 @@ FOLDER = Path(__file__).resolve().parent
 
 SHORT: Mapping[str, Sequence[str]] = {
     'cameras': ('--seconds', '6'),
-    'cluster': ('--videos', '4', '--frames', '60', '--rounds', '1', '--idle-jobs', '50'),
+    'cluster': ('--videos', '2', '--frames', '50', '--rounds', '1', '--idle-jobs', '20'),
+    'decode': ('--sizes', '512'),
+    'nms': ('--counts', '50', '500', '1000'),
     'offline': ('--models', 'demo', 'b0', '--frames', '50'),
     'outages': ('--rounds', '1'),
     'rates': ('--seconds', '3'),
@@ -44,6 +46,9 @@ SHORT: Mapping[str, Sequence[str]] = {
 }
 """The options of benchmarks that take long."""
 
+FIRST = 'rates'
+"""The benchmark that is run first: its results have their own places in the report."""
+
 MINUTES = 10.0
 """Maximum duration of all benchmarks together."""
 
@@ -56,7 +61,8 @@ END_TIMEOUT = 10.0
 
 def main() -> int:
     """Run the benchmarks; return 1 if one of them failed or was aborted."""
-    names = sorted(path.stem for path in FOLDER.glob('[a-z]*.py'))
+    names = sorted((path.stem for path in FOLDER.glob('[a-z]*.py')),
+                   key=lambda name: (name != FIRST, name))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('--only', nargs='+', choices=names, default=names, metavar='NAME',
                         help=f'the benchmarks to run: {", ".join(names)} [all]')

@@ -17,6 +17,7 @@ objects.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import cycle, islice, product
@@ -92,6 +93,10 @@ TABLES: Mapping[str, Sequence[Case]] = {
 
 def main() -> None:
     """Print the tables, and the ranges of the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument('--sizes', type=int, nargs='+', choices=SIZES, default=SIZES,
+                        help='sides of the canvas')
+    options = parser.parse_args()
     if load_library() is None:
         sys.exit('the compiled library is missing: install a C compiler, then run make setup')
     note(f'numpy {np.__version__}, OpenCV {cv2.__version__}; medians of {ROUNDS} rounds')
@@ -101,7 +106,7 @@ def main() -> None:
         table = Table({'case': '', 'outputs': '', 'canvas': 'd', 'sample, ms': '.2f',
                        'numpy, ms': '.2f', 'numpy, times as fast': '.1f', 'C, ms': '.2f',
                        'C, times as fast': '.1f'})
-        for case, dtype, size in product(cases, DTYPES, SIZES):
+        for case, dtype, size in product(cases, DTYPES, options.sizes):
             sample, plain, compiled = measured(size, case, dtype)
             table.add(case.name, dtype, size, sample, plain, sample / plain, compiled,
                       sample / compiled)

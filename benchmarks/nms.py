@@ -10,6 +10,7 @@ column shows its choice.
 
 from __future__ import annotations
 
+import argparse
 from itertools import product
 from pathlib import Path
 import sys
@@ -39,11 +40,15 @@ IOU_THRESHOLD = 0.6
 
 def main() -> None:
     """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument('--counts', type=int, nargs='+', default=COUNTS,
+                        help='numbers of candidates')
+    options = parser.parse_args()
     if load_library() is None:
         sys.exit('the compiled library is missing: install a C compiler, then run make setup')
     table = Table({'candidates': 'd', 'classes': 'd', 'boxes': '', 'numpy, ms': '.2f',
                    'C, ms': '.2f', 'times as fast': '.1f', 'chosen': ''})
-    for count, classes, spread in product(COUNTS, CLASSES, SPREADS):
+    for count, classes, spread in product(options.counts, CLASSES, SPREADS):
         boxes, class_ids = candidates(count, classes, SPREADS[spread])
         plain, compiled = measured(boxes, class_ids)
         chosen = 'C' if supports_nms(class_ids) else 'numpy'

@@ -229,14 +229,25 @@ def test_a_failure_is_in_the_report_with_the_rows_before_it(tables, tmp_path):
 
 
 @pytest.fixture
-def run_all(tables, tmp_path, monkeypatch, capfd):
-    """Return a function that runs some scripts as benchmarks; it returns the data."""
+def all_benchmarks(tables):
+    """Load the script that runs all benchmarks."""
     path = Path(tables.__file__).parents[1] / '__main__.py'
     spec = spec_from_file_location('all_benchmarks', path)
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_short_durations_are_those_of_benchmarks_that_exist(all_benchmarks):
+    assert set(all_benchmarks.SHORT) <= {path.stem for path in all_benchmarks.FOLDER.glob('*.py')}
+
+
+@pytest.fixture
+def run_all(all_benchmarks, tmp_path, monkeypatch, capfd):
+    """Return a function that runs some scripts as benchmarks; it returns the data."""
+    module = all_benchmarks
+    monkeypatch.setenv('PYTHONPATH', str(module.FOLDER))
     monkeypatch.setattr(module, 'FOLDER', tmp_path)
-    monkeypatch.setenv('PYTHONPATH', str(path.parent))
 
     def run(*options, **scripts):
         for name, text in scripts.items():
