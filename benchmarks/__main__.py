@@ -33,7 +33,7 @@ SHORT: Mapping[str, Sequence[str]] = {
     'cluster': ('--videos', '2', '--frames', '50', '--rounds', '1', '--idle-jobs', '20'),
     'decode': ('--sizes', '512'),
     'nms': ('--counts', '50', '500', '1000'),
-    'offline': ('--models', 'demo', 'b0', '--frames', '50'),
+    'offline': ('--models', 'b0', '--frames', '50'),
     'outages': ('--rounds', '1'),
     'rates': ('--seconds', '3'),
     'recorder': ('--rounds', '1'),
