@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from tempfile import NamedTemporaryFile
 
 from programs import wait_for_message
 import pytest
@@ -67,32 +68,45 @@ def install(prefix, package, name, text):
 
 
 class Launch:
-    """A running `ros2 launch`; it is interrupted at the end, and must then end cleanly."""
+    """
+    A running `ros2 launch`; it is interrupted at the end, and must then end cleanly.
+
+    :ivar output: what it has printed until `wait_for` or the end.
+    """
 
     def __init__(self, *arguments):
         self.output = ''
-        self._process = subprocess.Popen(
-            [ROS2, 'launch', *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True)
+        with NamedTemporaryFile('w', delete=False) as log:
+            self._log = Path(log.name)
+            self._process = subprocess.Popen(
+                [ROS2, 'launch', *arguments], stdout=log, stderr=subprocess.STDOUT)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self._process.send_signal(signal.SIGINT)
-        rest, _ = self._process.communicate(timeout=TIMEOUT)
-        self.output += rest
+        try:
+            code = self._process.wait(TIMEOUT)
+        finally:
+            self._process.kill()
+            self._read()
+            self._log.unlink()
+        assert code == 0, self.output
         assert 'Traceback' not in self.output, self.output
+        assert 'process has died' not in self.output, self.output
 
     def wait_for(self, text):
         """Wait until the output contains a text."""
         def is_there():
-            if text not in self.output:
-                line = self._process.stdout.readline()
-                assert line, self.output
-                self.output += line
+            running = self._process.poll() is None
+            assert text in self._read() or running, self.output
             return text in self.output
         wait_until(is_there)
+
+    def _read(self):
+        self.output = self._log.read_text(encoding='utf-8', errors='replace')
+        return self.output
 
 
 def write(folder, text, key='/**'):
