@@ -45,7 +45,7 @@ class TestRun:
     @property
     def log(self) -> Path:
         """The file for the output of a run that is not shown."""
-        return CACHE / f'{str(self).replace(" ", "_")}.log'
+        return CACHE / f'{str(self).replace(",", "").replace(" ", "_")}.log'
 
     def start(self, shown: bool) -> subprocess.Popen[bytes]:
         """
