@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 import json
 import os
 from pathlib import Path
@@ -28,6 +28,7 @@ from tempfile import TemporaryDirectory
 import time
 from typing import Any, NamedTuple
 
+from common.nv12_camera import publish_images
 from common.simulated_board import (
     MODELS,
     START_TIMEOUT,
@@ -245,26 +246,8 @@ class Listener:
 
 
 def run_camera(model: PublishedModel, name: str, rate: str) -> None:
-    """Publish NV12 images at a rate, with the present time as their stamps."""
-    import numpy as np
-    import rclpy
-    from rclpy.node import Node
-    from rclpy.signals import SignalHandlerOptions
-    from sensor_msgs.msg import Image
-
-    from fcos_ros.node.qos import latest_qos
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    node = Node(f'camera_{name}')
-    publisher = node.create_publisher(Image, f'{name}/image', latest_qos())
-    message = Image(width=SIZE.width, height=SIZE.height, encoding='nv12', step=SIZE.width)
-    message.data.frombytes(np.random.default_rng(0).bytes(SIZE.width * SIZE.height * 3 // 2))
-    due, period = time.perf_counter(), 1 / float(rate)
-    with suppress(KeyboardInterrupt):
-        while True:
-            message.header.stamp = node.get_clock().now().to_msg()
-            publisher.publish(message)
-            due = max(due + period, time.perf_counter() - period)
-            time.sleep(max(0.0, due - time.perf_counter()))
+    """Publish images at a rate."""
+    publish_images(f'camera_{name}', f'{name}/image', SIZE, lambda: 1 / float(rate))
 
 
 ROLES = {'graph': run_graph, 'camera': run_camera}

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 import json
 import os
@@ -22,9 +22,9 @@ import signal
 import subprocess
 import sys
 from tempfile import TemporaryDirectory
-import time
 from typing import NamedTuple
 
+from common.nv12_camera import publish_images
 from common.simulated_board import (
     CHECKOUT,
     MODELS,
@@ -176,30 +176,17 @@ def _graph(model: PublishedModel, parameters: tuple[str, ...]) -> Iterator[Camer
 
 
 def run_camera(_: PublishedModel) -> None:
-    """Publish images with the present time as their stamps; stdin gives the rates."""
-    import rclpy
-    from rclpy.node import Node
-    from rclpy.signals import SignalHandlerOptions
-    from sensor_msgs.msg import Image
-
-    from fcos_ros.node.qos import latest_qos
+    """Publish images; stdin gives the rates."""
     os.set_blocking(sys.stdin.fileno(), False)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    node = Node('camera')
-    publisher = node.create_publisher(Image, 'image', latest_qos())
-    message = Image(width=SIZE.width, height=SIZE.height, encoding='nv12', step=SIZE.width)
-    message.data.frombytes(np.random.default_rng(0).bytes(SIZE.width * SIZE.height * 3 // 2))
-    period, due = 1.0, time.perf_counter()
-    with suppress(KeyboardInterrupt):
-        while True:
-            if line := sys.stdin.readline():
-                period = 1 / float(line)
-            message.header.stamp = node.get_clock().now().to_msg()
-            publisher.publish(message)
-            # An image that is late by more than a period delays all later ones.
-            due = max(due + period, time.perf_counter() - period)
-            time.sleep(max(0.0, due - time.perf_counter()))
+    rate = 1.0
+
+    def period() -> float:
+        nonlocal rate
+        if line := sys.stdin.readline():
+            rate = float(line)
+        return 1 / rate
+    publish_images('camera', 'image', SIZE, period)
 
 
 ROLES = {'graph': run_graph, 'camera': run_camera}
