@@ -9,8 +9,8 @@ pair gives a share. The table has the median share. The time to load the model i
 
 The demo network runs on the CPU of this machine. The node uses one worker for it, and `detect` one
 for each core: a worker then prepares its frame while another one infers. The board is simulated:
-an inference waits for the time that the vendor measured on a board, and `detect` has the workers
-of the node. All else is real work of this machine.
+an inference waits for the time that the vendor measured on a board, and `detect` has twice the
+workers of the node. All else is real work of this machine.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from fcos_ros.offline.inputs import InputOptions, find_sources
 from fcos_ros.offline.jobs import Detectors
 from fcos_ros.offline.pictures import read_picture
 from fcos_ros.offline.plan import DetectionPlan
+from fcos_ros.offline.runner import WORKER_FACTOR
 
 DEMO = 'demo'
 """The demo network on the CPU."""
@@ -101,7 +102,7 @@ def measure(path: str, workers: int, kind: str, frames: int) -> dict[str, Sequen
     with TemporaryDirectory(prefix='fcos_offline_') as name, Detectors() as detectors:
         folder = Path(name)
         source = write_source(folder, kind, frames)
-        own = 0 if path.endswith('.onnx') else workers
+        own = 0 if path.endswith('.onnx') else WORKER_FACTOR * workers
         plan = DetectionPlan.of({'model': path, 'workers': own, 'inference_timeout': 10.0})
         job = make_job(source, plan, folder / 'out', kind)
         frame = read_picture(folder / 'first.jpg')

@@ -53,6 +53,12 @@ It keeps up to 16 workers busy. It does not depend on their number, so that neit
 properties of samples that are measured in a frame are used for the frame that is so much later.
 """
 
+WORKER_FACTOR = 2
+"""
+Workers on a BPU, relative to those of the node: while some infer, the others read image files,
+prepare and decode. See benchmarks/offline.py.
+"""
+
 ATTEMPTS = 2
 """Attempts for one frame: a worker that dies may have died of the frame before."""
 
@@ -92,13 +98,13 @@ def busy_workers(config: DetectorConfig) -> int:
     """
     Return the number of workers with the best frame rate on this machine.
 
-    The node has a single worker on a CPU, for the lowest latency. Here only the frame rate counts:
-    one worker prepares its frame while another one infers.
+    The node has few workers, for the lowest latency. Here only the frame rate counts: one worker
+    prepares its frame while another one infers.
 
     :raises ModelError: no engine reads such a file.
     """
     if choose(config.path, config.backend).uses_bpu:
-        return default_workers(config)
+        return WORKER_FACTOR * default_workers(config)
     return max(1, min(AHEAD, len(os.sched_getaffinity(0)) // config.threads))
 
 

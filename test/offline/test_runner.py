@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
+import os
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -185,3 +187,12 @@ def test_a_run_ends_when_the_workers_do_not_get_ready_any_more(open_with, monkey
     with (open_with(fake_workers.UnreadyWorker('no memory')) as detector,
           pytest.raises(UnreadyError, match='no memory')):
         list(detector.run(square_frames([1])))
+
+
+def test_a_bpu_has_twice_the_workers_of_the_node_and_a_cpu_one_for_each_core(model, monkeypatch):
+    config = DetectionPlan.of({'model': str(model)}).config
+    cores = len(os.sched_getaffinity(0))
+    assert runner.busy_workers(config) == max(1, min(runner.AHEAD, cores // config.threads))
+    monkeypatch.setattr(runner, 'choose', lambda *_: SimpleNamespace(uses_bpu=True))
+    monkeypatch.setattr(runner, 'default_workers', lambda _: 3)
+    assert runner.busy_workers(config) == 6
