@@ -22,7 +22,6 @@ from contextlib import ExitStack
 import json
 import os
 from pathlib import Path
-import struct
 import sys
 from tempfile import TemporaryDirectory
 import time
@@ -40,6 +39,7 @@ from common.simulated_board import (
 from common.tables import Table, note, yes_or_no
 
 from fcos_ros.core.resize import Size
+from fcos_ros.messages.detections import stamp_of
 
 NODE = str(Path(__file__).with_name('throughput.py'))
 """The script whose role `node` runs the node."""
@@ -202,12 +202,6 @@ def rate_of(span: Sequence[dict[str, float]], count: str) -> float:
     """Return the number of frames per second between two reports."""
     first, last = span
     return (last[count] - first[count]) / (last['time'] - first['time'])
-
-
-def stamp_of(serialised: bytes) -> tuple[int, int]:
-    """Return the stamp of a serialised message: its first field, behind a header of 4 bytes."""
-    sec, nanosec = struct.unpack_from('<iI', serialised, 4)
-    return sec, nanosec
 
 
 class Listener:

@@ -33,7 +33,6 @@ from itertools import cycle
 import json
 import os
 from pathlib import Path
-import struct
 import sys
 from tempfile import TemporaryDirectory
 from threading import Semaphore
@@ -59,6 +58,7 @@ from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
 from fcos_ros.core.yuv_range import FULL
+from fcos_ros.messages.detections import stamp_of
 from fcos_ros.runtime.detector import DetectorConfig, Result
 from fcos_ros.runtime.pool import Pool
 from fcos_ros.runtime.statistics import FrameStatistics
@@ -323,8 +323,7 @@ class Listener:
         return received == published + superseded and published == len(self.stamps)
 
     def _keep_stamp(self, serialised: bytes) -> None:
-        # The stamp is the first field of the message, behind a header of 4 bytes.
-        self.stamps.append(struct.unpack_from('<iI', serialised, 4))
+        self.stamps.append(stamp_of(serialised))
 
     def _read(self, message: Any) -> None:
         frames, latency, *_ = (

@@ -31,7 +31,6 @@ import os
 from pathlib import Path
 import signal
 import statistics
-import struct
 import sys
 from tempfile import TemporaryDirectory
 import threading
@@ -49,6 +48,8 @@ from common.simulated_board import (
 )
 from common.tables import Table, note
 from common.thread_profile import profile_threads
+
+from fcos_ros.messages.detections import stamp_of
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -166,8 +167,7 @@ class Listener:
 
     def _keep(self, serialised: bytes) -> None:
         now, wall = time.monotonic(), time.time_ns()
-        # The stamp is the first field of the message, behind a header of 4 bytes.
-        seconds, nanoseconds = struct.unpack_from('<iI', serialised, 4)
+        seconds, nanoseconds = stamp_of(serialised)
         self.arrivals.append((now, (wall - seconds * 10**9 - nanoseconds) / 1e9))
 
 

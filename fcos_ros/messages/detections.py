@@ -55,6 +55,12 @@ def serialise_detections(
     return ENCAPSULATION + body
 
 
+def stamp_of(serialised: bytes) -> tuple[int, int]:
+    """Return seconds and nanoseconds of the stamp of a message that begins with a header."""
+    seconds, nanoseconds = _STAMP.unpack_from(serialised, len(ENCAPSULATION))
+    return seconds, nanoseconds
+
+
 def _results(detections: Detections) -> Iterator[list[tuple[int, float]]]:
     """Yield class and score of each detection, followed by those of its alternatives."""
     best = zip(detections.class_ids.tolist(), detections.scores.tolist())

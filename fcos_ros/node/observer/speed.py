@@ -8,12 +8,12 @@ from collections.abc import Callable
 from functools import partial
 import os
 import platform
-import struct
 from time import monotonic, time
 
 from vision_msgs.msg import Detection2DArray
 
 from fcos_ros.inspection.node_speed import Arrival, NodeSpeed, NodeSpeedError, node_speed
+from fcos_ros.messages.detections import stamp_of
 from fcos_ros.node.observer.session import Session
 from fcos_ros.node.qos import queued_qos
 from fcos_ros.runtime.node_status import NodeStatus
@@ -94,6 +94,5 @@ class SpeedMeter:
 
 def _keep(arrivals: list[Arrival], serialised: bytes) -> None:
     moment = time()
-    # The stamp is the first field of the message, behind a header of 4 bytes.
-    seconds, nanoseconds = struct.unpack_from('<iI', serialised, 4)
+    seconds, nanoseconds = stamp_of(serialised)
     arrivals.append(Arrival(seconds + nanoseconds / 1e9, moment))
