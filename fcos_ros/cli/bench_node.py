@@ -13,7 +13,6 @@ import sys
 from fcos_ros.cli.machine import Machine, machine_rows
 from fcos_ros.cli.output import Progress, Row, markdown_table, plain_table, printable_lines
 from fcos_ros.inspection.node_speed import (
-    FATES,
     CameraSpeed,
     NodeSpeed,
     NodeSpeedError,
@@ -21,6 +20,7 @@ from fcos_ros.inspection.node_speed import (
     ros2_benchmark_metrics,
 )
 from fcos_ros.node.observer.start import open_session
+from fcos_ros.runtime.statistics import FATES
 
 TICKS = 10
 """Steps of the progress bar in one second."""
@@ -42,8 +42,7 @@ def measure_node(options: argparse.Namespace) -> int:
     print(to_json(speed, machine) if options.json else
           '\n\n'.join(map(markdown_table if options.markdown else plain_table,
                           to_tables(speed, machine))))
-    complaints = list(_complaints(speed))
-    for complaint in complaints:
+    for complaint in _complaints(speed):
         print(f'fcos bench: {printable_lines(complaint)}', file=sys.stderr)
     return 1 if any(not camera.counts['published'] for camera in speed.cameras) else 0
 

@@ -27,9 +27,10 @@ from fcos_ros.core.detections import Detections
 from fcos_ros.core.labels import Labels
 from fcos_ros.recording.reader import Recording, find_recordings
 from fcos_ros.recording.rerun import ChooseSettings, ReplayedFrame, ReplayTally, Rerun
-from fcos_ros.recording.values import FATES, RecordedFrame, RecordingError
+from fcos_ros.recording.values import RecordedFrame, RecordingError
 from fcos_ros.recording.writer import Entry, new_recording
 from fcos_ros.runtime.model_path import find_shared_file
+from fcos_ros.runtime.statistics import FATES
 from fcos_ros.settings.cameras import given_settings
 from fcos_ros.settings.parameter_file import find_parameter_file, parameters_for, read_text
 from fcos_ros.settings.schema import Settings

@@ -20,14 +20,12 @@ import numpy as np
 
 from fcos_ros.inspection.waterfall import WHOLE
 from fcos_ros.runtime.node_status import CameraStatus, NodeStatus
-from fcos_ros.runtime.statistics import Percentiles
+from fcos_ros.runtime.statistics import EXPIRED, FAILED, FATES, SUPERSEDED, Percentiles
 
 MAX_CLOCK_DIFFERENCE = 60.0
 """Maximum seconds between stamps and arrivals; stamps beyond it are of another clock."""
 
-FATES = ('published', 'superseded', 'expired', 'failed')
-
-LOST = ('superseded', 'expired', 'failed', 'missed')
+LOST = (SUPERSEDED, EXPIRED, FAILED, 'missed')
 """The fates of frames without detections."""
 
 

@@ -16,7 +16,7 @@ import unicodedata
 
 from fcos_ros.core.labels import printable
 from fcos_ros.runtime.node_status import CameraStatus, Level, NodeStatus, ProcessStatus
-from fcos_ros.runtime.statistics import FrameCounts, Percentiles
+from fcos_ros.runtime.statistics import FATES, FrameCounts, Percentiles
 
 STALE = 3.0
 """Seconds without a report from which on a node counts as silent; it reports once a second."""
@@ -154,7 +154,7 @@ def _camera(camera: CameraStatus, style: Style) -> Iterator[Line]:
 def fates(counts: FrameCounts) -> Iterator[str]:
     """Yield the number of frames of each fate, with the share of all frames and the reasons."""
     total = max(counts.received, 1)
-    for fate in ('published', 'superseded', 'expired', 'failed'):
+    for fate in FATES:
         count = getattr(counts, fate)
         yield f'{fate} {count} ({count / total:.1%})'
     for kind, count in counts.errors.items():

@@ -33,8 +33,8 @@ from fcos_ros.node.output.vision_info import VersionCounter
 from fcos_ros.node.problem_log import RepeatedWarning
 from fcos_ros.node.recorder import CameraRecorder, NodeRecorder
 from fcos_ros.runtime.pool import Pool
-from fcos_ros.runtime.statistics import FrameStatistics
-from fcos_ros.runtime.streams import EXPIRED, FAILED, Job, Outcome, Stream
+from fcos_ros.runtime.statistics import EXPIRED, FAILED, FrameStatistics
+from fcos_ros.runtime.streams import Job, Outcome, Stream
 from fcos_ros.settings.criteria import ActiveCriteria, to_criteria, to_tracker_settings
 from fcos_ros.settings.schema import Settings
 

@@ -20,9 +20,9 @@ from fcos_ros.node.process_reporter import all_versions
 from fcos_ros.recording.mcap_file import require_mcap
 from fcos_ros.recording.options import RecorderOptions
 from fcos_ros.recording.recorder import FlightRecorder
-from fcos_ros.recording.values import FAILED, PUBLISHED, RecordedFrame, RecordedModel, Session
+from fcos_ros.recording.values import RecordedFrame, RecordedModel, Session
 from fcos_ros.runtime.boards import this_board
-from fcos_ros.runtime.statistics import error_kind
+from fcos_ros.runtime.statistics import FAILED, PUBLISHED, error_kind
 from fcos_ros.runtime.streams import Job, Outcome
 from fcos_ros.settings.criteria import ActiveCriteria
 from fcos_ros.settings.schema import Settings

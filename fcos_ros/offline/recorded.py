@@ -13,10 +13,10 @@ from fcos_ros.offline.frames import SourceFrame
 from fcos_ros.offline.plan import DetectionPlan
 from fcos_ros.offline.runner import FrameResult, OfflineDetector
 from fcos_ros.recording.small_image import small_jpeg
-from fcos_ros.recording.values import FAILED, PUBLISHED, RecordedFrame, RecordedModel, Session
+from fcos_ros.recording.values import RecordedFrame, RecordedModel, Session
 from fcos_ros.runtime.boards import this_board
 from fcos_ros.runtime.libraries import library_versions
-from fcos_ros.runtime.statistics import error_kind
+from fcos_ros.runtime.statistics import FAILED, PUBLISHED, error_kind
 
 NAME = 'fcos record'
 """The name of the program in recordings."""

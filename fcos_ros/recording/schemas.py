@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fcos_ros.recording.format import FRAME, IMAGE, LOG, SESSION, SETTINGS
-from fcos_ros.recording.values import FATES
+from fcos_ros.runtime.statistics import FATES
 
 Schema = dict[str, Any]
 

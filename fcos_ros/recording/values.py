@@ -16,11 +16,6 @@ from fcos_ros.core.labels import Labels
 from fcos_ros.core.resize import Size
 from fcos_ros.settings.schema import Settings
 
-PUBLISHED, SUPERSEDED, EXPIRED, FAILED = 'published', 'superseded', 'expired', 'failed'
-
-FATES = (PUBLISHED, SUPERSEDED, EXPIRED, FAILED)
-"""The fates of a frame; see `runtime.statistics.FrameCounts`."""
-
 INFO, WARNING = 'info', 'warning'
 
 SUFFIX = '.mcap'
@@ -87,7 +82,7 @@ class RecordedFrame:
     :ivar camera: the name of its camera; '' for the only one.
     :ivar stamp: of its header, in nanoseconds; `frame_id` likewise.
     :ivar arrived: when it arrived, in nanoseconds of UTC.
-    :ivar fate: one of `FATES`.
+    :ivar fate: one of `runtime.statistics.FATES`.
     :ivar error: kind of the failure, as it is counted; '' for other fates.
     :ivar reason: text of the failure.
     :ivar size: None if the frame was dropped before its image was read.

@@ -13,9 +13,8 @@ import numpy as np
 
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.resize import Size
-from fcos_ros.recording.values import FAILED, FATES, PUBLISHED
 from fcos_ros.runtime.node_status import Level, NodeStatus, Problem
-from fcos_ros.runtime.statistics import Percentiles
+from fcos_ros.runtime.statistics import FAILED, FATES, PUBLISHED, Percentiles
 
 WHOLE = ('total', 'age')
 """Times that contain those of other stages."""

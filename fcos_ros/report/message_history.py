@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from fcos_ros.core.detections import Detections
-from fcos_ros.recording.values import PUBLISHED
 from fcos_ros.report.history import FrameRecord, NodeHistory
 from fcos_ros.runtime.node_status import NodeStatus, read_diagnostics
+from fcos_ros.runtime.statistics import PUBLISHED
 
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 DETECTIONS = 'vision_msgs/msg/Detection2DArray'

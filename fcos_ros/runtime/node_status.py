@@ -17,7 +17,7 @@ import math
 import re
 from typing import Any
 
-from fcos_ros.runtime.statistics import FrameCounts, Percentiles
+from fcos_ros.runtime.statistics import FATES, FrameCounts, Percentiles
 
 # Keys and names in the messages
 
@@ -248,7 +248,7 @@ def _problems(part: str, status: _Status) -> Iterator[Problem]:
             yield Problem(Level[level.upper()], part, message)
 
 
-_COUNTS = ('received', 'published', 'superseded', 'expired', 'failed', 'missed')
+_COUNTS = ('received', *FATES, 'missed')
 _IMAGE_RATE, _DETECTION_RATE = 'images per second', 'detections per second'
 _USUAL = {*_COUNTS, 'in_flight', 'last_error', 'topic', 'type', 'reliability', 'publishers',
           'published since last report', _IMAGE_RATE, _DETECTION_RATE}

@@ -17,6 +17,11 @@ from fcos_ros.core.text import shorten
 MAX_SAMPLES = 512
 """Samples kept for each stage: the last 17 s at 30 Hz, few enough to sort once a second."""
 
+PUBLISHED, SUPERSEDED, EXPIRED, FAILED = 'published', 'superseded', 'expired', 'failed'
+
+FATES = (PUBLISHED, SUPERSEDED, EXPIRED, FAILED)
+"""The fates of a frame; see `FrameCounts`."""
+
 
 @dataclass(frozen=True)
 class FrameCounts:

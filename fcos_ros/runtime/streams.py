@@ -17,15 +17,11 @@ from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.tiles import Tiling
 from fcos_ros.runtime.detector import Result
-from fcos_ros.runtime.statistics import FrameStatistics
+from fcos_ros.runtime.statistics import EXPIRED, FAILED, SUPERSEDED, FrameStatistics
 from fcos_ros.runtime.tile_work import TileSchedule
 
 Context = TypeVar('Context')
 """A value that comes back with the result of a frame, such as a message's header."""
-
-
-SUPERSEDED, EXPIRED, FAILED = 'superseded', 'expired', 'failed'
-"""The fates of frames that no worker takes."""
 
 
 def never_expires() -> bool:

@@ -21,8 +21,9 @@ from recording.recorded_frames import frame
 from report.web_page import WebPage
 from waiting import wait_until
 
-from fcos_ros.recording.values import FAILED, INFO, RecordedEvent
+from fcos_ros.recording.values import INFO, RecordedEvent
 from fcos_ros.recording.writer import Entry, RecordingWriter
+from fcos_ros.runtime.statistics import FAILED
 
 JPEG = cv2.imencode('.jpg', np.zeros((48, 64, 3), np.uint8))[1].tobytes()
 LABELS = {'labels': '["球", "ball", "cone"]', 'box_unit': 'pixel'}

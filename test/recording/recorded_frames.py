@@ -14,7 +14,8 @@ from fcos_ros.core.labels import Labels
 from fcos_ros.core.resize import Size
 from fcos_ros.recording.options import RecorderOptions
 from fcos_ros.recording.replay import Replay
-from fcos_ros.recording.values import PUBLISHED, RecordedFrame, RecordedModel, Session
+from fcos_ros.recording.values import RecordedFrame, RecordedModel, Session
+from fcos_ros.runtime.statistics import PUBLISHED
 from fcos_ros.settings.schema import Settings
 
 SECOND = 10**9

@@ -27,15 +27,9 @@ from fcos_ros.core.candidates import Candidates
 from fcos_ros.core.detections import Alternatives, Detections
 from fcos_ros.core.resize import Size
 from fcos_ros.recording.reader import Recording, find_recordings
-from fcos_ros.recording.values import (
-    FATES,
-    INFO,
-    WARNING,
-    RecordedEvent,
-    RecordedFrame,
-    RecordingError,
-)
+from fcos_ros.recording.values import INFO, WARNING, RecordedEvent, RecordedFrame, RecordingError
 from fcos_ros.recording.writer import Entry, RecordingWriter
+from fcos_ros.runtime.statistics import FATES
 from fcos_ros.settings.schema import Settings
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from report.histories import WARNING, frame, history, status
 
-from fcos_ros.recording.values import FATES
 from fcos_ros.report.history import worst_frames
 from fcos_ros.report.worst_pictures import WorstPictures
 from fcos_ros.runtime.node_status import Level
+from fcos_ros.runtime.statistics import FATES
 
 BOX = (1, 2, 11, 12)
 
