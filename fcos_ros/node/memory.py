@@ -46,7 +46,7 @@ def release_free_memory() -> None:
     """
     Return free memory to the system, also between blocks that are in use.
 
-    Loading the demo network with onnxruntime frees 15 MB that glibc would keep.
+    onnxruntime frees memory after loading a network, which glibc would keep.
     """
     if _has_glibc():
         ctypes.CDLL(None).malloc_trim(0)
