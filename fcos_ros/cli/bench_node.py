@@ -60,9 +60,10 @@ def to_tables(speed: NodeSpeed, machine: Machine) -> Iterator[list[Row]]:
     yield [('camera', 'images/s', 'detections/s', 'lost', 'latency, ms: mean', 'p50', 'p95',
             'p99', 'max', 'jitter, ms: mean', 'max'),
            *(_rates(camera) for camera in speed.cameras)]
-    yield [('camera', 'sent', *FATES, 'missed'),
-           *((_name(camera), str(camera.sent), *(str(camera.counts[fate])
-                                                 for fate in (*FATES, 'missed')))
+    yield [('camera', 'sent', *FATES, 'missed', 'in work'),
+           *((_name(camera), str(camera.sent),
+              *(str(camera.counts[fate]) for fate in (*FATES, 'missed')),
+              f'{camera.in_flight_change:+}')
              for camera in speed.cameras)]
     yield [('camera', 'stage', 'p50, ms', 'p95', 'p99'),
            *((_name(camera), stage, *(f'{1000 * value:.2f}' for value in (

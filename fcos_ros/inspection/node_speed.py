@@ -74,6 +74,9 @@ class CameraSpeed:
     :ivar seconds: between the two reports whose counts were compared.
     :ivar sent: images that the camera sent in these seconds, as far as the detector knows.
     :ivar counts: frames by fate; frames that are still in work have none.
+    :ivar in_flight_change: frames in work at the last report, less those at the first. It, the
+        frames by fate and the missed ones add up to `sent`; it is negative if frames that were
+        received before have met their fate.
     :ivar image_rate: received images per second; likewise `detection_rate`.
     :ivar received_seconds: from the first detections to the last.
     :ivar latency: from the stamp of an image to the arrival of its detections; None if there are
@@ -89,6 +92,7 @@ class CameraSpeed:
     seconds: float
     sent: int
     counts: Mapping[str, int]
+    in_flight_change: int
     image_rate: float
     detection_rate: float
     received_seconds: float
@@ -169,6 +173,7 @@ def _camera(before: CameraStatus, after: CameraStatus, seconds: float,
         latencies = []
     return CameraSpeed(
         after.name, after.topic, seconds, sent=received + counts['missed'], counts=counts,
+        in_flight_change=after.counts.in_flight - before.counts.in_flight,
         image_rate=received / seconds,
         detection_rate=float(1 / intervals.mean()) if intervals.any() else 0.0,
         received_seconds=float(intervals.sum()), latency=Spread.of(latencies),

@@ -96,6 +96,12 @@ def test_counts_before_the_measurement_do_not_matter():
     assert (camera.sent, camera.counts['published'], camera.image_rate) == (30, 28, 7.5)
 
 
+def test_frames_received_before_the_measurement_have_their_fate_in_it():
+    before, after = report(received=500, published=498), report(5.0, received=548, published=547)
+    camera, = node_speed([before, after], 1.0, {}).cameras
+    assert (camera.sent, camera.counts['published'], camera.in_flight_change) == (48, 49, -1)
+
+
 def test_the_cpu_time_is_the_mean_of_the_reports_in_the_measurement():
     reports = [report(cpu=9.0), report(2.0, cpu=0.3), report(3.0, cpu=0.5, published=40)]
     speed = node_speed(reports, 2.0, {})
