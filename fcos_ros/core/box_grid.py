@@ -57,7 +57,7 @@ class BoxGrid:
             No box above the IoU threshold is missing.
         """
         centres, lengths = _centres(sides), sides[2:] - sides[:2]
-        with np.errstate(invalid='ignore'):  # an endless reach of a box without area
+        with np.errstate(invalid='ignore', over='ignore'):  # a box without area; an endless reach
             reach = np.where(lengths > 0, lengths * self._reach, 0)
         left, top = self._locate(centres - reach)
         right, bottom = self._locate(centres + reach)

@@ -54,3 +54,9 @@ def test_few_boxes_are_compared_if_they_are_small(unit):
     boxes[0] = -1e9, -1e9, 1e9, 1e9  # a wild box does not spoil the grid
     counts = near_pairs(boxes[1:], np.zeros(3999, int), boxes, np.zeros(4000, int), 0.6)
     assert counts.sum(axis=1).mean() < 40
+
+
+def test_the_reach_of_a_huge_box_may_be_endless():
+    boxes = np.array([[-1e307, 0, 1e307, 1]])
+    class_ids = np.zeros(1, int)
+    assert near_pairs(boxes, class_ids, boxes, class_ids, 1e-6).tolist() == [[1]]
