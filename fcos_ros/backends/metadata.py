@@ -51,7 +51,7 @@ class Metadata:
     :ivar mean: for each channel, on the scale of `mean_std_scale`; likewise `std`.
     :ivar padding: one number for all channels, or one for each.
     :ivar sources: the name of the file in which each stated key stands.
-    :ivar replaced: keys that stand inside the model, too, with a value that is not used.
+    :ivar replaced: keys that stand inside the model, too, with another value, which is not used.
     :ivar ignored: keys of an ONNX file that are not ours.
     """
 
@@ -103,7 +103,8 @@ class Metadata:
         """Return this metadata with all values that the other states instead of its own."""
         stated = {key: getattr(other, key) for key in other.sources}
         return replace(self, **stated, sources={**self.sources, **other.sources},
-                       replaced=tuple(key for key in self.sources if key in other.sources))
+                       replaced=tuple(key for key in self.sources
+                                      if key in stated and stated[key] != getattr(self, key)))
 
     def head_spec(self) -> HeadSpec:
         """Return the stated properties of the head."""

@@ -73,7 +73,7 @@ class FcosInfo:
     :ivar notes: properties that were assumed, scales that are ignored.
     :ivar warnings: what is likely wrong.
     :ivar sources: the file in which each key of the metadata stands.
-    :ivar replaced: keys inside the model for which the value beside it is used.
+    :ivar replaced: keys inside the model for which another value beside it is used.
     :ivar ignored: keys inside the model of other programs.
     """
 
@@ -384,8 +384,8 @@ def _metadata_rows(fcos: FcosInfo) -> Iterator[tuple[str, str]]:
         keys = [key for key, place in fcos.sources.items() if place == source]
         yield 'metadata', f'{source}: {", ".join(keys)}'
     if fcos.replaced:
-        yield 'replaced', (f'{", ".join(fcos.replaced)}: stated inside the model, too; the value '
-                           'beside it is used')
+        yield 'replaced', (f'{", ".join(fcos.replaced)}: the model states another value inside; '
+                           'the one beside it is used')
     if fcos.ignored:
         yield 'ignored', f'metadata of other programs: {", ".join(fcos.ignored)}'
     for key, text in fcos.provenance.items():

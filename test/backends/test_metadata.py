@@ -207,6 +207,12 @@ def test_the_second_metadata_has_priority():
     assert both.replaced == ('box_unit',)
 
 
+def test_a_value_that_is_stated_twice_replaces_nothing():
+    first = Metadata.parse({'mean': '[1, 2, 3]', 'labels': '[a, b]'}, '/m/a.onnx', None)
+    second = Metadata.parse({'mean': [1, 2, 3], 'labels': ['a', 'b']}, '/m/a.yaml', None)
+    assert first.overridden(second).replaced == ()
+
+
 def test_the_head_and_the_criteria_have_what_is_stated():
     texts = {key: texts[0] for key, (texts, _) in ACCEPTED.items()}
     metadata = parse(**texts)
