@@ -22,6 +22,7 @@ from contextlib import ExitStack
 import json
 import os
 from pathlib import Path
+import signal
 import sys
 from tempfile import TemporaryDirectory
 import time
@@ -29,6 +30,7 @@ from typing import Any, NamedTuple
 
 from common.nv12_camera import publish_images
 from common.simulated_board import (
+    END_TIMEOUT,
     MODELS,
     START_TIMEOUT,
     PublishedModel,
@@ -187,8 +189,10 @@ def run_graph(model: PublishedModel, path: str, backend: str, seconds: str, rate
             len(listener.counts[name]) >= first[name] + 2 for name in NAMES))
         spans = {name: (listener.counts[name][first[name]], listener.counts[name][-1])
                  for name in NAMES}
+        # All at once, and receiving meanwhile: a listener that waits loses detections.
         for camera in cameras:
-            end(camera)
+            camera.send_signal(signal.SIGINT)
+        spin(END_TIMEOUT, lambda: all(camera.poll() is not None for camera in cameras))
         spin(SETTLE_TIMEOUT, lambda: all(map(listener.is_settled, NAMES)))
         end(node)
     print(json.dumps({name: {
