@@ -20,7 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common.tables import Table
+from common.tables import Table, note
 from common.timing import interleaved_medians
 
 from fcos_ros.core.arrays import Boxes, Indices
@@ -45,7 +45,8 @@ def main() -> None:
                         help='numbers of candidates')
     options = parser.parse_args()
     if load_library() is None:
-        sys.exit('the compiled library is missing: install a C compiler, then run make setup')
+        note('not run: the compiled library is missing; install a C compiler, then run make setup')
+        return
     table = Table({'candidates': 'd', 'classes': 'd', 'boxes': '', 'numpy, ms': '.2f',
                    'C, ms': '.2f', 'times as fast': '.1f', 'chosen': ''})
     for count, classes, spread in product(options.counts, CLASSES, SPREADS):
