@@ -6,6 +6,11 @@ Run all benchmarks in at most ten minutes, and write a report.
 Run `python benchmarks`, or `make bench`. The report is one Markdown file with a picture of the
 stages of a frame, and one JSON file. Each benchmark is run with short durations; run it alone for
 more reliable figures. The last line is the path of the report.
+
+Each benchmark has a share of the time that is left. On a slow machine, it is cut off when its
+share is used, and the report has the results until then. The exit code is 1 if a benchmark fails,
+or has no result. It is 0 if figures only miss their bars; the report names them. See
+`common/checks.py`.
 """
 
 from __future__ import annotations
@@ -18,58 +23,75 @@ import signal
 import subprocess
 import sys
 from time import monotonic
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from common.checks import BAR_MISSED
 from common.report import Run, write_report
-from common.tables import RESULTS, read_results
+from common.tables import RESULTS, Result, read_results
 
 from fcos_ros.cli.machine import Machine
 
 FOLDER = Path(__file__).resolve().parent
 
-SHORT: Mapping[str, Sequence[str]] = {
-    'cameras': ('--seconds', '6'),
-    'cluster': ('--videos', '2', '--frames', '50', '--rounds', '1', '--idle-jobs', '20'),
-    'decode': ('--sizes', '512'),
-    'nms': ('--counts', '50', '500', '1000'),
-    'offline': ('--models', 'b0', '--frames', '50'),
-    'outages': ('--rounds', '1'),
-    'rates': ('--seconds', '3'),
-    'recorder': ('--rounds', '1'),
-    'shutdown': ('--phases', 'loading', 'active'),
-    'throughput': ('--models', 'b0', 'x3', '--seconds', '2'),
-    'tiles': ('--scenes', '6'),
-    'transport': ('--images', '30'),
-    'web': ('--rounds', '1', '--seconds', '3', '--pages', '0', '1', '4'),
-    'whole_node': ('--seconds', '4', '--rounds', '1'),
+
+class Plan(NamedTuple):
+    """
+    How a benchmark is run among all.
+
+    :ivar seconds: its duration on two x86 cores. All benchmarks share the time in this proportion.
+    :ivar options: short durations.
+    """
+
+    seconds: float
+    options: Sequence[str] = ()
+
+
+PLANS: Mapping[str, Plan] = {
+    'rates': Plan(60, ('--seconds', '2')),
+    'whole_node': Plan(60, ('--seconds', '4', '--rounds', '1')),
+    'decode': Plan(40, ('--sizes', '512')),
+    'throughput': Plan(45, ('--models', 'b0', '--seconds', '2', '--parts', 'pool', 'node')),
+    'cameras': Plan(45, ('--seconds', '4')),
+    'cluster': Plan(20, ('--videos', '2', '--frames', '50', '--rounds', '1', '--idle-jobs', '20')),
+    'nms': Plan(3, ('--counts', '50', '500', '1000')),
+    'offline': Plan(35, ('--models', 'b0', '--frames', '50',
+                         '--inputs', 'pictures', 'video', 'bag')),
+    'outages': Plan(35, ('--rounds', '1')),
+    'outputs': Plan(6),
+    'preprocess': Plan(36),
+    'recorder': Plan(30, ('--rounds', '1', '--frames', '60')),
+    'shutdown': Plan(18, ('--phases', 'loading', 'active')),
+    'tiles': Plan(26, ('--scenes', '6')),
+    'tracking': Plan(6),
+    'transport': Plan(30, ('--images', '30', '--kinds', 'nv12', 'bgr8')),
+    'web': Plan(35, ('--rounds', '1', '--seconds', '3', '--pages', '0', '1', '4')),
 }
-"""The options of benchmarks that take long."""
+"""The benchmarks in the order of their runs: the most telling ones come first."""
 
-FIRST = 'rates'
-"""The benchmark that is run first: its results have their own places in the report."""
+UNPLANNED = Plan(10)
+"""The plan of a benchmark that has none."""
 
-MINUTES = 10.0
-"""Maximum duration of all benchmarks together."""
-
-MAX_SECONDS = 150.0
-"""Maximum duration of one benchmark."""
+MINUTES = 9.5
+"""Maximum duration of all benchmarks; after it, the last one ends, and the report is written."""
 
 END_TIMEOUT = 10.0
 """Seconds for a benchmark to end after an interrupt, before it is killed."""
 
 
 def main() -> int:
-    """Run the benchmarks; return 1 if one of them failed or was aborted."""
-    names = sorted((path.stem for path in FOLDER.glob('[a-z]*.py')),
-                   key=lambda name: (name != FIRST, name))
+    """Run the benchmarks; return 1 if one of them failed."""
+    order = list(PLANS)
+    names = sorted((path.stem for path in FOLDER.glob('[a-z]*.py')), key=lambda name: (
+        order.index(name) if name in PLANS else len(order), name))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('--only', nargs='+', choices=names, default=names, metavar='NAME',
                         help=f'the benchmarks to run: {", ".join(names)} [all]')
     parser.add_argument('--out', type=Path, default=FOLDER.parent / 'bench', metavar='FOLDER',
                         help='folder of the report [bench]')
     parser.add_argument('--minutes', type=float, default=MINUTES,
-                        help='maximum duration; benchmarks that do not fit are left out [10]')
+                        help=f'maximum duration, shared by the benchmarks [{MINUTES:g}]')
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     machine = Machine.read()
@@ -79,29 +101,38 @@ def main() -> int:
 
 
 def _run_all(names: Sequence[str], out: Path, seconds: float) -> Iterator[Run]:
+    """Run benchmarks in turn; each has a share of the time that is left."""
     end = monotonic() + seconds
-    for name in names:
+    plans = [PLANS.get(name, UNPLANNED) for name in names]
+    for index, (name, plan) in enumerate(zip(names, plans)):
         print(f'\n== {name}\n', flush=True)
-        yield _run(name, out / f'{name}.jsonl', min(MAX_SECONDS, end - monotonic()))
+        share = plan.seconds / sum(later.seconds for later in plans[index:])
+        yield _run(name, plan.options, out / f'{name}.jsonl', share * (end - monotonic()))
 
 
-def _run(name: str, results: Path, timeout: float) -> Run:
+def _run(name: str, options: Sequence[str], results: Path, timeout: float) -> Run:
     """Run a benchmark until it ends or time is up."""
     results.write_text('')
-    path, options = FOLDER / f'{name}.py', SHORT.get(name, ())
+    path, code = FOLDER / f'{name}.py', None
     begin, load = monotonic(), os.getloadavg()[0]
-    failure = 'not run: there was no time left'
-    if timeout > 0:
-        process = subprocess.Popen([sys.executable, str(path), *options], start_new_session=True,
-                                   env={**os.environ, RESULTS: str(results)})
-        try:
-            code = process.wait(timeout)
-            failure = f'failed with exit code {code}' if code else ''
-        except subprocess.TimeoutExpired:
-            failure = f'aborted after {timeout:.0f} s'
-        finally:
-            _end(process)
-    return Run(name, path, options, monotonic() - begin, load, failure, read_results(results))
+    process = subprocess.Popen([sys.executable, str(path), *options], start_new_session=True,
+                               env={**os.environ, RESULTS: str(results)})
+    try:
+        code = process.wait(max(0.0, timeout))
+    except subprocess.TimeoutExpired:
+        print(f'{name}: its time is up', flush=True)
+    finally:
+        _end(process)
+    found = read_results(results)
+    return Run(name, path, options, monotonic() - begin, load, _failure(code, found, timeout),
+               found, cut_off=code is None)
+
+
+def _failure(code: int | None, found: Sequence[Result], timeout: float) -> str:
+    """Return why a benchmark failed; empty if it has not."""
+    if code is None:
+        return '' if any(result.rows for result in found) else f'no result in {timeout:.0f} s'
+    return '' if code in (0, BAR_MISSED) else f'failed with exit code {code}'
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

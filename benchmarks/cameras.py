@@ -9,15 +9,15 @@ pixels. One node receives them all, with fcos_efficientnetb0 on the simulated RD
 cannot, and one of the cameras has double weight.
 
 The share of a camera is its part, by weight, of all images that the node processes. If it sends
-fewer images than that, the other cameras share the rest. The exit status is 1 if a camera misses
-its share by more than 5 %, or if its detections are out of order, or if its counts do not add up.
-No figure was measured on a board.
+fewer images than that, the other cameras share the rest. The bar: each camera gets its share
+within 5 %. Detections out of order, and counts that do not add up, are faults. No figure was
+measured on a board.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 import json
 import os
@@ -28,6 +28,7 @@ from tempfile import TemporaryDirectory
 import time
 from typing import Any, NamedTuple
 
+from common.checks import Checks
 from common.nv12_camera import publish_images
 from common.simulated_board import (
     END_TIMEOUT,
@@ -77,7 +78,7 @@ LOADS = (Load('light load', 30.0, (1.0, 1.0, 1.0, 1.0)),
 
 
 def main() -> int:
-    """Print a table for each load, and the errors; return 1 if there are any."""
+    """Print a table for each load; return the exit code of the checks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('--seconds', type=float, default=60.0, help='duration of each measurement')
     parser.add_argument('--backend', default='hobot_dnn', choices=('hobot_dnn', 'libdnn'))
@@ -85,7 +86,7 @@ def main() -> int:
                         help='divisor of the rates, for a machine that cannot send as many images')
     options = parser.parse_args()
     note(f'THE BOARD IS SIMULATED, its CPU is this machine ({os.cpu_count()} cores).')
-    model, errors = MODELS['b0'], []
+    model, checks = MODELS['b0'], Checks()
     with TemporaryDirectory(prefix='fcos_cameras_') as folder:
         board = SimulatedBoard(Path(folder), options.seconds)
         for load in LOADS:
@@ -95,10 +96,8 @@ def main() -> int:
                 __file__, model, 'graph', board.write(model), options.backend, options.seconds,
                 load.rate / options.slow, *load.weights)
             print_table(load, measured)
-            errors += [f'{load.title}: {error}' for error in errors_of(load, measured)]
-    for error in errors:
-        note(error)
-    return 1 if errors else 0
+            check(checks, load, measured)
+    return checks.exit_code()
 
 
 def relative_rates(load: Load, measured: Mapping[str, Any]) -> dict[str, float]:
@@ -127,15 +126,15 @@ def shares(
     return {**taken, **shares(total - sum(taken.values()), sent, others)}
 
 
-def errors_of(load: Load, measured: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a sentence for each error of a camera."""
+def check(checks: Checks, load: Load, measured: Mapping[str, Any]) -> None:
+    """Check share, order and counts of each camera."""
     for name, relative in relative_rates(load, measured).items():
-        if abs(relative - 1) > TOLERANCE:
-            yield f'{name} got {relative:.1%} of its share'
-        if not measured[name]['ordered']:
-            yield f'detections of {name} are out of order'
-        if not measured[name]['accounted']:
-            yield f'the counts of {name} do not add up'
+        checks.bar(f'{load.title}: rate of {name} relative to its share', relative, '.1%',
+                   least=1 - TOLERANCE, most=1 + TOLERANCE)
+        checks.require(measured[name]['ordered'],
+                       f'{load.title}: detections of {name} are out of order')
+        checks.require(measured[name]['accounted'],
+                       f'{load.title}: the counts of {name} do not add up')
 
 
 def print_table(load: Load, measured: Mapping[str, Any]) -> None:

@@ -10,14 +10,14 @@ a fault happens. A run ends a second after the first detections that follow the 
 The table shows the longest time between two detections: median and maximum of several rounds. It
 also shows the time in which a child process starts and loads the model, measured before each
 round. A node with a single worker has no detections for at least that time. The first row is the
-baseline. Times have no limit. The exit status is 1 if detections are out of order, or if the
-counts of frames do not add up. No figure was measured on a board.
+baseline. Times have no bar. Detections out of order, and counts that do not add up, are faults. No
+figure was measured on a board.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 import json
 import os
@@ -29,6 +29,7 @@ from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
+from common.checks import Checks
 from common.simulated_board import MODELS, PublishedModel, SimulatedBoard, children
 from common.tables import Cell, Table, note, yes_or_no
 from node.graph import COUNT_NAMES, Graph, image_message
@@ -76,7 +77,7 @@ FAULTS = {
 
 
 def main() -> int:
-    """Print the table; return 1 if the order or the counts of frames are wrong."""
+    """Print the table; return the exit code of the checks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('--rounds', type=int, default=3, help='number of runs with each fault')
     options = parser.parse_args()
@@ -85,7 +86,7 @@ def main() -> int:
     table = Table({'fault': '', 'longest time without detections, s: median': '.2f',
                    'maximum': '.2f', 'start of a child, s': '.2f', 'frames failed': '',
                    'in order': '', 'counts add up': ''})
-    errors: list[str] = []
+    checks = Checks()
     with TemporaryDirectory(prefix='fcos_outages_') as folder:
         board, model = SimulatedBoard(Path(folder), 0.0), MODELS['b0']
         for key, fault in FAULTS.items():
@@ -94,10 +95,11 @@ def main() -> int:
             runs = [board.run(__file__, model, 'outage', board.write(model), key)
                     for _ in range(options.rounds)]
             table.add(*to_row(fault, runs))
-            errors += (f'{fault.title}: {error}' for error in errors_of(runs))
-    for error in errors:
-        note(error)
-    return 1 if errors else 0
+            checks.require(all(run['ordered'] for run in runs),
+                           f'{fault.title}: detections are out of order')
+            checks.require(all(run['accounted'] for run in runs),
+                           f'{fault.title}: the counts of frames do not add up')
+    return checks.exit_code()
 
 
 def to_row(fault: Fault, runs: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
@@ -107,14 +109,6 @@ def to_row(fault: Fault, runs: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
     failed = '/'.join(str(run['failed']) for run in runs)
     return (fault.title, statistics.median(outages), max(outages), start, failed,
             *(yes_or_no(all(run[key] for run in runs)) for key in ('ordered', 'accounted')))
-
-
-def errors_of(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a sentence for each kind of error in some runs."""
-    if not all(run['ordered'] for run in runs):
-        yield 'detections are out of order'
-    if not all(run['accounted'] for run in runs):
-        yield 'the counts of frames do not add up'
 
 
 class ArrivalTimes:

@@ -6,9 +6,8 @@ Measure the recorder: the CPU time that it costs the node, and the rate of a rep
 Run `python benchmarks/recorder.py`; it prints Markdown tables. A real node gets images one after
 the other. Its network gives recorded outputs at once, so the node does everything but the
 inference. The recorder is off and on in turn, and the difference of the CPU times of the process
-for an image is its cost.
-The exit code is 1 if it needs more than 3 % of a core, or a replay is slower than 1,000 frames a
-second.
+for an image is its cost. The bars: the recorder needs at most 3 % of a core, and a replay has at
+least 1,000 frames a second.
 """
 
 from __future__ import annotations
@@ -36,6 +35,7 @@ from vision_msgs.msg import Detection2DArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from common.checks import Checks
 from common.tables import Table, note
 
 from fcos_ros.backends.onnx import OnnxBackend
@@ -50,9 +50,6 @@ from fcos_ros.recording.writer import Entry, RecordingWriter
 
 RATE = 30.0
 """Images per second."""
-
-FRAMES = 150
-"""Images with the recorder off, then on."""
 
 MODEL = Path(__file__).parents[1] / 'models' / 'fcos_demo.onnx'
 
@@ -69,10 +66,10 @@ REPLAYED = 3000
 """Frames of the recording that is replayed."""
 
 TRACKS = 'tracks'
-"""Reported without a limit: the tracker takes most of the time."""
+"""Reported without a bar: the tracker takes most of the time."""
 
 DOUBTFUL = 'waiting for a doubtful score'
-"""Reported without a limit: it decodes each frame a second time."""
+"""Reported without a bar: it decodes each frame a second time."""
 
 CASES: dict[str, dict[str, Any]] = {
     'all frames': {'recorder': 'always'},
@@ -85,29 +82,31 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the tables; return 1 if a limit is exceeded."""
+    """Print the tables; return the exit code of the checks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--rounds', type=int, default=3, help='phases of each kind [3]')
+    parser.add_argument('--frames', type=int, default=150, help='images in a phase [150]')
     options = parser.parse_args(arguments)
     with TemporaryDirectory() as folder:
-        costs = _measure_costs(Path(folder), options.rounds)
+        costs = _measure_costs(Path(folder), options.rounds, options.frames)
         rates = _measure_replay(Path(folder))
-    slow = [f'{name}: {cost:.1f} % of a core; accepted: {MAX_COST:g} %'
-            for name, cost in costs.items() if name != DOUBTFUL and cost > MAX_COST]
-    slow += [f'{name}: {rate:.0f} frames per second; accepted: {MIN_REPLAY:g}'
-             for name, rate in rates.items() if name != TRACKS and rate < MIN_REPLAY]
-    for line in slow:
-        print(line, file=sys.stderr)
-    return 1 if slow else 0
+    checks = Checks()
+    for name, cost in costs.items():
+        if name != DOUBTFUL:
+            checks.bar(f'recorder, {name}: % of a core', cost, '.1f', most=MAX_COST)
+    for name, rate in rates.items():
+        if name != TRACKS:
+            checks.bar(f'replay, {name}: frames per second', rate, '.0f', least=MIN_REPLAY)
+    return checks.exit_code()
 
 
-def _measure_costs(folder: Path, rounds: int) -> dict[str, float]:
+def _measure_costs(folder: Path, rounds: int, count: int) -> dict[str, float]:
     """Print and return the CPU time of the recorder at 30 Hz, in percent of a core."""
-    note(f'640x480 bgr8, without inference, {FRAMES} images in a phase, best of {rounds} rounds')
+    note(f'640x480 bgr8, without inference, {count} images in a phase, best of {rounds} rounds')
     table = Table({'recorder': '', 'node, ms per image': '.2f', 'with recorder': '.2f',
                    'cost at 30 Hz, % of a core': '.2f', 'bytes per image': '.0f'})
     costs = {}
-    with _running_node(folder) as camera:
+    with _running_node(folder, count) as camera:
         for name, parameters in CASES.items():
             before = _recorded_bytes(folder)
             pairs = [(camera.phase({'recorder': 'never'}), camera.phase(parameters))
@@ -115,7 +114,7 @@ def _measure_costs(folder: Path, rounds: int) -> dict[str, float]:
             # Other programs only add CPU time, as they share the caches.
             off, on = (1000 * min(column) for column in zip(*pairs))
             costs[name] = RATE * (on - off) / 10
-            written = (_recorded_bytes(folder) - before) / (rounds * FRAMES)
+            written = (_recorded_bytes(folder) - before) / (rounds * count)
             table.add(name, off, on, costs[name], written)
     return costs
 
@@ -125,12 +124,16 @@ class _Camera:
     A camera of 30 Hz that also waits for the detections of the image before.
 
     No image is lost on a machine that is busy.
+
+    :param count: images in a phase.
     """
 
-    def __init__(self, node: FcosNode, peer: Node, messages: Sequence[Image]) -> None:
+    def __init__(self, node: FcosNode, peer: Node, messages: Sequence[Image],
+                 count: int) -> None:
         self._node = node
         self._peer = peer
         self._messages = cycle(messages)
+        self._count = count
         self._arrived = Event()
         self._publisher = peer.create_publisher(Image, 'image', 10)
         peer.create_subscription(
@@ -145,11 +148,11 @@ class _Camera:
         self._publish()
         cpu = process_time()
         due = monotonic()
-        for _ in range(FRAMES):
+        for _ in range(self._count):
             self._publish()
             due = max(due + 1 / RATE, monotonic())
             sleep(max(0.0, due - monotonic()))
-        return (process_time() - cpu) / FRAMES
+        return (process_time() - cpu) / self._count
 
     def _publish(self) -> None:
         message = next(self._messages)
@@ -161,7 +164,7 @@ class _Camera:
 
 
 @contextmanager
-def _running_node(folder: Path) -> Iterator[_Camera]:
+def _running_node(folder: Path, count: int) -> Iterator[_Camera]:
     """Run a node and a camera; the outputs of its network are computed before."""
     scenes = [render(number).image for number in range(SCENES)]
     _give_recorded_outputs(scenes)
@@ -170,7 +173,7 @@ def _running_node(folder: Path) -> Iterator[_Camera]:
     node = FcosNode(parameter_overrides=[
         Parameter('model', value=str(MODEL)), Parameter('recorder_folder', value=str(folder)),
         Parameter('recorder_free_space', value=0)])
-    camera = _Camera(node, peer, [_message(image) for image in scenes])
+    camera = _Camera(node, peer, [_message(image) for image in scenes], count)
     executor = SingleThreadedExecutor()
     executor.add_node(peer)
     executor.add_node(node)

@@ -5,9 +5,8 @@ Measure how long the node takes to end after signals, in each phase of its life.
 
 Run `python benchmarks/shutdown.py`. Each row has the median and the maximum of several runs, and
 the number of runs with each fault: another exit code than 0, a traceback, shared memory or child
-processes that are left. A random pause of up to 0.3 s precedes the signals. Times have no limit;
-the exit status is 1 if there was a fault. `--main` measures another version, whose package comes
-first in PYTHONPATH.
+processes that are left. A random pause of up to 0.3 s precedes the signals. Times have no bar.
+`--main` measures another version, whose package comes first in PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -22,8 +21,9 @@ import statistics
 import sys
 from tempfile import TemporaryDirectory
 
+from common.checks import Checks
 import common.simulated_board  # noqa: F401 - makes the modules of the tests importable
-from common.tables import Table, note
+from common.tables import Table
 from node.shutdown import MAIN, PHASES, SIGNALS, Shutdown
 
 from fcos_ros.demo.domain import Domain
@@ -33,7 +33,7 @@ MAX_DELAY = 0.3
 
 
 def main() -> int:
-    """Print the table; return 1 if there was a fault."""
+    """Print the table; return the exit code of the checks."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--runs', type=int, default=1, help='runs of each row; 1 by default')
@@ -51,8 +51,9 @@ def main() -> int:
     with TemporaryDirectory() as folder, Shutdown(Path(folder), options.main) as shutdown:
         faults = [_measure(table, shutdown, phase, signals, options.runs)
                   for phase in options.phases for signals in SIGNALS]
-    note(f'runs with a fault: {sum(faults)} of {options.runs * len(faults)}')
-    return 1 if any(faults) else 0
+    checks, runs = Checks(), options.runs * len(faults)
+    checks.require(not any(faults), f'{sum(faults)} of {runs} runs ended with a fault')
+    return checks.exit_code()
 
 
 def _measure(table: Table, shutdown: Shutdown, phase: str, signals: str, runs: int) -> int:

@@ -39,6 +39,7 @@ from threading import Semaphore
 import time
 from typing import Any
 
+from common.checks import Checks
 from common.cpu_time import cpu_seconds
 from common.simulated_board import (
     MODELS,
@@ -81,14 +82,16 @@ IMAGES_PER_SECOND = 10**6
 """Images are numbered by their stamps: this number of images for each second of the stamp."""
 
 MIN_RELATIVE_RATE = 0.95
-"""Minimum frame rate of the pool, relative to the published frame rate."""
+"""The bar: minimum frame rate of pool and node, relative to the published frame rate."""
+
+PARTS = ('pool', 'node', 'profile')
 
 BACKENDS = {'children': 'hobot_dnn', 'threads': 'hobot_dnn', 'libdnn': 'libdnn'}
 """The backend of each kind of worker."""
 
 
 def main() -> int:
-    """Print the tables; return 1 if the pool is too slow, or loses frames or their order."""
+    """Print the tables; return the exit code of the checks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('--seconds', type=float, default=3.0, help='duration of each measurement')
     parser.add_argument('--models', nargs='+', choices=MODELS, default=list(MODELS))
@@ -96,28 +99,29 @@ def main() -> int:
                         choices=('hobot_dnn', 'libdnn'), help='backends of the node')
     parser.add_argument('--workers', type=int, default=0,
                         help='number of workers; 0 for the default of the node on the board')
-    parser.add_argument('--only', choices=('pool', 'node', 'profile'))
+    parser.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS)
     options = parser.parse_args()
     note(f'THE BOARD IS SIMULATED, its CPU is this machine ({os.cpu_count()} cores). The time on '
          'the BPU is simulated, too.')
     models = [MODELS[key] for key in options.models]
     with TemporaryDirectory(prefix='fcos_throughput_') as folder:
         board = SimulatedBoard(Path(folder), options.seconds, options.workers)
-        good = True
-        if options.only in (None, 'pool'):
-            good = print_pool_table(board, models)
-        if options.only in (None, 'node'):
-            print_node_table(board, models, options.backends)
-        if options.only in (None, 'profile'):
+        checks = Checks()
+        if 'pool' in options.parts:
+            print_pool_table(board, models, checks)
+        if 'node' in options.parts:
+            print_node_table(board, models, options.backends, checks)
+        if 'profile' in options.parts:
             print_profile(board, models[0])
-    return 0 if good else 1
+    return checks.exit_code()
 
 
 # The pool
 
-def print_pool_table(board: SimulatedBoard, models: Sequence[PublishedModel]) -> bool:
-    """Print the frame rates of the pool; return whether all are good."""
-    good = True
+def print_pool_table(
+    board: SimulatedBoard, models: Sequence[PublishedModel], checks: Checks,
+) -> None:
+    """Print the frame rates of the pool; `threads` may be slow."""
     kinds = [kind for kind in BACKENDS if board.libdnn or kind != 'libdnn']
     note(f'Pool, {board.seconds:g} s each; numpy {np.__version__}')
     rates = {f'{kind}{unit}': form for kind in kinds
@@ -131,17 +135,18 @@ def print_pool_table(board: SimulatedBoard, models: Sequence[PublishedModel]) ->
         table.add(model.key, workers, model.fps,
                   *(rate for one in measured for rate in (one['rate'], one['rate'] / model.fps)),
                   _all(measured, 'ordered'), _all(measured, 'accounted'))
-        good &= all(_is_good(kind, one, model) for kind, one in zip(kinds, measured))
-    if not good:
-        note(f'TOO SLOW, below {MIN_RELATIVE_RATE:.0%} of a published frame rate, or frames out '
-             'of order or lost.')
-    return good
+        for kind, one in zip(kinds, measured):
+            check(checks, f'pool, {model.key}, {kind}', one,
+                  model.fps if kind != 'threads' else None)
 
 
-def _is_good(kind: str, measured: Mapping[str, Any], model: PublishedModel) -> bool:
-    """Return whether order, counts and frame rate are good; `threads` may be slow."""
-    fast = kind == 'threads' or measured['rate'] >= MIN_RELATIVE_RATE * model.fps
-    return bool(fast and measured['ordered'] and measured['accounted'])
+def check(checks: Checks, name: str, measured: Mapping[str, Any], fps: float | None) -> None:
+    """Check order, counts, and the frame rate, if there is a published one."""
+    checks.require(measured['ordered'], f'{name}: frames are out of order')
+    checks.require(measured['accounted'], f'{name}: the counts of frames do not add up')
+    if fps is not None:
+        checks.bar(f'{name}: rate relative to the published one', measured['rate'] / fps, '.1%',
+                   least=MIN_RELATIVE_RATE)
 
 
 class NotifyingWorker:
@@ -209,7 +214,7 @@ def _all(measured: Sequence[Mapping[str, Any]], key: str) -> str:
 # The node
 
 def print_node_table(board: SimulatedBoard, models: Sequence[PublishedModel],
-                     backends: Sequence[str]) -> None:
+                     backends: Sequence[str], checks: Checks) -> None:
     """Print the frame rate of the node, and the CPU time of each part."""
     parts = ('camera', 'executor', 'pool', 'Fast DDS', 'children', 'listener')
     note(f'Node, {board.seconds:g} s each; camera, node and listener are processes on this '
@@ -226,6 +231,7 @@ def print_node_table(board: SimulatedBoard, models: Sequence[PublishedModel],
                 measured['rate'], measured['rate'] / model.fps, measured['stages']['total'],
                 _all([measured], 'ordered'), _all([measured], 'accounted'),
                 *(100 * measured['loads'].get(part, 0) for part in parts))
+            check(checks, f'node, {model.key}, {backend}', measured, model.fps)
 
 
 def print_profile(board: SimulatedBoard, model: PublishedModel) -> None:

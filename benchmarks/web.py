@@ -10,8 +10,8 @@ and the inference of a board needs no CPU. The pages are a program without a bro
 each picture and confirms it.
 
 The rounds with different numbers of pages take turns, and each rate is compared with that without
-a page in the same round. The table shows medians. The exit status is 1 if ten pages cost more than
-5 % of the rate, if the server needs more than one core, or if a page gets no picture.
+a page in the same round. The table shows medians. The bars: pages cost at most 5 % of the rate,
+and the server needs at most one core. A page without a picture is a fault.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from common.checks import Checks
 from common.cpu_time import cpu_seconds
 from common.tables import Table, note
 
@@ -80,7 +81,7 @@ class Measurement:
 
 
 def main() -> int:
-    """Print the table; return 1 if a limit is exceeded."""
+    """Print the table; return the exit code of the checks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--seconds', type=float, default=6.0, help='of each measurement')
@@ -100,14 +101,14 @@ def main() -> int:
 
 
 def report(rounds: Sequence[Sequence[Measurement]], options: argparse.Namespace) -> int:
-    """Print the table and what exceeds a limit."""
+    """Print the table; return the exit code of the checks."""
     width, height = options.size
     note(f'{os.cpu_count()} CPU cores; images of {width}x{height} at {options.camera_rate:g} Hz; '
          f'{len(rounds)} rounds of {options.seconds:g} s')
     table = Table({'pages': 'd', 'detections per second': '.1f', 'of those without a page': '.1%',
                    'CPU of the detector': '.2f', 'CPU of the server': '.2f',
                    'pictures per second and page': '.1f', 'MB/s': '.2f'})
-    failures = []
+    checks = Checks()
     for column in zip(*rounds):
         share = statistics.median(
             measured.rate / first[0].rate for measured, first in zip(column, rounds))
@@ -116,13 +117,10 @@ def report(rounds: Sequence[Sequence[Measurement]], options: argparse.Namespace)
             for name in ('rate', 'detector', 'server', 'pictures', 'megabytes'))
         pages = column[0].pages
         table.add(pages, rate, share, detector, server, pictures, megabytes)
-        failures += [text for text, failed in (
-            (f'{pages} pages cost {1 - share:.1%} of the rate', share < 1 - MAX_LOSS),
-            (f'the server needs {server:.2f} cores', server > MAX_CORES),
-            (f'a page of {pages} got no picture', pages and not pictures)) if failed]
-    for failure in failures:
-        note(failure)
-    return 1 if failures else 0
+        checks.bar(f'rate with {pages} pages relative to none', share, '.1%', least=1 - MAX_LOSS)
+        checks.bar(f'cores of the server with {pages} pages', server, '.2f', most=MAX_CORES)
+        checks.require(pictures or not pages, f'a page of {pages} got no picture')
+    return checks.exit_code()
 
 
 class Setting:

@@ -65,15 +65,22 @@ def test_cameras_that_get_their_shares_are_a_success(measure_cameras, capsys):
     assert '| front | 2 | 90.00 | 41.00 | 102.0% | 9.0 | yes | yes |' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(('change', 'words'), [
-    pytest.param({'rate': 23.0}, 'overload: left got', id='share'),
-    pytest.param({'rate': 0.0}, 'overload: left got 0.0% of its share', id='no images'),
-    pytest.param({'ordered': False}, 'detections of left are out of order', id='order'),
-    pytest.param({'accounted': False}, 'the counts of left do not add up', id='counts'),
+FAULT, BAR_MISSED = 1, 4
+
+
+@pytest.mark.parametrize(('change', 'words', 'code'), [
+    pytest.param({'rate': 23.0}, 'overload: rate of left relative to its share: 111.', BAR_MISSED,
+                 id='share'),
+    pytest.param({'rate': 0.0}, 'left relative to its share: 0.0%; accepted: at least 95.0% and',
+                 BAR_MISSED, id='no images'),
+    pytest.param({'ordered': False}, 'detections of left are out of order', FAULT, id='order'),
+    pytest.param({'accounted': False}, 'the counts of left do not add up', FAULT, id='counts'),
+    pytest.param({'accounted': False, 'rate': 0.0}, 'the counts of left do not add up', FAULT,
+                 id='both'),
 ])
-def test_each_error_of_a_camera_is_printed_and_is_a_failure(
-        measure_cameras, capsys, change, words):
-    assert measure_cameras({**GOOD, 'left': {**GOOD['left'], **change}}) == 1
+def test_each_error_of_a_camera_is_printed_and_decides_the_exit_code(
+        measure_cameras, capsys, change, words, code):
+    assert measure_cameras({**GOOD, 'left': {**GOOD['left'], **change}}) == code
     assert words in capsys.readouterr().out
 
 
@@ -107,7 +114,7 @@ def test_an_outage_of_any_length_is_a_success(load_benchmark, capsys):
 ], ids=['order', 'counts'])
 def test_an_outage_that_loses_the_order_or_frames_is_a_failure(
         load_benchmark, capsys, change, words):
-    assert load_benchmark('outages', **{**OUTAGE, **change}).main() == 1
+    assert load_benchmark('outages', **{**OUTAGE, **change}).main() == FAULT
     assert words in capsys.readouterr().out
 
 
@@ -132,6 +139,21 @@ def test_decoders_that_find_different_objects_are_no_success(decode, monkeypatch
     monkeypatch.setattr(decode.Baseline, 'decode', lambda *arguments: complete(*arguments)[1:])
     with pytest.raises(AssertionError):
         decode.measured(256, decode.Case('half'), 'int32')
+
+
+def test_without_the_compiled_library_decoding_is_measured_with_numpy(
+        decode, monkeypatch, capsys):
+    monkeypatch.setattr(decode, 'load_library', lambda: None)
+    monkeypatch.setattr(decode, 'SCENES_BYTES', 8_000_000)
+    monkeypatch.setattr(decode, 'TABLES', {'half': [decode.Case('half')]})
+    monkeypatch.setattr('sys.argv', ['decode.py', '--sizes', '512'])
+    decode.main()
+    printed = capsys.readouterr().out
+    rows = [line for line in printed.splitlines() if line.startswith('| half |')]
+    assert len(rows) == len(decode.DTYPES)
+    assert all(row.endswith('| - | - |') for row in rows)
+    assert 'with numpy:' in printed
+    assert 'with C:' not in printed
 
 
 def print_two_tables(tables):
@@ -238,8 +260,14 @@ def all_benchmarks(tables):
     return module
 
 
-def test_short_durations_are_those_of_benchmarks_that_exist(all_benchmarks):
-    assert set(all_benchmarks.SHORT) <= {path.stem for path in all_benchmarks.FOLDER.glob('*.py')}
+def test_each_benchmark_has_a_plan_and_no_plan_is_left_over(all_benchmarks):
+    scripts = {path.stem for path in all_benchmarks.FOLDER.glob('[a-z]*.py')}
+    assert set(all_benchmarks.PLANS) == scripts
+
+
+def test_all_plans_together_fit_into_the_time(all_benchmarks):
+    planned = sum(plan.seconds for plan in all_benchmarks.PLANS.values())
+    assert planned <= 60 * all_benchmarks.MINUTES
 
 
 @pytest.fixture
@@ -279,10 +307,51 @@ def test_a_benchmark_that_fails_does_not_end_the_others(run_all):
     assert found['bad']['results'][0]['rows'] == [['row']]
 
 
-def test_benchmarks_end_when_time_is_up(run_all):
+def test_a_benchmark_that_uses_its_share_is_cut_off_and_leaves_time_for_the_others(run_all):
     begin = time.monotonic()
-    code, found = run_all('--minutes', '0.02', endless='import time; time.sleep(1e6)', late=ROW)
-    assert time.monotonic() - begin >= 1.2
-    assert code == 1
-    assert {name: run['failure'] for name, run in found.items()} == {
-        'endless': 'aborted after 1 s', 'late': 'not run: there was no time left'}
+    endless = f'{ROW}import time; time.sleep(1e6)'
+    code, found = run_all('--minutes', '0.2', first=endless, second=ROW)
+    assert time.monotonic() - begin >= 6.0
+    assert code == 0
+    assert {name: (run['failure'], run['cut_off'], len(run['results']))
+            for name, run in found.items()} == {'first': ('', True, 1), 'second': ('', False, 1)}
+
+
+def test_a_benchmark_that_is_cut_off_without_a_result_has_failed(run_all):
+    code, found = run_all('--minutes', '0.02', endless='import time; time.sleep(1e6)')
+    assert (code, found['endless']['failure']) == (1, 'no result in 1 s')
+
+
+BAR = """\
+from common.checks import Checks
+checks = Checks()
+checks.bar('rate', 0.4, '.0%', least=0.9)
+checks.require({}, 'a frame is lost')
+raise SystemExit(checks.exit_code())
+"""
+
+
+@pytest.mark.parametrize(('holds', 'expected'), [(True, 0), (False, 1)])
+def test_a_missed_bar_is_in_the_report_and_only_a_fault_is_a_failure(run_all, holds, expected):
+    code, found = run_all(measured=BAR.format(holds))
+    assert code == expected
+    assert bool(found['measured']['failure']) is not holds
+    assert found['measured']['missed_bars'] == ['rate: 40%; accepted: at least 90%']
+
+
+def test_a_missed_bar_is_listed_before_the_tables_with_figure_and_bar(tables, tmp_path):
+    tables.note_missed_bar('rate: 40%; accepted: at least 90%')
+    text, _ = write_report(tmp_path, run_of(tables.read_results(tmp_path / 'results')))
+    assert text.index('- nms: rate: 40%; accepted: at least 90%') < text.index('## nms')
+    assert ' bar missed ' in text
+
+
+@pytest.mark.parametrize('figure', [0.89, float('nan'), 1.11])
+def test_a_figure_outside_its_bar_is_named(tables, capsys, figure):
+    checks = import_module('common.checks').Checks()
+    checks.bar('in', 0.9, '.2f', least=0.9, most=1.1)
+    checks.bar('out', figure, '.2f', least=0.9, most=1.1)
+    assert checks.exit_code() == BAR_MISSED
+    printed = capsys.readouterr().out.strip()
+    assert printed == (
+        f'BAR MISSED: out: {figure:.2f}; accepted: at least 0.90 and at most 1.10')

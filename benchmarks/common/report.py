@@ -34,6 +34,7 @@ class Run:
     :ivar options: of its command line.
     :ivar load: load average of the last minute before the run.
     :ivar failure: why it has no or wrong results; empty if it has not failed.
+    :ivar cut_off: whether its time was up before its end; the results are those until then.
     """
 
     name: str
@@ -43,12 +44,24 @@ class Run:
     load: float
     failure: str
     results: Sequence[Result]
+    cut_off: bool = False
 
     @property
     def question(self) -> str:
         """The first sentence of the file."""
         text = ast.get_docstring(ast.parse(self.path.read_text())) or ''
         return text.split('\n\n')[0].replace('\n', ' ')
+
+    @property
+    def missed_bars(self) -> list[str]:
+        """The notes about figures that miss their bars."""
+        return [result.note for result in self.results if result.missed_bar]
+
+    @property
+    def outcome(self) -> str:
+        """The verdict in some words."""
+        return self.failure or ', '.join(text for text, holds in (
+            ('bar missed', self.missed_bars), ('cut off', self.cut_off)) if holds) or 'good'
 
     @property
     def command(self) -> str:
@@ -81,7 +94,8 @@ def _data(machine: Machine, runs: Sequence[Run]) -> dict[str, Any]:
                          if ROS2_BENCHMARK in values},
         'benchmarks': {run.name: {
             'command': run.command, 'seconds': run.seconds, 'load': run.load,
-            'failure': run.failure, 'results': [asdict(result) for result in run.results]}
+            'failure': run.failure, 'cut_off': run.cut_off, 'missed_bars': run.missed_bars,
+            'results': [asdict(result) for result in run.results]}
             for run in runs}}
 
 
@@ -91,8 +105,12 @@ def _sections(machine: Machine, runs: Sequence[Run],
     yield 'The runs were short. Other programs on the machine make all figures worse.'
     yield markdown_table([('machine', 'value'), *machine_rows(machine)])
     yield markdown_table([('benchmark', 'seconds', 'load before it', 'result'), *(
-        (run.name, f'{run.seconds:.0f}', f'{run.load:.1f}', run.failure or 'good')
+        (run.name, f'{run.seconds:.0f}', f'{run.load:.1f}', run.outcome)
         for run in runs)])
+    missed = [f'- {run.name}: {text}' for run in runs for text in run.missed_bars]
+    if missed:
+        yield 'Figures that miss their bars:'
+        yield '\n'.join(missed)
     for title, _ in picture:
         yield f'![The stages of a frame]({PICTURE})'
         yield (f'The stages of a frame: {title}, at 30 images per second. A bar is the median; '
@@ -103,4 +121,6 @@ def _sections(machine: Machine, runs: Sequence[Run],
         yield f'`{run.command}`'
         if run.failure:
             yield f'**The benchmark {run.failure}.**'
+        if run.cut_off:
+            yield f'Its time was up after {run.seconds:.0f} s; more results did not fit.'
         yield to_markdown(run.results)

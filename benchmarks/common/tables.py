@@ -29,11 +29,13 @@ class Result:
     A table with its rows, a note, or other values.
 
     :ivar note: a sentence between two tables.
+    :ivar missed_bar: whether the note is about a figure that misses its bar.
     :ivar formats: the format of each column of a table, by its name; it is empty for texts.
     :ivar values: what is not printed, by name.
     """
 
     note: str = ''
+    missed_bar: bool = False
     formats: Mapping[str, str] = field(default_factory=dict)
     rows: list[Sequence[Cell]] = field(default_factory=list)
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -63,6 +65,12 @@ def note(text: str) -> None:
     _record({'note': text})
 
 
+def note_missed_bar(text: str) -> None:
+    """Print and record that a figure misses its bar."""
+    print(f'\nBAR MISSED: {text}\n', flush=True)
+    _record({'note': text, 'missed_bar': True})
+
+
 def keep(**values: Any) -> None:
     """Record values that are not printed; JSON can hold them."""
     _record({'values': values})
@@ -82,7 +90,7 @@ def read_results(path: Path) -> list[Result]:
 def to_markdown(results: Iterable[Result]) -> str:
     """Convert tables and notes to Markdown."""
     return '\n\n'.join(
-        result.note or '\n'.join(
+        (f'**Bar missed:** {result.note}' if result.missed_bar else result.note) or '\n'.join(
             [*_head(result.formats), *(_line(result.formats, row) for row in result.rows)])
         for result in results if not result.values)
 
