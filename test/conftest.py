@@ -22,6 +22,7 @@ from waiting import TIMEOUT
 from fcos_ros.demo.domain import Domain
 from fcos_ros.runtime import child_process
 from fcos_ros.runtime.workers import process
+from fcos_ros.settings.fast_dds import PROFILE_VARIABLES, fast_dds_environment
 
 OPTIONAL = {
     # No rosdep key installs onnx, so a robot can run only the other tests. Set-up installs it.
@@ -44,7 +45,8 @@ os.environ['ROS_PYTHON_CHECK_FIELDS'] = '1'
 if os.environ.get('ROS_DISTRO') == 'humble':
     # Humble reads this variable instead of the discovery range; later distributions warn.
     os.environ['ROS_LOCALHOST_ONLY'] = '1'
-
+os.environ.update(fast_dds_environment(
+    os.environ, Path(__file__).parent / 'fast_discovery.xml'))
 
 # A shell ignores SIGINT in background jobs, and the processes of the tests would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -63,6 +65,13 @@ def long_timeouts() -> Iterator[None]:
         patch.setattr(process, 'LOAD_TIMEOUT', TIMEOUT)
         patch.setattr(process, 'EXIT_TIMEOUT', TIMEOUT)
         yield
+
+
+@pytest.fixture
+def no_fast_dds_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the profile of the tests, for programs that set the one of the package."""
+    for variable in PROFILE_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
 
 
 def pytest_report_header() -> list[str]:

@@ -18,6 +18,8 @@ from fcos_ros.demo.browser import find_browser
 from fcos_ros.demo.scenes import CLASS_NAMES
 from fcos_ros.offline.bags.reader import Bag
 
+pytestmark = pytest.mark.usefixtures('no_fast_dds_profile')
+
 QUICK = ('--seconds', '3', '--warm-up', '0.2', '--scenes', '3', '--size', '128', '96',
          '--no-page')
 

@@ -33,7 +33,8 @@ def generate_launch_description():
     ])])
 """
 
-pytestmark = pytest.mark.skipif(ROS2 is None, reason='pip cannot install ros2 launch')
+pytestmark = [pytest.mark.skipif(ROS2 is None, reason='pip cannot install ros2 launch'),
+              pytest.mark.usefixtures('no_fast_dds_profile')]
 
 
 @pytest.fixture

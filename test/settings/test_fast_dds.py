@@ -45,6 +45,7 @@ def test_processes_get_the_profile_unless_the_user_has_settings(environment, add
     assert fast_dds_environment(environment, Path('/p.xml')) == added
 
 
+@pytest.mark.usefixtures('no_fast_dds_profile')
 def test_fast_dds_reads_the_profile_and_creates_larger_shared_memory():
     shared_memory = os.statvfs('/dev/shm')
     if shared_memory.f_bavail * shared_memory.f_frsize < 64 << 20:
