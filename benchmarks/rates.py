@@ -5,7 +5,8 @@ Measure the whole node as ros2_benchmark does: its maximum rate, and its latency
 
 Run `python benchmarks/rates.py`; it prints a Markdown table. A camera sends images of 640x480,
 and another process measures the node from outside, as `fcos bench --node` does. The maximum rate
-is the highest one at which less than 5 % of the images are lost; it is searched by bisection.
+is the highest one at which less than 5 % of the images are lost. The search begins at the rate of
+detections while the camera sends too many images, and ends with a bisection.
 Camera, node and measurement share the cores of this machine.
 """
 
@@ -49,11 +50,17 @@ FIXED_RATES = (10.0, 30.0)
 MAX_LOSS = 0.05
 """Maximum share of lost images at the maximum rate."""
 
-FIRST_RATE = 10.0
-"""Images per second at which the search begins; they are doubled while few images are lost."""
+FLOOD_RATE = 1000.0
+"""Images per second that no node can take."""
 
-PROBES = 4
-"""Steps of the bisection, from a rate to its double: the result is 6 % too low at most."""
+LOWEST_RATE = 1.0
+"""Images per second at which the search ends without a result."""
+
+STEP = 1.25
+"""Factor between two rates of the search, before the bisection."""
+
+PROBES = 2
+"""Steps of the bisection, from a rate to its next: the result is 6 % too low at most."""
 
 SETTLE = 0.5
 """Seconds after a change of the rate."""
@@ -143,10 +150,14 @@ def _maximum(measure: Callable[[float, float], NodeSpeed], seconds: float) -> fl
     def loses_few(rate: float) -> bool:
         return bool(measure(rate, seconds).cameras[0].lost_share < MAX_LOSS)
 
-    high = FIRST_RATE
+    low = measure(FLOOD_RATE, seconds).cameras[0].detection_rate
+    while not loses_few(low):
+        low /= STEP
+        if low < LOWEST_RATE:
+            raise SystemExit(f'{MAX_LOSS:.0%} of the images are lost at any rate')
+    high = STEP * low
     while loses_few(high):
-        high *= 2
-    low = high / 2
+        low, high = high, STEP * high
     for _ in range(PROBES):
         middle = (low + high) / 2
         low, high = (middle, high) if loses_few(middle) else (low, middle)
