@@ -99,6 +99,28 @@ def test_cameras_share_by_weight_what_others_do_not_send(load_benchmark, total, 
     assert [found[name] for name in cameras.NAMES] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize('capacity', [3.0, 44.0, 320.0])
+@pytest.mark.parametrize('flooded', [0.6, 1.0], ids=['slow under flood', 'steady'])
+@pytest.mark.parametrize('luck', [1.0, 1.3], ids=['exact steps', 'lucky steps'])
+def test_the_maximum_rate_is_the_highest_with_few_lost_images(
+        load_benchmark, capacity, flooded, luck):
+    rates = load_benchmark('rates')
+    sent = []
+
+    def measure(rate, seconds):
+        sent.append(rate)
+        limit = capacity * (flooded if rate == rates.FLOOD_RATE else 1.0)
+        limit *= luck if seconds < 4.0 else 1.0
+        camera = SimpleNamespace(
+            detection_rate=min(rate, limit), lost_share=max(0.0, 1 - limit / rate))
+        return SimpleNamespace(cameras=[camera])
+
+    found = rates._maximum(measure, 4.0).cameras[0]
+    assert found.lost_share < rates.MAX_LOSS
+    assert 0.93 * capacity <= sent[-1] <= capacity / (1 - rates.MAX_LOSS)
+    assert len(sent) <= 14
+
+
 OUTAGE = {'outage': 1.25, 'start': 0.5, 'failed': 1, 'ordered': True, 'accounted': True}
 
 
