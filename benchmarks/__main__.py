@@ -49,24 +49,25 @@ class Plan(NamedTuple):
 
 
 PLANS: Mapping[str, Plan] = {
-    'rates': Plan(60, ('--seconds', '2')),
-    'whole_node': Plan(60, ('--seconds', '4', '--rounds', '1')),
-    'decode': Plan(40, ('--sizes', '512')),
-    'throughput': Plan(45, ('--models', 'b0', '--seconds', '2', '--parts', 'pool', 'node')),
-    'cameras': Plan(45, ('--seconds', '4')),
+    'rates': Plan(65, ('--seconds', '2')),
+    'whole_node': Plan(50, ('--seconds', '4', '--rounds', '1')),
+    'decode': Plan(42, ('--sizes', '512')),
+    'throughput': Plan(38, ('--models', 'b0', '--seconds', '2', '--parts', 'pool', 'node')),
+    'cameras': Plan(32, ('--seconds', '4')),
     'cluster': Plan(20, ('--videos', '2', '--frames', '50', '--rounds', '1', '--idle-jobs', '20')),
     'nms': Plan(3, ('--counts', '50', '500', '1000')),
-    'offline': Plan(35, ('--models', 'b0', '--frames', '50',
+    'offline': Plan(25, ('--models', 'b0', '--pairs', '1',
                          '--inputs', 'pictures', 'video', 'bag')),
-    'outages': Plan(35, ('--rounds', '1')),
+    'outages': Plan(34, ('--rounds', '1')),
     'outputs': Plan(6),
-    'preprocess': Plan(36),
-    'recorder': Plan(30, ('--rounds', '1', '--frames', '60')),
-    'shutdown': Plan(18, ('--phases', 'loading', 'active')),
-    'tiles': Plan(26, ('--scenes', '6')),
+    'preprocess': Plan(40),
+    'recorder': Plan(34, ('--rounds', '1', '--frames', '60')),
+    'shutdown': Plan(20, ('--phases', 'loading', 'active')),
+    'tiles': Plan(28, ('--scenes', '6')),
     'tracking': Plan(6),
-    'transport': Plan(30, ('--images', '30', '--kinds', 'nv12', 'bgr8')),
-    'web': Plan(35, ('--rounds', '1', '--seconds', '3', '--pages', '0', '1', '4')),
+    'transport': Plan(22, ('--images', '30', '--kinds', 'nv12', 'bgr8',
+                           '--reliabilities', 'reliable')),
+    'web': Plan(32, ('--rounds', '1', '--seconds', '3', '--pages', '0', '1', '4')),
 }
 """The benchmarks in the order of their runs: the most telling ones come first."""
 

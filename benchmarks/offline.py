@@ -54,9 +54,6 @@ DEMO = 'demo'
 NUM_SCENES = 8
 """Different images; they repeat."""
 
-PAIRS = 3
-"""Measurements of each, in turn."""
-
 MIN_SHARE = 0.9
 """The bar: minimum rate without drawing, relative to that of the model alone."""
 
@@ -74,6 +71,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('--frames', type=int, default=150, help='frames of each measurement')
     parser.add_argument('--models', nargs='+', choices=[DEMO, *MODELS], default=[DEMO, *MODELS])
+    parser.add_argument('--pairs', type=int, default=3, help='measurements of each, in turn')
     parser.add_argument('--inputs', nargs='+', choices=KINDS, default=list(KINDS))
     options = parser.parse_args()
     note(f'THE BOARD IS SIMULATED, its CPU is this machine ({os.cpu_count()} cores).')
@@ -88,7 +86,8 @@ def main() -> int:
                 else board.write(model)
             workers = 1 if name == DEMO else board.workers(model)
             for kind in options.inputs:
-                found = board.run(__file__, model, 'measure', path, workers, kind, options.frames)
+                found = board.run(__file__, model, 'measure', path, workers, kind, options.frames,
+                                  options.pairs)
                 share = median(after / before for before, after in zip(
                     found['model'], found['detect']))
                 table.add(name, kind, workers, median(found['model']), median(found['detect']),
@@ -99,7 +98,8 @@ def main() -> int:
     return checks.exit_code()
 
 
-def measure(path: str, workers: int, kind: str, frames: int) -> dict[str, Sequence[float]]:
+def measure(path: str, workers: int, kind: str, frames: int, pairs: int,
+            ) -> dict[str, Sequence[float]]:
     """Return the rates of the model alone and of the verb, in frames a second, in turn."""
     with TemporaryDirectory(prefix='fcos_offline_') as name, Detectors() as detectors:
         folder = Path(name)
@@ -111,7 +111,7 @@ def measure(path: str, workers: int, kind: str, frames: int) -> dict[str, Sequen
         detectors.open(plan)
         job.run(detectors, lambda count: None)  # warm up
         rates: dict[str, list[float]] = {'model': [], 'detect': []}
-        for _ in range(PAIRS):
+        for _ in range(pairs):
             rates['model'].append(measure_inference(
                 plan.config, workers, frames, frame, lambda count: None).fps)
             rates['detect'].append(frames / seconds_of(
@@ -167,11 +167,12 @@ def seconds_of(work: Callable[[], object]) -> float:
     return perf_counter() - start
 
 
-def run_role(role: str, key: str, path: str, workers: str, kind: str, frames: str) -> None:
+def run_role(role: str, key: str, path: str, workers: str, kind: str, frames: str,
+             pairs: str) -> None:
     """Run the role of a process of this benchmark, and print its result as JSON."""
     model: PublishedModel = MODELS[key]
     assert role == 'measure', (role, model)
-    print(json.dumps(measure(path, int(workers), kind, int(frames))))
+    print(json.dumps(measure(path, int(workers), kind, int(frames), int(pairs))))
 
 
 if __name__ == '__main__':

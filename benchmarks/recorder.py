@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     checks = Checks()
     for name, cost in costs.items():
         if name != DOUBTFUL:
-            checks.bar(f'recorder, {name}: % of a core', cost, '.1f', most=MAX_COST)
+            checks.bar(f'{name}: % of a core', cost, '.1f', most=MAX_COST)
     for name, rate in rates.items():
         if name != TRACKS:
             checks.bar(f'replay, {name}: frames per second', rate, '.0f', least=MIN_REPLAY)
