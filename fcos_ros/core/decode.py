@@ -154,7 +154,7 @@ class HeadDecoder:
         floor = self._scoring.floor(lowest)
         centerness = (self._reader.centerness_gates(outputs, floor)
                       if self._scoring.uses_centerness else [])
-        classes = self._reader.class_gates(outputs, floor)
+        classes = self._reader.class_gates(outputs, floor, self._scoring.lowest_sum(lowest))
         return _Rules(
             kinds, thresholds, lowest, criteria.one_class_per_cell,
             np.concatenate(centerness) if centerness else None, classes,
@@ -220,7 +220,7 @@ class HeadDecoder:
         centred = (np.ones(self._reader.cells, bool) if centerness is None
                    else centerness >= rules.centerness_gate)
         hits = self._reader.hits(
-            outputs, rules.class_gates, centred, rules.one_class_per_cell)
+            outputs, rules.class_gates, centred, centerness, rules.one_class_per_cell)
         if hits is None:
             return None
         scores = self._scores(hits.values, self._centerness_values(centerness, hits.cells))

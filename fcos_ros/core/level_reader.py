@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from fcos_ros.core.arrays import Array, Boxes, Floats, Indices, Mask
+from fcos_ros.core.arrays import Array, Boxes, Floats, Indices, Mask, Scale
 from fcos_ros.core.head import Head, Level, Part
 from fcos_ros.core.resize import Size
 
@@ -29,10 +29,15 @@ class ClassGates(NamedTuple):
     :ivar per_class: (levels, C).
     :ivar coarse: of each level the lowest of them, or all in the form for `_TensorLayout.mark`.
         Comparing with one number takes less time than with a row.
+    :ivar floor: the lowest dequantised class value.
+    :ivar total: the lowest sum of class value and centerness, both dequantised; None if few class
+        values pass their gates, whatever the centerness.
     """
 
     per_class: Array
     coarse: Sequence[Array]
+    floor: float
+    total: float | None
 
 
 class Hits(NamedTuple):
@@ -68,15 +73,21 @@ class HeadReader:
         self._points = np.concatenate([level.points for level in self._levels])
         self._scratch = _ScratchMask(self.cells * head.num_classes)
 
-    def class_gates(self, outputs: Sequence[Array], floor: float) -> ClassGates:
+    def class_gates(self, outputs: Sequence[Array], floor: float, total: float) -> ClassGates:
         """
         Convert the lowest class value that may become a detection to raw values.
 
         The coarse gates are those that are fast for the given outputs.
+
+        :param total: the lowest sum of class value and centerness, or -inf.
         """
         gates = [level.class_gate(outputs, floor) for level in self._levels]
-        return ClassGates(np.stack(gates), [level.coarse_gate(outputs, gate)
-                                            for level, gate in zip(self._levels, gates)])
+        passed = sum(level.passed(outputs, gate) for level, gate in zip(self._levels, gates))
+        is_low = np.isfinite(total) and passed * _FEW > self.cells
+        return ClassGates(
+            np.stack(gates), [level.coarse_gate(outputs, gate)
+                              for level, gate in zip(self._levels, gates)],
+            floor, total if is_low else None)
 
     def centerness_gates(self, outputs: Sequence[Array], floor: float) -> list[Array]:
         """Convert the lowest centerness likewise; (cells,) for each level."""
@@ -107,22 +118,23 @@ class HeadReader:
 
     def hits(
         self, outputs: Sequence[Array], gates: ClassGates, centred: Mask,
-        only_best: bool,
+        centerness: Array | None, only_best: bool,
     ) -> Hits | None:
         """
         Return the class values of some cells that reach their gates; None if there are none.
 
         :param centred: the cells.
+        :param centerness: the raw centerness of all cells; None if scores do not depend on it.
         :param only_best: whether only the best class of a cell counts.
         """
         is_sparse = np.count_nonzero(centred) * _SPARSE <= centred.size
         find = self._hits_of_cells if is_sparse else self._hits_of_all
-        hits = find(outputs, gates, centred, only_best)
+        hits = find(outputs, gates, centred, centerness, only_best)
         return _best_per_cell(hits) if hits is not None and only_best else hits
 
     def _hits_of_cells(
         self, outputs: Sequence[Array], gates: ClassGates, centred: Mask,
-        only_best: bool,
+        centerness: Array | None, only_best: bool,
     ) -> Hits | None:
         """Pick the class values of the cells, and compare them."""
         cells = centred.nonzero()[0]
@@ -145,13 +157,11 @@ class HeadReader:
 
     def _hits_of_all(
         self, outputs: Sequence[Array], gates: ClassGates, centred: Mask,
-        only_best: bool,
+        centerness: Array | None, only_best: bool,
     ) -> Hits | None:
         """Compare all class values."""
         counts = self._starts * self._num_classes
-        for level, gate, (start, end) in zip(
-                self._levels, gates.coarse, pairwise(counts.tolist())):
-            level.mark(outputs, gate, self._scratch.marks[start:end])
+        self._mark_all(outputs, gates, centerness, counts)
         words = self._scratch.words()
         if only_best and words.size > _MANY * self.cells:
             cells = centred.nonzero()[0]
@@ -172,6 +182,27 @@ class HeadReader:
             return None
         return Hits(cells.take(own), class_ids.take(own),
                     (raw * self._class_scales.take(places)).take(own))
+
+    def _mark_all(
+        self, outputs: Sequence[Array], gates: ClassGates, centerness: Array | None,
+        counts: Indices,
+    ) -> None:
+        """Mark the class values that may belong to a hit, and few others."""
+        marks = [self._scratch.marks[start:end] for start, end in pairwise(counts.tolist())]
+        if gates.total is None or centerness is None:
+            for level, own, gate in zip(self._levels, marks, gates.coarse):
+                level.mark(outputs, gate, own)
+            return
+        bounds = self._bounds(gates.floor, gates.total, centerness)
+        for level, own, lowest in zip(
+                self._levels, marks, np.split(bounds, self._starts[1:-1])):
+            level.mark_above(outputs, lowest, own)
+
+    def _bounds(self, floor: float, total: float, centerness: Array) -> Array:
+        """Return the lowest class value that may reach the threshold in each cell, (cells,)."""
+        bounds = np.maximum(total - centerness * self._centerness_scale, floor)
+        rounded: Array = (bounds - _SLACK * np.abs(bounds) - _SMALLEST).astype(np.float32)
+        return rounded
 
     def _class_values(self, raw: Array, cells: Indices) -> Floats:
         values: Floats = raw * self._class_scales.take(self._level_of.take(cells), axis=0)
@@ -221,6 +252,12 @@ class _LevelReader:
         return np.broadcast_to(
             _gate(floor, part.scale, outputs[part.output].dtype), self.class_scale.size)
 
+    def passed(self, outputs: Sequence[Array], gate: Array) -> int:
+        """Return the number of class values that reach their gates."""
+        marks = np.empty(self._level.cells * gate.size, np.bool_)
+        self.mark(outputs, self._layout.gate_of_row(gate), marks)
+        return int(np.count_nonzero(marks))
+
     def coarse_gate(self, outputs: Sequence[Array], gate: Array) -> Array:
         """Return the lowest gate if few other values of these outputs pass it, or all gates."""
         lowest = np.array([gate.min()])
@@ -251,6 +288,11 @@ class _LevelReader:
     def mark(self, outputs: Sequence[Array], gate: Array, marks: Mask) -> None:
         """Mark the class values that reach the gate; the order is that of the tensor."""
         self._layout.mark(self._view(outputs, self._level.classes), gate, marks)
+
+    def mark_above(self, outputs: Sequence[Array], bounds: Array, marks: Mask) -> None:
+        """Mark the class values of each cell that reach its bound, after they are dequantised."""
+        part = self._level.classes
+        self._layout.mark_above(self._view(outputs, part), part.scale, bounds, marks)
 
     def pick(
         self, outputs: Sequence[Array], marked: Indices, start: int,
@@ -330,6 +372,14 @@ class _TensorLayout(Protocol):
     def mark(self, view: Array, gate: Array, marks: Mask) -> None:
         """Mark the values that reach the gate; long rows are faster to compare than short ones."""
 
+    def mark_above(self, view: Array, scale: Scale | None, bounds: Array, marks: Mask) -> None:
+        """
+        Mark the values of each cell that reach its bound, in the order of the tensor.
+
+        :param scale: the factors of the values; they are dequantised in float32.
+        :param bounds: (cells,).
+        """
+
     def locate(self, marked: Indices, channels: int) -> tuple[Indices, Indices]:
         """Convert ascending positions of marks to cells and channels, sorted by both."""
 
@@ -364,6 +414,9 @@ class _ChannelsLast:
         gate = gate if gate.size == 1 else gate.reshape(row)
         np.greater_equal(view.reshape(shape), gate, out=marks.reshape(shape))
 
+    def mark_above(self, view: Array, scale: Scale | None, bounds: Array, marks: Mask) -> None:
+        np.greater_equal(_rounded(view, scale), bounds[:, None], out=marks.reshape(view.shape))
+
     def locate(self, marked: Indices, channels: int) -> tuple[Indices, Indices]:
         cells = marked // channels
         return cells, marked - cells * channels
@@ -391,6 +444,10 @@ class _ChannelsFirst:
 
     def mark(self, view: Array, gate: Array, marks: Mask) -> None:
         np.greater_equal(view, gate, out=marks.reshape(view.shape))
+
+    def mark_above(self, view: Array, scale: Scale | None, bounds: Array, marks: Mask) -> None:
+        column = None if scale is None else scale[:, None]
+        np.greater_equal(_rounded(view, column), bounds, out=marks.reshape(view.shape))
 
     def locate(self, marked: Indices, channels: int) -> tuple[Indices, Indices]:
         class_ids = marked // self._cells
@@ -420,8 +477,15 @@ faster than comparing all values; see benchmarks/decode.py.
 _RARE = 4
 """Cells for one class value above the lowest gate, up to which only that gate is compared."""
 
+_FEW = 4
+"""Cells for each value that passes its gate, from which the centerness is not compared too."""
+
 _MANY = 2
 """Hits of a cell on average above which the best class is found among all values of the cells."""
+
+
+_SLACK, _SMALLEST = 1e-6, 1e-30
+"""Relative and absolute changes of a value that are above those of rounding to float32."""
 
 
 def _best_per_cell(hits: Hits) -> Hits:
@@ -446,6 +510,11 @@ def _changes(ascending: Indices) -> Indices:
 def _distances(values: Floats, unit: Floats, is_logarithm: bool) -> Floats:
     """Return distances in canvas pixels."""
     return (np.exp(values) if is_logarithm else values) * unit
+
+
+def _rounded(raw: Array, scale: Scale | None) -> Array:
+    """Return values in float32, which takes less time than `_factor`."""
+    return raw if scale is None else raw.astype(np.float32) * scale
 
 
 def _factor(scale: Array | None) -> Floats:

@@ -50,6 +50,17 @@ class Scoring:
             return -math.inf
         return self._activation.floor(self._formula.power * math.log(threshold))
 
+    def lowest_sum(self, threshold: float) -> float:
+        """
+        Return a lower bound of the sum of the outputs for class and centerness.
+
+        Of two outputs with the same sum, equal ones have the highest score: the geometric mean of
+        two probabilities is not above the mean, and the logarithm of the sigmoid is concave.
+        """
+        if threshold == 0:
+            return -math.inf
+        return 2 * self._activation.floor(self._formula.power / 2 * math.log(threshold))
+
     def lowest_product(self, threshold: float) -> float:
         """Return a lower bound of the product of the factors that can reach a score."""
         return float(threshold ** self._formula.power * (1 - _MARGIN))
