@@ -10,10 +10,13 @@
 #include <string.h>
 
 /* Changes with the structs and the functions. */
-#define VERSION 2
+#define VERSION 3
 
 /* Cells that are examined at once. */
-#define BLOCK 256
+#define BLOCK 1024
+
+/* The highest number of sides of an output. */
+#define SIDES 8
 
 /*
  * Below one in four, only the cells that passed the centerness gate are read. Memory delivers all
@@ -23,6 +26,10 @@
 
 /* Values that are compared at once. */
 #define LANES 8
+
+/* Relative and absolute changes of a value that are above those of rounding to float. */
+#define SLACK 1e-6
+#define SMALLEST 1e-30
 
 /* Scores below it may have lost digits. */
 #define LOWEST_SCORE 1e-290
@@ -35,16 +42,44 @@
 #define PREFETCH(address) ((void)(address))
 #endif
 
-enum { INT8, INT16, INT32, FLOAT32, KINDS };
+/*
+ * The description of an array that numpy gives (https://numpy.org/doc/stable/reference/
+ * arrays.interface.html), and the functions of Python that read it. The headers of Python are not
+ * always installed.
+ */
+typedef struct {
+    int version, sides;
+    char kind;
+    int size, flags;
+    const intptr_t *shape, *strides;
+    const void *numbers;
+} Array;
+
+/* Its numbers are aligned, and in the order of bytes of this machine. */
+#define READABLE 0x300
+
+extern void *PySequence_GetItem(void *, intptr_t);
+extern void *PyObject_GetAttr(void *, void *);
+extern void *PyCapsule_GetPointer(void *, const char *);
+extern void Py_DecRef(void *);
+
+/* An output tensor: its numbers in the current image, and its form, which never changes. */
+typedef struct {
+    const void *numbers;
+    char kind; /* i or f */
+    int32_t size, sides;
+    int64_t shape[SIDES], strides[SIDES];
+} Output;
 
 /* The place of the class values, box values or centerness of one level. */
 typedef struct {
-    int32_t output;       /* index of the tensor */
-    int32_t kind;         /* of its numbers: INT8 ... */
+    const Output *output;
+    int64_t kind;         /* of its numbers: 0 int8, 1 int16, 2 int32, 3 float */
     int64_t first;        /* index of the first number */
     int64_t cell_step;    /* numbers from a cell to the next */
     int64_t channel_step; /* numbers from a channel to the next; this step or the other is 1 */
     const double *scales; /* of each channel: value = number * scale */
+    const float *factors; /* the same, rounded */
     const void *gates;    /* of each channel: the lowest number that may become a hit */
 } Part;
 
@@ -58,7 +93,8 @@ typedef struct {
 } Level;
 
 typedef struct {
-    int32_t levels, classes;
+    const Level *levels, *end;
+    int32_t classes;
     int32_t has_centerness;
     int32_t has_logarithms;     /* box values are logarithms of distances */
     int32_t has_logits;         /* class values and centerness are logits, not probabilities */
@@ -66,11 +102,15 @@ typedef struct {
     int32_t one_class_per_cell; /* only the best class of a cell is a hit */
     double lowest_value;        /* of the class of a hit */
     double lowest_product;      /* of the probabilities of class and centerness of a hit */
+    double lowest_sum;          /* of the values of class and centerness of a hit */
+    const double *thresholds;   /* of each class: the lowest score of a detection */
+    double rivals;              /* mean number of hits of a class above which numpy is faster */
     double *values;             /* memory for the class values of one cell */
 } Head;
 
 /* Class values that may become detections: one entry of each array for each of them. */
 typedef struct {
+    int64_t room; /* for hits */
     double *values, *centerness, *scores;
     float *boxes; /* x1, y1, x2, y2 in canvas pixels */
     int32_t *class_ids;
@@ -80,6 +120,7 @@ typedef struct {
 /* The state of NMS. */
 typedef struct {
     Hits hits;
+    int64_t classes;
     int64_t waiting;    /* hits that were not visited yet */
     int64_t *heap;      /* their indices; the best is the first */
     double ambiguous;   /* relative difference below which scores may be in another order */
@@ -93,32 +134,68 @@ typedef struct {
 
 int fcos_version(void) { return VERSION; }
 
+static int has_form(const Array *array, const Output *output)
+{
+    int same = (array->flags & READABLE) == READABLE && array->kind == output->kind
+               && array->size == output->size && array->sides == output->sides;
+    for (int side = 0; side < output->sides && same; side++)
+        same = array->shape[side] == output->shape[side]
+               && array->strides[side] == output->strides[side];
+    return same;
+}
+
+/*
+ * Set the numbers of the outputs to those of a sequence of arrays. The GIL must be held.
+ * attribute: the name `__array_struct__`.
+ * Return 1 if all arrays have the form of their output, 0 if not, -1 with an exception of Python.
+ */
+int fcos_point(Output *outputs, int count, void *arrays, void *attribute)
+{
+    int same = 1;
+    for (int i = 0; i < count; i++) {
+        void *object = PySequence_GetItem(arrays, i);
+        void *capsule = object ? PyObject_GetAttr(object, attribute) : NULL;
+        const Array *array = capsule ? PyCapsule_GetPointer(capsule, NULL) : NULL;
+        if (array) {
+            same &= has_form(array, &outputs[i]);
+            outputs[i].numbers = array->numbers;
+        }
+        Py_DecRef(capsule);
+        Py_DecRef(object);
+        if (!array)
+            return -1;
+    }
+    return same;
+}
+
+#define NUMBERS(T, part, cell) \
+    ((const T *)(part)->output->numbers + (part)->first + (cell) * (part)->cell_step)
+
 /*
  * For each type of numbers:
  * centred_T lists the cells whose centerness reaches its gate;
  * miss_rows_T and miss_columns_T set whether all class values of a cell miss their gates;
+ * below_T returns whether all class values of a cell are below a bound;
  * load_T dequantises the values of a cell.
  * The inner loops add up or combine comparisons instead of branching on them, so that compilers
  * can vectorise.
  */
 #define DEFINE_SCAN(T, FLAG)                                                                    \
-    static int centred_##T(const void *tensor, const Part *part, int64_t cell, int cells,       \
-                           uint8_t *places)                                                     \
+    static int centred_##T(const Part *part, int64_t cell, int cells, uint16_t *places)         \
     {                                                                                           \
-        const T *numbers = (const T *)tensor + part->first + cell * part->cell_step;            \
-        const T gate = *(const T *)part->gates;                                                 \
+        const T *numbers = NUMBERS(T, part, cell), gate = *(const T *)part->gates;              \
         int count = 0;                                                                          \
         for (int i = 0; i < cells; i++) {                                                       \
-            places[count] = (uint8_t)i;                                                         \
+            places[count] = (uint16_t)i;                                                        \
             count += numbers[i * part->cell_step] >= gate;                                      \
         }                                                                                       \
         return count;                                                                           \
     }                                                                                           \
                                                                                                 \
-    static void miss_rows_##T(const T *numbers, const Part *part, int classes, int count,       \
-                              const uint8_t *places, uint8_t *misses)                           \
+    static void miss_rows_##T(const Part *part, int64_t cell, int classes, int count,           \
+                              const uint16_t *places, uint8_t *misses)                          \
     {                                                                                           \
-        const T *gates = part->gates;                                                           \
+        const T *numbers = NUMBERS(T, part, cell), *gates = part->gates;                        \
         for (int i = 0; i < count && places; i++)                                               \
             for (int c = 0; c < classes; c += LINE / (int)sizeof(T))                            \
                 PREFETCH(numbers + places[i] * part->cell_step + c);                            \
@@ -132,14 +209,14 @@ int fcos_version(void) { return VERSION; }
         }                                                                                       \
     }                                                                                           \
                                                                                                 \
-    static void miss_columns_##T(const T *numbers, const Part *part, int classes, int cells,    \
+    static void miss_columns_##T(const Part *part, int64_t cell, int classes, int cells,        \
                                  uint8_t *misses)                                               \
     {                                                                                           \
         FLAG missed[BLOCK];                                                                     \
         for (int i = 0; i < BLOCK; i++)                                                         \
             missed[i] = 1;                                                                      \
         for (int c = 0; c < classes; c++) {                                                     \
-            const T *column = numbers + c * part->channel_step;                                 \
+            const T *column = NUMBERS(T, part, cell) + c * part->channel_step;                  \
             const T gate = ((const T *)part->gates)[c];                                         \
             for (int i = 0; i < cells; i++)                                                     \
                 missed[i] &= column[i] < gate;                                                  \
@@ -148,22 +225,29 @@ int fcos_version(void) { return VERSION; }
             misses[i] = (uint8_t)missed[i];                                                     \
     }                                                                                           \
                                                                                                 \
-    static void miss_##T(const void *tensor, const Part *part, int64_t cell, int classes,       \
-                         int cells, int count, const uint8_t *places, uint8_t *misses)          \
+    static void miss_##T(const Part *part, int64_t cell, int classes, int cells, int count,     \
+                         const uint16_t *places, uint8_t *misses)                               \
     {                                                                                           \
-        const T *numbers = (const T *)tensor + part->first + cell * part->cell_step;            \
         if (part->channel_step != 1)                                                            \
-            miss_columns_##T(numbers, part, classes, cells, misses);                            \
+            miss_columns_##T(part, cell, classes, cells, misses);                               \
         else if (count * SPARSE < cells)                                                        \
-            miss_rows_##T(numbers, part, classes, count, places, misses);                       \
+            miss_rows_##T(part, cell, classes, count, places, misses);                          \
         else                                                                                    \
-            miss_rows_##T(numbers, part, classes, cells, NULL, misses);                         \
+            miss_rows_##T(part, cell, classes, cells, NULL, misses);                            \
     }                                                                                           \
                                                                                                 \
-    static void load_##T(const void *tensor, const Part *part, int64_t cell, int channels,      \
-                         double *values)                                                        \
+    static int below_##T(const Part *part, int64_t cell, int classes, float bound)              \
     {                                                                                           \
-        const T *numbers = (const T *)tensor + part->first + cell * part->cell_step;            \
+        const T *numbers = NUMBERS(T, part, cell);                                              \
+        int32_t below = 1;                                                                      \
+        for (int c = 0; c < classes; c++)                                                       \
+            below &= (float)numbers[c * part->channel_step] * part->factors[c] < bound;         \
+        return below;                                                                           \
+    }                                                                                           \
+                                                                                                \
+    static void load_##T(const Part *part, int64_t cell, int channels, double *values)          \
+    {                                                                                           \
+        const T *numbers = NUMBERS(T, part, cell);                                              \
         for (int c = 0; c < channels; c++)                                                      \
             values[c] = numbers[c * part->channel_step] * part->scales[c];                      \
     }
@@ -173,26 +257,23 @@ DEFINE_SCAN(int16_t, int16_t)
 DEFINE_SCAN(int32_t, int32_t)
 DEFINE_SCAN(float, int32_t)
 
-static int (*const CENTRED[KINDS])(const void *, const Part *, int64_t, int, uint8_t *) = {
-    centred_int8_t, centred_int16_t, centred_int32_t, centred_float};
+#define KINDS_OF(name) {name##_int8_t, name##_int16_t, name##_int32_t, name##_float}
 
-static void (*const MISS[KINDS])(const void *, const Part *, int64_t, int, int, int,
-                                 const uint8_t *, uint8_t *) = {
-    miss_int8_t, miss_int16_t, miss_int32_t, miss_float};
-
-static void (*const LOAD[KINDS])(const void *, const Part *, int64_t, int, double *) = {
-    load_int8_t, load_int16_t, load_int32_t, load_float};
+static int (*const CENTRED[])(const Part *, int64_t, int, uint16_t *) = KINDS_OF(centred);
+static void (*const MISS[])(const Part *, int64_t, int, int, int, const uint16_t *, uint8_t *)
+    = KINDS_OF(miss);
+static int (*const BELOW[])(const Part *, int64_t, int, float) = KINDS_OF(below);
+static void (*const LOAD[])(const Part *, int64_t, int, double *) = KINDS_OF(load);
 
 /* Return 0 if a side is not finite: such a box is no detection. */
-static int set_box(const Head *head, const Level *level, const void *const *outputs, int64_t cell,
-                   float *box)
+static int set_box(const Head *head, const Level *level, int64_t cell, float *box)
 {
     const double x = (double)(cell % level->width) + level->offset;
     const double y = (double)(cell / level->width) + level->offset;
     const double point[2] = {x * level->spacing_x, y * level->spacing_y};
     double distances[4];
     int finite = 1;
-    LOAD[level->box.kind](outputs[level->box.output], &level->box, cell, 4, distances);
+    LOAD[level->box.kind](&level->box, cell, 4, distances);
     for (int side = 0; side < 4; side++) {
         double distance = head->has_logarithms ? exp(distances[side]) : distances[side];
         distance *= level->unit;
@@ -218,8 +299,19 @@ static double product_of(const Head *head, double value, double centred)
     return product >= head->lowest_product ? product : 0;
 }
 
-/* Return the highest value, but never NaN. Compilers vectorise the loop over the lanes. */
-static double highest(const double *values, int count)
+/*
+ * Return whether the class values of a cell are all too low for its centerness. They are compared
+ * in float, which takes less time. Rounding changes a value by less than SLACK.
+ */
+static int is_hopeless(const Head *head, const Part *classes, int64_t cell, double centred)
+{
+    const double bound = head->lowest_sum - centred;
+    return BELOW[classes->kind](classes, cell, head->classes,
+                                (float)(bound - SLACK * fabs(bound) - SMALLEST));
+}
+
+/* Return the index of the highest value; 0 if all are NaN. The lanes are independent. */
+static int highest(const double *values, int count)
 {
     double lanes[LANES], best = -INFINITY;
     int i = 0;
@@ -232,36 +324,38 @@ static double highest(const double *values, int count)
         best = values[i] > best ? values[i] : best;
     for (int lane = 0; lane < LANES; lane++)
         best = lanes[lane] > best ? lanes[lane] : best;
-    return best;
+    for (i = 0; i < count; i++)
+        if (values[i] == best)
+            return i;
+    return 0;
 }
 
 /* Append the hits of one cell. Return the number of hits after it, or -1 if there is no room. */
-static int64_t add_hits(const Head *head, const Level *level, const void *const *outputs,
-                        int64_t cell, const Hits *hits, int64_t count, int64_t room)
+static int64_t add_hits(const Head *head, const Level *level, int64_t cell, const Hits *hits,
+                        int64_t count)
 {
     const Part *part = &level->classes, *centerness = &level->centerness;
     int class_id = 0, end = head->classes, has_box = 0;
-    double centred = 0, product;
+    double centred = 0, factor = 1, product;
     float box[4];
-    LOAD[part->kind](outputs[part->output], part, cell, head->classes, head->values);
-    if (head->has_centerness)
-        LOAD[centerness->kind](outputs[centerness->output], centerness, cell, 1, &centred);
-    const double factor = head->has_centerness ? probability(head, centred) : 1;
-    if (head->one_class_per_cell) {
-        const double best = highest(head->values, end);
-        if (product_of(head, best, factor) <= 0)
+    if (head->has_centerness) {
+        LOAD[centerness->kind](centerness, cell, 1, &centred);
+        if (is_hopeless(head, part, cell, centred))
             return count;
-        while (head->values[class_id] != best)
-            class_id++;
+        factor = probability(head, centred);
+    }
+    LOAD[part->kind](part, cell, head->classes, head->values);
+    if (head->one_class_per_cell) {
+        class_id = highest(head->values, end);
         end = class_id + 1;
     }
     for (; class_id < end; class_id++) {
         const double value = head->values[class_id];
         if ((product = product_of(head, value, factor)) <= 0)
             continue;
-        if (!has_box && !set_box(head, level, outputs, cell, box))
+        if (!has_box && !set_box(head, level, cell, box))
             return count;
-        if (count == room)
+        if (count == hits->room)
             return -1;
         has_box = 1;
         hits->values[count] = value;
@@ -275,20 +369,18 @@ static int64_t add_hits(const Head *head, const Level *level, const void *const 
 }
 
 /* List the cells of a block that may hold a hit; return their number. */
-static int scan(const Head *head, const Level *level, const void *const *outputs, int64_t start,
-                int cells, uint8_t *places)
+static int scan(const Head *head, const Level *level, int64_t start, int cells, uint16_t *places)
 {
     const Part *classes = &level->classes, *centerness = &level->centerness;
     uint8_t misses[BLOCK];
     int count = cells, found = 0;
-    for (int i = 0; i < BLOCK; i++)
-        places[i] = (uint8_t)i;
     if (head->has_centerness)
-        count = CENTRED[centerness->kind](outputs[centerness->output], centerness, start, cells,
-                                          places);
+        count = CENTRED[centerness->kind](centerness, start, cells, places);
+    else
+        for (int i = 0; i < cells; i++)
+            places[i] = (uint16_t)i;
     if (count)
-        MISS[classes->kind](outputs[classes->output], classes, start, head->classes, cells, count,
-                            places, misses);
+        MISS[classes->kind](classes, start, head->classes, cells, count, places, misses);
     for (int i = 0; i < count; i++) {
         places[found] = places[i];
         found += !misses[places[i]];
@@ -298,21 +390,18 @@ static int scan(const Head *head, const Level *level, const void *const *outputs
 
 /*
  * Find the class values that may become detections, ascending by cell, then by class.
- * outputs: the tensors. hits: memory for `room` hits.
- * Return the number of hits, or -1 if there are more.
+ * Return the number of hits, or -1 if there is no room for them.
  */
-int64_t fcos_find(const Head *head, const Level *levels, const void *const *outputs,
-                  const Hits *hits, int64_t room)
+int64_t fcos_find(const Head *head, const Hits *hits)
 {
     int64_t count = 0;
-    uint8_t places[BLOCK];
-    for (const Level *level = levels; level < levels + head->levels; level++)
+    uint16_t places[BLOCK];
+    for (const Level *level = head->levels; level < head->end; level++)
         for (int64_t start = 0; start < level->cells; start += BLOCK) {
             const int64_t rest = level->cells - start;
-            const int found = scan(head, level, outputs, start, rest < BLOCK ? (int)rest : BLOCK,
-                                   places);
+            const int found = scan(head, level, start, rest < BLOCK ? (int)rest : BLOCK, places);
             for (int i = 0; i < found && count >= 0; i++)
-                count = add_hits(head, level, outputs, start + places[i], hits, count, room);
+                count = add_hits(head, level, start + places[i], hits, count);
             if (count < 0)
                 return -1;
         }
@@ -398,10 +487,10 @@ int64_t fcos_suppress(Suppression *nms, double iou_threshold, int64_t wanted)
 }
 
 /* Begin NMS of the hits in the heap. */
-int64_t fcos_start(Suppression *nms, int32_t classes, double iou_threshold, int64_t wanted)
+int64_t fcos_start(Suppression *nms, double iou_threshold, int64_t wanted)
 {
     nms->count = 0;
-    for (int32_t class_id = 0; class_id < classes; class_id++)
+    for (int64_t class_id = 0; class_id < nms->classes; class_id++)
         nms->last[class_id] = -1;
     for (int64_t place = nms->waiting / 2; place-- > 0;)
         sift(nms, place);
@@ -410,29 +499,28 @@ int64_t fcos_start(Suppression *nms, int32_t classes, double iou_threshold, int6
 
 /*
  * Find the detections: all hits that reach the threshold of their class, after NMS.
- * Return the number of kept boxes, or -1 if numpy has to decode: there are more hits than `room`,
- * more than `rivals` hits of a class on average, or a result that depends on the last bits of
- * scores, which are not those of numpy.
+ * Return the number of kept boxes, or -1 if numpy has to decode: there is no room for all hits,
+ * a class has too many rivals, or the result depends on the last bits of scores, which are not
+ * those of numpy.
  */
-int64_t fcos_decode(const Head *head, const Level *levels, const void *const *outputs,
-                    Suppression *nms, int64_t room, const double *thresholds, double rivals,
-                    double iou_threshold, int64_t wanted)
+int64_t fcos_decode(const Head *head, Suppression *nms, double iou_threshold, int64_t wanted)
 {
-    const int64_t count = fcos_find(head, levels, outputs, &nms->hits, room);
+    const int64_t count = fcos_find(head, &nms->hits);
     double pairs = 0;
     nms->waiting = 0;
     memset(nms->last, 0, (size_t)head->classes * sizeof *nms->last);
     for (int64_t i = 0; i < count; i++) {
-        const double score = nms->hits.scores[i], threshold = thresholds[nms->hits.class_ids[i]];
+        const int32_t class_id = nms->hits.class_ids[i];
+        const double score = nms->hits.scores[i], threshold = head->thresholds[class_id];
         if (fabs(score - threshold) < nms->ambiguous * threshold
             || (nms->ambiguous > 0 && score < LOWEST_SCORE))
             return -1;
         if (!(score >= threshold))
             continue;
         nms->heap[nms->waiting++] = i;
-        pairs += (double)nms->last[nms->hits.class_ids[i]]++;
+        pairs += (double)nms->last[class_id]++;
     }
-    if (count < 0 || 2 * pairs > rivals * (double)nms->waiting)
+    if (count < 0 || 2 * pairs > head->rivals * (double)nms->waiting)
         return -1;
-    return fcos_start(nms, head->classes, iou_threshold, wanted);
+    return fcos_start(nms, iou_threshold, wanted);
 }

@@ -32,7 +32,7 @@ from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Alternatives, Detections
 from fcos_ros.core.head import AnyHead, DetectionOutputs, Head, OutputSpec
 from fcos_ros.core.level_reader import ClassGates, HeadReader
-from fcos_ros.core.native import Found, NativeDecoder, UnsupportedError, load_library
+from fcos_ros.core.native import Found, Limits, NativeDecoder, UnsupportedError, load_library
 from fcos_ros.core.scores import Scoring
 
 
@@ -100,14 +100,13 @@ class HeadDecoder:
     ) -> Detections:
         """Decode one image; see `Decoder.decode`."""
         rules = self._rules_for(outputs, criteria)
-        with np.errstate(all='ignore'):  # a network may output infinities
-            found = (self._decode_in_c(outputs, rules, criteria, counted)
-                     or self._decode_in_numpy(outputs, rules, criteria, counted))
-            if found is None:
-                return Detections.empty()
-            others = criteria.hypotheses - 1
-            alternatives = (self._alternatives(outputs, found, rules, others)
-                            if others and found.cells.size else None)
+        found = (self._decode_in_c(rules, criteria, counted)
+                 or self._decode_in_numpy(outputs, rules, criteria, counted))
+        if found is None:
+            return Detections.empty()
+        others = criteria.hypotheses - 1
+        alternatives = (self._alternatives(outputs, found, rules, others)
+                        if others and found.cells.size else None)
         return Detections(found.boxes, found.scores, found.class_ids, alternatives)
 
     def candidates(self, outputs: Sequence[Array], floor: float) -> Candidates:
@@ -131,20 +130,17 @@ class HeadDecoder:
 
     def _rules_for(self, outputs: Sequence[Array], criteria: Criteria) -> _Rules:
         """Return the criteria as raw values, cached for each camera with criteria of its own."""
-        kinds = [(output.shape, output.dtype, output.strides) for output in outputs]
         wanted = (criteria.score_threshold, criteria.class_ids, criteria.class_thresholds,
                   criteria.one_class_per_cell)
         rules = self._rules.get(wanted)
-        if rules is None or rules.kinds != kinds:
-            rules = self._new_rules(outputs, criteria, kinds)
+        if rules is None or not rules.fit(outputs):
+            rules = self._new_rules(outputs, criteria)
             if len(self._rules) >= _MAX_RULES:
                 self._rules.clear()
             self._rules[wanted] = rules
         return rules
 
-    def _new_rules(
-        self, outputs: Sequence[Array], criteria: Criteria, kinds: list[tuple[Any, ...]],
-    ) -> _Rules:
+    def _new_rules(self, outputs: Sequence[Array], criteria: Criteria) -> _Rules:
         _require_outputs(outputs, self._head.outputs, _has_shape)
         thresholds = criteria.thresholds(self._head.num_classes)
         # All classes share one gate: the best class of a cell is only known when no better one is
@@ -154,46 +150,45 @@ class HeadDecoder:
         floor = self._scoring.floor(lowest)
         centerness = (self._reader.centerness_gates(outputs, floor)
                       if self._scoring.uses_centerness else [])
-        classes = self._reader.class_gates(outputs, floor, self._scoring.lowest_sum(lowest))
+        total = self._scoring.lowest_sum(lowest)
+        classes = self._reader.class_gates(outputs, floor, total)
+        limits = Limits(classes.per_class, centerness or None, floor, total,
+                        self._scoring.lowest_product(lowest), thresholds)
         return _Rules(
-            kinds, thresholds, lowest, criteria.one_class_per_cell,
+            _kinds(outputs), thresholds, lowest, criteria.one_class_per_cell,
             np.concatenate(centerness) if centerness else None, classes,
-            self._native_decoder(outputs, classes, centerness, lowest, thresholds, criteria))
+            self._native_decoder(outputs, limits, criteria))
 
     def _native_decoder(
-        self, outputs: Sequence[Array], class_gates: ClassGates,
-        centerness_gates: Sequence[Array], lowest: float, thresholds: Floats, criteria: Criteria,
+        self, outputs: Sequence[Array], limits: Limits, criteria: Criteria,
     ) -> NativeDecoder | None:
-        """Return the decoder in C; None if numpy decodes."""
+        """Return the decoder in C, pointing to the outputs; None if numpy decodes."""
         if not self._is_native:
             return None
         try:
-            return NativeDecoder(
-                self._head, outputs, class_gates.per_class,
-                centerness_gates or None, self._scoring.floor(lowest),
-                self._scoring.lowest_product(lowest), thresholds, criteria.one_class_per_cell)
+            native = NativeDecoder(self._head, outputs, limits, criteria.one_class_per_cell)
         except UnsupportedError:
             return None
+        return native if native.point_to(outputs) else None
 
     def _decode_in_c(
-        self, outputs: Sequence[Array], rules: _Rules, criteria: Criteria,
-        counted: Counted | None,
+        self, rules: _Rules, criteria: Criteria, counted: Counted | None,
     ) -> Found | None:
         """Return the detections; None if numpy has to find them."""
         if rules.native is None:
             return None
-        return rules.native.decode(
-            outputs, criteria.nms_threshold, criteria.max_detections, counted)
+        return rules.native.decode(criteria.nms_threshold, criteria.max_detections, counted)
 
     def _decode_in_numpy(
         self, outputs: Sequence[Array], rules: _Rules, criteria: Criteria,
         counted: Counted | None,
     ) -> Found | None:
         """Return the detections; None if there are none."""
-        candidates = self._candidates(outputs, rules)
-        if candidates is None:
-            return None
-        return self._detected(outputs, candidates, criteria, counted)
+        with np.errstate(all='ignore'):  # a network may output infinities
+            candidates = self._candidates(outputs, rules)
+            if candidates is None:
+                return None
+            return self._detected(outputs, candidates, criteria, counted)
 
     def _centerness(self, outputs: Sequence[Array]) -> Array | None:
         """Return the raw centerness of all cells; None if scores do not depend on it."""
@@ -212,7 +207,7 @@ class HeadDecoder:
 
     def _find(self, outputs: Sequence[Array], rules: _Rules) -> _Scored | None:
         """Return the scores of all class values that may be accepted; None if there are none."""
-        found = None if rules.native is None else rules.native.find(outputs)
+        found = None if rules.native is None else rules.native.find()
         if found is not None:
             return _Scored(self._scores(found.values, found.centerness), found.class_ids,
                            found.values, found.cells, found.boxes)
@@ -272,7 +267,8 @@ class HeadDecoder:
         cells = found.cells.take(order)
         values = self._reader.class_values(outputs, cells)
         centerness = self._centerness_values(self._centerness(outputs), cells)
-        scores = self._scores(values, centerness[:, None])
+        with np.errstate(all='ignore'):
+            scores = self._scores(values, centerness[:, None])
         own = found.values.take(order)[:, None]
         later = np.arange(self._head.num_classes) > found.class_ids.take(order)[:, None]
         named = (scores >= rules.lowest) & (scores > 0) & (rules.thresholds < np.inf)
@@ -368,6 +364,12 @@ class _Rules(NamedTuple):
     native: NativeDecoder | None
     """None if numpy decodes."""
 
+    def fit(self, outputs: Sequence[Array]) -> bool:
+        """Return whether outputs have the same forms; a decoder in C then points to them."""
+        if self.native is not None:
+            return self.native.point_to(outputs)
+        return self.kinds == _kinds(outputs)
+
 
 class _Scored(NamedTuple):
     """The scores of hits, ascending by cell."""
@@ -407,6 +409,10 @@ threshold near 0 and all classes of each cell.
 
 _MORE_CANDIDATES = 8
 """Factor by which their number grows if they are not enough."""
+
+
+def _kinds(outputs: Sequence[Array]) -> list[tuple[Any, ...]]:
+    return [(output.shape, output.dtype, output.strides) for output in outputs]
 
 
 def _require_outputs(

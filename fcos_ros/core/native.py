@@ -13,13 +13,14 @@ decodes the image: see `_AMBIGUOUS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 import ctypes
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ from fcos_ros.core.head import Head, Part
 FOLDER = Path(__file__).parent
 """The folder of the compiled library."""
 
-VERSION = 2
+VERSION = 3
 """The version of `decode.c` whose structs are declared here."""
 
 MAX_RIVALS = 500
@@ -46,24 +47,39 @@ Relative difference of scores below which their order may differ between C and n
 functions `exp` of their own. It is far above all rounding errors, and scores are rarely so near.
 """
 
+_ATTRIBUTE = '__array_struct__'
+"""The attribute from which C reads the address and form of an array; thrice as fast as Python."""
+
 _KINDS = {np.dtype(name): kind
           for kind, name in enumerate(('int8', 'int16', 'int32', 'float32'))}
 
 
+_MAX_SIDES = 8
+"""The number of sides of an output in C."""
+
 _POINTER, _INTEGER, _REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
-_ARGUMENTS: Mapping[str, tuple[type[Any], ...]] = {
-    'fcos_find': (*[_POINTER] * 4, _INTEGER),
-    'fcos_decode': (*[_POINTER] * 4, _INTEGER, _POINTER, _REAL, _REAL, _INTEGER),
-    'fcos_start': (_POINTER, ctypes.c_int32, _REAL, _INTEGER),
-    'fcos_suppress': (_POINTER, _REAL, _INTEGER)}
-"""The types of the arguments; all functions return int64."""
+_FUNCTIONS = {
+    'fcos_point': ctypes.PYFUNCTYPE(
+        ctypes.c_int, _POINTER, ctypes.c_int, ctypes.py_object, ctypes.py_object),
+    'fcos_find': ctypes.CFUNCTYPE(_INTEGER, _POINTER, _POINTER),
+    'fcos_decode': ctypes.CFUNCTYPE(_INTEGER, _POINTER, _POINTER, _REAL, _INTEGER),
+    'fcos_start': ctypes.CFUNCTYPE(_INTEGER, _POINTER, _REAL, _INTEGER),
+    'fcos_suppress': ctypes.CFUNCTYPE(_INTEGER, _POINTER, _REAL, _INTEGER)}
+"""The types of the result and the arguments. Only `fcos_point` holds the GIL."""
+
+
+class _Output(ctypes.Structure):
+    _fields_ = (
+        ('numbers', ctypes.c_void_p), ('kind', ctypes.c_char), ('size', ctypes.c_int32),
+        ('sides', ctypes.c_int32), ('shape', ctypes.c_int64 * _MAX_SIDES),
+        ('strides', ctypes.c_int64 * _MAX_SIDES))
 
 
 class _Part(ctypes.Structure):
     _fields_ = (
-        ('output', ctypes.c_int32), ('kind', ctypes.c_int32), ('first', ctypes.c_int64),
+        ('output', ctypes.c_void_p), ('kind', ctypes.c_int64), ('first', ctypes.c_int64),
         ('cell_step', ctypes.c_int64), ('channel_step', ctypes.c_int64),
-        ('scales', ctypes.c_void_p), ('gates', ctypes.c_void_p))
+        ('scales', ctypes.c_void_p), ('factors', ctypes.c_void_p), ('gates', ctypes.c_void_p))
 
 
 class _Level(ctypes.Structure):
@@ -76,23 +92,24 @@ class _Level(ctypes.Structure):
 
 class _Head(ctypes.Structure):
     _fields_ = (
-        ('levels', ctypes.c_int32), ('classes', ctypes.c_int32),
+        ('levels', ctypes.c_void_p), ('end', ctypes.c_void_p), ('classes', ctypes.c_int32),
         ('has_centerness', ctypes.c_int32), ('has_logarithms', ctypes.c_int32),
         ('has_logits', ctypes.c_int32), ('has_root', ctypes.c_int32),
         ('one_class_per_cell', ctypes.c_int32),
         ('lowest_value', ctypes.c_double), ('lowest_product', ctypes.c_double),
-        ('values', ctypes.c_void_p))
+        ('lowest_sum', ctypes.c_double), ('thresholds', ctypes.c_void_p),
+        ('rivals', ctypes.c_double), ('values', ctypes.c_void_p))
 
 
 class _Hits(ctypes.Structure):
-    _fields_ = tuple((name, ctypes.c_void_p) for name in (
-        'values', 'centerness', 'scores', 'boxes', 'class_ids', 'cells'))
+    _fields_ = (('room', ctypes.c_int64), *((name, ctypes.c_void_p) for name in (
+        'values', 'centerness', 'scores', 'boxes', 'class_ids', 'cells')))
 
 
 class _Suppression(ctypes.Structure):
     _fields_ = (
-        ('hits', _Hits), ('waiting', ctypes.c_int64), ('heap', ctypes.c_void_p),
-        ('ambiguous', ctypes.c_double), ('count', ctypes.c_int64),
+        ('hits', _Hits), ('classes', ctypes.c_int64), ('waiting', ctypes.c_int64),
+        ('heap', ctypes.c_void_p), ('ambiguous', ctypes.c_double), ('count', ctypes.c_int64),
         *((name, ctypes.c_void_p) for name in (
             'kept', 'boxes', 'scores', 'class_ids', 'previous', 'last')))
 
@@ -143,8 +160,9 @@ class _Nms:
         self.boxes = np.empty((count, 4), np.float32)
         self.scores = np.empty(count, np.float32)
         self.class_ids = np.empty(count, np.int32)
-        self.state = _Suppression(hits, 0, _address(self.heap), ambiguous, 0, *map(_address, (
-            self.kept, self.boxes, self.scores, self.class_ids, self._previous, self._last)))
+        self.state = _Suppression(
+            hits, classes, 0, _address(self.heap), ambiguous, 0, *map(_address, (
+                self.kept, self.boxes, self.scores, self.class_ids, self._previous, self._last)))
 
 
 class Found(NamedTuple):
@@ -157,107 +175,116 @@ class Found(NamedTuple):
     boxes: Boxes
 
 
+class Limits(NamedTuple):
+    """The lowest values with which a class value may become a hit, or a detection."""
+
+    class_gates: Array
+    """Of the raw class values of each level, (levels, C)."""
+    centerness_gates: Sequence[Array] | None
+    """Of the raw centerness of each level, (cells,); None if scores do not depend on it."""
+    value: float
+    """Of the class of a hit."""
+    total: float
+    """Of the sum of class and centerness of a hit."""
+    product: float
+    """Of the product of their probabilities."""
+    thresholds: Floats
+    """Of the score of each class, above 0, (C,)."""
+
+
 class NativeDecoder:
     """
-    Decodes outputs of given shapes, strides and dtypes with given gates and thresholds.
+    Decodes outputs of given shapes, strides and dtypes with given limits.
 
     It owns scratch memory: give each thread a decoder of its own.
 
     :param outputs: outputs as they will be decoded.
-    :param class_gates: the lowest raw class values of each level, (levels, C).
-    :param centerness_gates: the lowest raw centerness of each level, (cells,); None if scores do
-        not depend on it.
-    :param lowest_value: of the class of a hit.
-    :param lowest_product: of the probabilities of class and centerness of a hit.
-    :param thresholds: the minimum score of each class, above 0, (C,).
     :param one_class_per_cell: whether only the best class of a cell is a hit.
-    :raises UnsupportedError: an output has another dtype, or the library is missing.
+    :raises UnsupportedError: an output has another form, or the library is missing.
     """
 
     def __init__(
-        self, head: Head, outputs: Sequence[Array], class_gates: Array,
-        centerness_gates: Sequence[Array] | None, lowest_value: float, lowest_product: float,
-        thresholds: Floats, one_class_per_cell: bool,
+        self, head: Head, outputs: Sequence[Array], limits: Limits, one_class_per_cell: bool,
     ) -> None:
         library = load_library()
-        if library is None or any(output.dtype not in _KINDS for output in outputs):
+        if library is None:
             raise UnsupportedError
         self._library = library
-        self._memory: list[Array] = []  # structs hold addresses only
+        self._memory: list[Any] = []  # structs hold addresses only
         self._copied = [index for index, output in enumerate(outputs)
                         if _steps(output, head.layout) is None]
+        outputs = self._contiguous(outputs)
+        self._outputs = (_Output * len(outputs))(*map(_output, outputs))
+        levels = (_Level * len(head.levels))(*self._level_structs(head, outputs, limits))
+        first, size = self._kept(levels), ctypes.sizeof(levels)
         self._head = _Head(
-            len(head.levels), head.num_classes, centerness_gates is not None,
+            first, first + size, head.num_classes, limits.centerness_gates is not None,
             head.box_activation == 'exp', head.activation == 'logits',
-            head.score == 'sqrt(cls*ctr)', one_class_per_cell, lowest_value, lowest_product,
+            head.score == 'sqrt(cls*ctr)', one_class_per_cell, limits.value, limits.product,
+            limits.total, self._kept(np.ascontiguousarray(limits.thresholds)), MAX_RIVALS,
             self._kept(np.empty(head.num_classes)))
-        self._levels = (_Level * len(head.levels))(*self._level_structs(
-            head, self._contiguous(outputs), class_gates, centerness_gates))
-        self._pointers = (ctypes.c_void_p * len(outputs))()
         count = sum(level.cells for level in head.levels)
         self._hits = NativeHits.memory(count)
-        self._nms = _Nms(_Hits(*map(_address, self._hits)), count, head.num_classes,
+        self._nms = _Nms(_Hits(count, *map(_address, self._hits)), count, head.num_classes,
                          _AMBIGUOUS if head.activation == 'logits' else 0.0)
-        self._network = ctypes.byref(self._head), self._levels, self._pointers
-        self._state = ctypes.byref(self._nms.state)
-        self._limits = ctypes.c_int64(count), self._kept(thresholds), ctypes.c_double(MAX_RIVALS)
+        self._places = ctypes.addressof(self._head), ctypes.addressof(self._nms.state)
+
+    def point_to(self, outputs: Sequence[Array]) -> bool:
+        """Set the outputs of the next image; return False if they have other forms."""
+        if len(outputs) != len(self._outputs):
+            return False
+        self._current = self._contiguous(outputs)  # copies live until the next image
+        fitting: int = self._library.fcos_point(
+            self._outputs, len(self._outputs), self._current, _ATTRIBUTE)
+        return fitting == 1
 
     def decode(
-        self, outputs: Sequence[Array], iou_threshold: float, wanted: int,
-        counted: Callable[[Boxes], Mask] | None,
+        self, iou_threshold: float, wanted: int, counted: Callable[[Boxes], Mask] | None,
     ) -> Found | None:
         """
-        Return the detections after NMS.
+        Return the detections after NMS, of the outputs that `point_to` accepted.
 
         :param wanted: number of boxes that count after which NMS may stop.
         :param counted: which boxes count; None finds all detections.
         :returns: None if numpy has to decode: there are very many hits, or the result depends on
             the last bits of scores.
         """
-        self._point_to(outputs)
-        step = self._hits.cells.size if counted is None else wanted
-        seen, count = 0, self._library.fcos_decode(
-            *self._network, self._state, *self._limits, iou_threshold, step)
+        nms, hits = self._nms, self._hits
+        step = hits.cells.size if counted is None else wanted
+        seen, count = 0, self._library.fcos_decode(*self._places, iou_threshold, step)
         while counted is not None and seen < count:
-            wanted -= np.count_nonzero(counted(self._nms.boxes[seen:count]))
+            wanted -= np.count_nonzero(counted(nms.boxes[seen:count]))
             if wanted <= 0:
                 break
             seen, count = count, self._library.fcos_suppress(
-                self._state, iou_threshold, count + step)
+                self._places[1], iou_threshold, count + step)
         if count < 0:
             return None
-        kept, nms = self._nms.kept[:count], self._nms
+        kept = nms.kept[:count]
         return Found(nms.scores[:count].copy(), nms.class_ids[:count].copy(),
-                     self._hits.values.take(kept), self._hits.cells.take(kept),
-                     nms.boxes[:count].copy())
+                     hits.values.take(kept), hits.cells.take(kept), nms.boxes[:count].copy())
 
-    def find(self, outputs: Sequence[Array]) -> NativeHits | None:
+    def find(self) -> NativeHits | None:
         """
-        Return the hits; those whose box is not finite are left out.
+        Return the hits of the outputs; those whose box is not finite are left out.
 
         The arrays are valid until the next call.
 
         :returns: None if there are more hits than cells, which numpy handles as fast.
         """
-        self._point_to(outputs)
-        count = self._library.fcos_find(
-            *self._network, ctypes.byref(self._nms.state.hits), self._hits.cells.size)
+        count = self._library.fcos_find(*self._places)  # hits are first in the state of NMS
         return None if count < 0 else self._hits.first(count)
 
-    def _point_to(self, outputs: Sequence[Array]) -> None:
-        self._current = self._contiguous(outputs)  # copies live until the next image
-        self._pointers[:] = list(map(_address, self._current))
-
     def _level_structs(
-        self, head: Head, outputs: Sequence[Array], class_gates: Array,
-        centerness_gates: Sequence[Array] | None,
+        self, head: Head, outputs: Sequence[Array], limits: Limits,
     ) -> Iterator[_Level]:
         first_cell = 0
         for index, level in enumerate(head.levels):
-            parts = {'classes': (level.classes, class_gates[index]), 'box': (level.box, None)}
-            if centerness_gates is not None:
+            parts = {'classes': (level.classes, limits.class_gates[index]),
+                     'box': (level.box, None)}
+            if limits.centerness_gates is not None:
                 assert level.centerness is not None
-                parts['centerness'] = level.centerness, centerness_gates[index][:1]
+                parts['centerness'] = level.centerness, limits.centerness_gates[index][:1]
             yield _Level(
                 level.grid.width, level.cells, first_cell, *level.spacing, head.point_offset,
                 level.stride if head.box_unit == 'stride' else 1,
@@ -281,17 +308,17 @@ class NativeDecoder:
         assert steps is not None
         cell_step, channel_step = steps
         scale = np.ones(1) if part.scale is None else part.scale
+        scales = np.ascontiguousarray(np.broadcast_to(scale, part.channels), np.float64)
         return _Part(
-            part.output, _KINDS[output.dtype],
+            ctypes.addressof(self._outputs[part.output]), _KINDS[output.dtype],
             part.first_cell * cell_step + part.first_channel * channel_step,
-            cell_step, channel_step,
-            self._kept(np.broadcast_to(scale, part.channels).astype(np.float64)),
+            cell_step, channel_step, self._kept(scales), self._kept(scales.astype(np.float32)),
             None if gates is None else self._kept(gates.astype(output.dtype)))
 
-    def _kept(self, array: Array) -> int:
-        """Keep an array alive, and return its address."""
-        self._memory.append(np.ascontiguousarray(array))
-        return _address(self._memory[-1])
+    def _kept(self, memory: Any) -> int:
+        """Keep memory alive, and return its address."""
+        self._memory.append(memory)
+        return _address(memory)
 
 
 class UnsupportedError(Exception):
@@ -318,34 +345,30 @@ def nms_in_c(
     count = class_ids.size
     class_ids = np.ascontiguousarray(class_ids, np.int32)
     boxes, scores = np.ascontiguousarray(boxes), np.ascontiguousarray(scores)
-    hits = _Hits(scores=_address(scores), boxes=_address(boxes), class_ids=_address(class_ids))
+    hits = _Hits(count, scores=_address(scores), boxes=_address(boxes),
+                 class_ids=_address(class_ids))
     classes = int(class_ids.max(initial=0)) + 1
     nms = _Nms(hits, count, classes, 0.0)
     nms.heap[:] = np.arange(count)
     nms.state.waiting = count
     state, seen = ctypes.byref(nms.state), 0
-    kept = library.fcos_start(state, classes, iou_threshold, wanted)
+    kept = library.fcos_start(state, iou_threshold, wanted)
     while seen < kept:
         yield nms.kept[seen:kept]
         seen, kept = kept, library.fcos_suppress(state, iou_threshold, kept + wanted)
 
 
 @cache
-def load_library() -> ctypes.CDLL | None:
-    """Return the compiled library; None if it was not built, or is one of another version."""
+def load_library() -> SimpleNamespace | None:
+    """Return the compiled functions; None if none were built, or only those of another version."""
     for suffix in EXTENSION_SUFFIXES:
         with suppress(OSError, AttributeError):  # no such file, no library, or no such function
-            return _declared(ctypes.CDLL(str(FOLDER / f'_decode{suffix}')))
+            library = ctypes.CDLL(str(FOLDER / f'_decode{suffix}'))
+            if library.fcos_version() != VERSION:
+                return None
+            return SimpleNamespace(**{name: declared((name, library))
+                                      for name, declared in _FUNCTIONS.items()})
     return None
-
-
-def _declared(library: ctypes.CDLL) -> ctypes.CDLL | None:
-    if library.fcos_version() != VERSION:
-        return None
-    for name, types in _ARGUMENTS.items():
-        function = getattr(library, name)
-        function.restype, function.argtypes = ctypes.c_int64, types
-    return library
 
 
 def _address(array: Any) -> int:
@@ -354,6 +377,13 @@ def _address(array: Any) -> int:
     except (TypeError, ValueError):  # it is read-only, empty, or not contiguous
         address: int = array.__array_interface__['data'][0]
         return address
+
+
+def _output(array: Array) -> _Output:
+    if array.dtype not in _KINDS or not array.flags.aligned or array.ndim > _MAX_SIDES:
+        raise UnsupportedError
+    return _Output(None, array.dtype.kind.encode(), array.itemsize, array.ndim,
+                   tuple(array.shape), tuple(array.strides))
 
 
 def _steps(output: Array, layout: str) -> tuple[int, int] | None:

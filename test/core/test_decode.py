@@ -210,15 +210,47 @@ def test_infinite_and_extreme_values_and_nan_equal_the_reference(
 def test_padded_and_read_only_outputs_are_decoded(network, criteria, seed):
     rng = np.random.default_rng(seed)
     head, outputs = scene(network, rng)
-    padded = []
+    views = padded(outputs)
+    for view in views:
+        view.setflags(write=False)
+    assert_same(make_decoder(head).decode(views, criteria), decode(head, outputs, criteria))
+
+
+def padded(outputs):
+    """Return views with the same numbers in larger arrays."""
+    views = []
     for output in outputs:
         room = np.zeros([2 * side for side in output.shape], output.dtype)
-        view = room[tuple(slice(side) for side in output.shape)]
-        view[...] = output
-        view.setflags(write=False)
-        padded.append(view)
-    assert_same(make_decoder(head).decode(padded, criteria),
-                decode(head, outputs, criteria))
+        views.append(room[tuple(slice(side) for side in output.shape)])
+        views[-1][...] = output
+    return views
+
+
+def unaligned(outputs):
+    """Return arrays whose numbers start at odd addresses."""
+    shifted = []
+    for output in outputs:
+        memory = bytearray(output.nbytes + 1)
+        shifted.append(np.frombuffer(memory, output.dtype, output.size, 1).reshape(output.shape))
+        shifted[-1][...] = output
+    return shifted
+
+
+@settings(max_examples=60)
+@given(NETWORKS, SEEDS, st.permutations([
+    list, tuple, padded, unaligned,
+    lambda outputs: [output.astype(output.dtype.newbyteorder()) for output in outputs],
+    lambda outputs: [output.astype(np.promote_types(output.dtype, np.int16))
+                     for output in outputs]]))
+def test_the_form_of_the_outputs_may_change_from_image_to_image(network, seed, forms):
+    rng = np.random.default_rng(seed)
+    head, outputs = scene(network, rng)
+    criteria, decoder = Criteria(score_threshold=0.3), make_decoder(head)
+    for form in forms:
+        for output in outputs:
+            output[...] = rng.permuted(output)
+        found = decoder.decode(form(outputs), criteria)
+        assert_same(found, decode(head, outputs, criteria))
 
 
 @settings(max_examples=100)
