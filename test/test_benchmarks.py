@@ -6,13 +6,18 @@ from dataclasses import replace
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 import json
+import os
 from pathlib import Path
+import signal
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from waiting import TIMEOUT, wait_until
 
 from fcos_ros.cli.machine import Machine
 
@@ -377,3 +382,33 @@ def test_a_figure_outside_its_bar_is_named(tables, capsys, figure):
     printed = capsys.readouterr().out.strip()
     assert printed == (
         f'BAR MISSED: out: {figure:.2f}; accepted: at least 0.90 and at most 1.10')
+
+
+INTERRUPTED = """\
+import sys, time
+sys.path.insert(0, {benchmarks!r})
+from pathlib import Path
+from common.simulated_board import MODELS, SimulatedBoard, running
+role, *arguments = sys.argv[1:]
+if role == 'node':
+    time.sleep(1e6)
+elif role == 'graph':
+    with running(__file__, 'node') as node:
+        Path(arguments[1]).write_text(str(node.pid) + '.')
+        time.sleep(1e6)
+else:
+    SimulatedBoard(Path(role), 0.0).run(__file__, MODELS['b0'], 'graph', arguments[0])
+"""
+
+
+def test_an_interrupted_benchmark_leaves_no_process(tables, tmp_path):
+    script, pid, board = (tmp_path / name for name in ('interrupted.py', 'pid', 'board'))
+    board.mkdir()
+    script.write_text(INTERRUPTED.format(benchmarks=str(Path(tables.__file__).parents[1])))
+    process = subprocess.Popen([sys.executable, str(script), str(board), str(pid)],
+                               start_new_session=True, stderr=subprocess.PIPE)
+    wait_until(lambda: process.poll() is not None
+               or (pid.exists() and pid.read_text().endswith('.')))
+    os.killpg(process.pid, signal.SIGINT)
+    assert b'KeyboardInterrupt' in process.communicate(timeout=TIMEOUT)[1]
+    assert not Path('/proc', pid.read_text()[:-1]).exists()

@@ -129,11 +129,22 @@ class SimulatedBoard:
 
     def run(self, script: str, model: PublishedModel, role: str,
             *arguments: object) -> dict[str, Any]:
-        """Run a role of a script in a process, and return the JSON that it prints last."""
-        done = subprocess.run(
-            [sys.executable, script, role, model.key, *map(str, arguments)], check=True,
-            env=self.environment(model), stdout=subprocess.PIPE, text=True)
-        result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        """
+        Run a role of a script in a process, and return the JSON that it prints last.
+
+        An interrupt of all processes leaves it the time to end its own ones.
+        """
+        command = [sys.executable, script, role, model.key, *map(str, arguments)]
+        with subprocess.Popen(command, env=self.environment(model), stdout=subprocess.PIPE,
+                              text=True) as process:
+            try:
+                printed, _ = process.communicate()
+            except KeyboardInterrupt:
+                process.wait(END_TIMEOUT)
+                raise
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
+        result: dict[str, Any] = json.loads(printed.splitlines()[-1])
         return result
 
 
