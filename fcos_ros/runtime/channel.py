@@ -45,6 +45,7 @@ class Channel:
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
+        self._timeout: float | None = None  # that of the socket, in seconds; None if unknown
 
     def send(self, message: object) -> None:
         """
@@ -63,16 +64,16 @@ class Channel:
         :raises TimeoutError: no message came in time.
         :raises EOFError: the other side has closed the channel; OSError if it did so abruptly.
         """
-        deadline = monotonic() + timeout if timeout else float('inf')
-        content = b''
+        deadline = monotonic() + timeout
+        content = self._read(timeout)
         while len(content) < self._length(content):
-            content += self._read(deadline)
+            content += self._read(_remaining(deadline) if timeout else 0.0)
         return pickle.loads(memoryview(content)[self._LENGTH.size:])
 
     def wait(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds; return whether `receive` can return or raise at once."""
         try:
-            self._set_timeout(monotonic() + timeout)
+            self._set_timeout(max(timeout, 1e-6))  # 0 would wait without limit
             self._end.recv(1, socket.MSG_PEEK)
         except (BlockingIOError, TimeoutError):
             return False
@@ -91,8 +92,8 @@ class Channel:
         head = self._LENGTH.size
         return head if len(content) < head else head + self._LENGTH.unpack_from(content)[0]
 
-    def _read(self, deadline: float) -> bytes:
-        self._set_timeout(deadline)
+    def _read(self, timeout: float) -> bytes:
+        self._set_timeout(timeout)
         try:
             piece = self._end.recv(self._PIECE)
         except BlockingIOError:
@@ -101,13 +102,27 @@ class Channel:
             raise EOFError
         return piece
 
-    def _set_timeout(self, deadline: float) -> None:
-        """Set the timeout of the socket itself: Python's timeout needs one more system call."""
-        timeout = 0.0
-        if deadline < float('inf'):
-            timeout = deadline - monotonic()
-            if timeout <= 0:
-                raise TimeoutError
+    def _set_timeout(self, timeout: float) -> None:
+        """
+        Set the timeout of the socket itself; 0 is none.
+
+        Python's timeout would need one more system call for each message.
+        """
+        if timeout == self._timeout:
+            return
         seconds, rest = divmod(max(1, round(timeout * 10**6)) if timeout else 0, 10**6)
         self._end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO,
                              self._TIME.pack(seconds, rest))
+        self._timeout = timeout
+
+
+def _remaining(deadline: float) -> float:
+    """
+    Return the seconds until a deadline.
+
+    :raises TimeoutError: it has passed.
+    """
+    remaining = deadline - monotonic()
+    if remaining <= 0:
+        raise TimeoutError
+    return remaining

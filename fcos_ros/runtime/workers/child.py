@@ -5,38 +5,17 @@
 from __future__ import annotations
 
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
-from itertools import accumulate
 from mmap import ACCESS_READ, mmap
 import socket
 
-import numpy as np
+import cv2
 
-from fcos_ros.backends import EngineError, ModelInfo
-from fcos_ros.core.criteria import Criteria
+from fcos_ros.backends import EngineError
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.frame import Frame
 from fcos_ros.runtime.channel import Channel, Failure
-from fcos_ros.runtime.detector import Detector, DetectorConfig, InferenceTimes, Result
-
-
-@dataclass(frozen=True)
-class Task:
-    """
-    A frame to process; its planes are in shared memory, one after the other.
-
-    :ivar frame: the frame without its planes.
-    :ivar planes: shape and dtype of each plane, in order.
-    :ivar time_inferences: 0 to detect; else the number of inferences to time.
-    """
-
-    frame: Frame
-    planes: tuple[tuple[tuple[int, ...], str], ...]
-    criteria: Criteria | None = None
-    time_inferences: int = 0
-
-
-Reply = ModelInfo | Result | InferenceTimes | Failure
+from fcos_ros.runtime.detector import Detector, DetectorConfig
+from fcos_ros.runtime.workers.protocol import PackedResult, Reply, Task
 
 
 def serve(end: socket.socket, config: DetectorConfig, memory: int) -> None:
@@ -46,6 +25,9 @@ def serve(end: socket.socket, config: DetectorConfig, memory: int) -> None:
     :param memory: file descriptor of the shared memory for frames, which the parent writes.
     """
     channel = Channel(end)
+    # There are as many children as cores are useful. Waking OpenCV's threads for each frame takes
+    # a tenth of the CPU time.
+    cv2.setNumThreads(1)
     with suppress(EOFError, OSError):  # the parent has closed the channel
         try:
             detector = Detector.from_config(config)
@@ -64,28 +46,32 @@ class _Server:
         self._detector = detector
         self._memory = memory
         self._pixels: mmap | bytes = b''
+        self._task: Task | None = None
+        self._frame: Frame | None = None
 
     def run(self, channel: Channel) -> None:
         """Receive tasks and send replies until the channel is closed."""
         while True:
-            channel.send(self._reply(channel.receive()))
+            task = channel.receive()
+            if task is not None:
+                self._task, self._frame = task, None
+            channel.send(self._reply())
 
-    def _reply(self, task: Task) -> Reply:
+    def _reply(self) -> Reply:
+        task = self._task
+        assert task is not None
         try:
-            frame = self._frame(task)
+            # The parent writes each frame of the same task to the same memory.
+            frame = self._frame = self._frame or self._view(task)
             if task.time_inferences:
                 return self._detector.time_inference(frame, task.time_inferences)
-            return self._detector.detect(frame, task.criteria)
+            return PackedResult.of(self._detector.detect(frame, task.criteria))
         except FrameError as error:
             return Failure(str(error), frame_error=error.kind)
         except Exception as error:  # noqa: BLE001 - one bad frame must not end the process
             return Failure(f'{type(error).__name__}: {error}', isinstance(error, EngineError))
 
-    def _frame(self, task: Task) -> Frame:
-        lengths = [int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in task.planes]
-        if sum(lengths) > len(self._pixels):  # the parent has enlarged the memory
+    def _view(self, task: Task) -> Frame:
+        if task.nbytes > len(self._pixels):  # the parent has enlarged the memory
             self._pixels = mmap(self._memory, 0, access=ACCESS_READ)
-        offsets = [0, *accumulate(lengths)]
-        return replace(task.frame, planes=tuple(
-            np.ndarray(shape, dtype, self._pixels, offset)
-            for (shape, dtype), offset in zip(task.planes, offsets)))
+        return task.frame(self._pixels)

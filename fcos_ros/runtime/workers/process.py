@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from mmap import mmap
 import os
 from threading import Lock
@@ -24,9 +23,11 @@ from fcos_ros.runtime.child_process import ChildProcess
 from fcos_ros.runtime.detector import DetectorConfig, InferenceTimes, Result
 from fcos_ros.runtime.model_file import require_same_model
 from fcos_ros.runtime.workers.base import WorkerError, require_attempt
-from fcos_ros.runtime.workers.child import Reply, Task, serve
+from fcos_ros.runtime.workers.child import serve
+from fcos_ros.runtime.workers.protocol import PackedResult, Reply, Task
 
 Answer = TypeVar('Answer', Result, InferenceTimes)
+Unpacked = ModelInfo | Result | InferenceTimes | Failure
 
 LOAD_TIMEOUT = 30.0
 """Seconds for a child to load its model: storage may be slow, and several children may load."""
@@ -136,7 +137,7 @@ class ProcessWorker:
             self._child.send(frame, **details)
             return self._child
 
-    def _receive(self, child: _Child, timeout: float) -> Reply:
+    def _receive(self, child: _Child, timeout: float) -> ModelInfo | Result | InferenceTimes:
         """Wait for the child's reply; replace the child if it times out, dies or fails."""
         try:
             reply = child.receive(timeout)
@@ -191,6 +192,7 @@ class _Child:
     def __init__(self, config: DetectorConfig) -> None:
         self.ready = False
         self._start = monotonic()
+        self._task: Task | None = None  # the last one that was sent
         self._memory = _FrameMemory()
         with ExitStack() as undo:
             undo.callback(self._memory.close)
@@ -205,17 +207,18 @@ class _Child:
         return monotonic() - self._start
 
     def send(self, frame: Frame, **details: Any) -> None:
+        task = Task.of(frame, **details)
         self._memory.write(frame)
-        planes = tuple((plane.shape, plane.dtype.str) for plane in frame.planes)
+        message, self._task = None if task == self._task else task, task
         with suppress(OSError):  # the child has died; `receive` reports it
-            self._channel.send(Task(replace(frame, planes=()), planes, **details))
+            self._channel.send(message)
 
     def wait(self, timeout: float) -> bool:
         return self._channel.wait(timeout)
 
-    def receive(self, timeout: float) -> Reply:
+    def receive(self, timeout: float) -> Unpacked:
         reply: Reply = self._channel.receive(timeout)
-        return reply
+        return reply.unpack() if isinstance(reply, PackedResult) else reply
 
     def end(self, timeout: float) -> str:
         """End the child, or kill it after `timeout` seconds; return how it ended."""

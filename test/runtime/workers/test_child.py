@@ -15,6 +15,7 @@ import pytest
 from runtime.square_frame import truncated_jpeg
 from waiting import TIMEOUT
 
+from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
@@ -69,6 +70,26 @@ def test_a_child_finds_the_same_objects_in_a_frame_of_any_encoding(child, local,
     assert len(found) == 1
     np.testing.assert_array_equal(found.boxes, expected.boxes)
     np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+def test_a_child_sees_each_frame_of_frames_that_are_alike_and_of_frames_that_are_not(child, local):
+    def moved(scene, encoding='bgr8'):
+        return Frame.wrap(np.ascontiguousarray(scene).tobytes(), Size(*scene.shape[1::-1]),
+                          encoding)
+
+    small, other = moved(SCENE), moved(SCENE[::-1, ::-1])
+    large = moved(np.tile(SCENE, (2, 2, 1)))
+    boxes = []
+    for frame in (small, other, small, large, other, moved(GREY, 'mono8'), small):
+        expected, found = local.detect(frame).detections, child.detect(frame).detections
+        np.testing.assert_array_equal(found.boxes, expected.boxes)
+        boxes.append(expected.boxes.tolist())
+    assert boxes[0] != boxes[1]
+    strict = Criteria(score_threshold=1.0)
+    assert not len(child.detect(small, strict).detections)
+    assert not len(child.detect(other, strict).detections)
+    assert len(child.time_inference(small, 2).seconds) == 2
+    assert len(child.detect(other).detections) == 1
 
 
 @pytest.mark.parametrize('kind', [LocalWorker, ProcessWorker])
