@@ -17,7 +17,7 @@ Fast DDS, and run the same inferences on the same engine. They take turns.
 - Memory: resident memory of the node at the end, and its change in the second half.
 
 The board is simulated: its inferences take the published time and hold the GIL. `--profile`
-prints where the threads of the node spend their time.
+prints where the threads of the node and its children spend their time.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ import time
 from typing import Any, NamedTuple
 
 from common.cpu_time import cpu_nanoseconds
+from common.inference_log import Inference, InferenceLog, log_children, read_children
 from common.simulated_board import (
     END_TIMEOUT,
     MODELS,
@@ -47,7 +48,7 @@ from common.simulated_board import (
     running,
 )
 from common.tables import Table, note
-from common.thread_profile import profile_threads
+from common.thread_profile import profile_threads, to_text
 
 from fcos_ros.messages.detections import stamp_of
 
@@ -93,6 +94,8 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=3, help='measurements of each node')
     parser.add_argument('--engines', nargs='+', choices=ENGINES, default=list(ENGINES))
     parser.add_argument('--nodes', nargs='+', choices=NODES, default=list(NODES))
+    parser.add_argument('--workers', type=int, default=0,
+                        help='number of workers; 0 for the default of fcos_ros on the board')
     parser.add_argument('--profile', action='store_true', help='print profiles of fcos_ros only')
     options = parser.parse_args()
     with TemporaryDirectory(prefix='fcos_node_') as folder:
@@ -102,22 +105,20 @@ def main() -> None:
         board = SimulatedBoard(Path(folder), options.seconds)
         for key in options.engines:
             if options.profile:
-                print(measure(board, ENGINES[key], 'fcos_ros', 'profile')['profile'])
+                print(measure(board, ENGINES[key], 'fcos_ros', options.workers, 'profile')
+                      ['profile'])
             else:
-                print_table(board, ENGINES[key], options.nodes, options.rounds)
+                print_table(board, ENGINES[key], options.nodes, options.rounds, options.workers)
 
 
-def print_table(board: SimulatedBoard, engine: Engine, nodes: Sequence[str], rounds: int) -> None:
+def print_table(board: SimulatedBoard, engine: Engine, nodes: Sequence[str], rounds: int,
+                workers: int) -> None:
     """Print the medians of the rounds of each node."""
     load = os.getloadavg()[0]
     found: dict[str, list[dict[str, float]]] = {node: [] for node in nodes}
-    inference: Mapping[str, float] = {}
     for _ in range(rounds):
         for node in nodes:
-            result = measure(board, engine, node)
-            # A child's inferences are not seen. They are the same work as those of the tutorial.
-            inference = result['inference'] or inference
-            found[node].append(without(result, inference))
+            found[node].append(without_inference(measure(board, engine, node, workers)))
     note(f'{engine.title}; medians of {rounds} rounds of {board.seconds:g} s; load of the machine '
          f'before: {load:.1f}')
     table = Table({'node': '', **dict.fromkeys(COLUMNS, '.2f')})
@@ -134,18 +135,24 @@ COLUMNS = {
 """The key of each column."""
 
 
-def without(result: Mapping[str, Any], inference: Mapping[str, float]) -> dict[str, float]:
+def without_inference(result: Mapping[str, Any]) -> dict[str, float]:
     """Subtract the inference from CPU time and latency."""
-    infer, infer_cpu = inference.get('infer', 0.0), inference.get('infer_cpu', 0.0)
+    infer, infer_cpu = result['inference']['infer'], result['inference']['infer_cpu']
+    children = max(0.0, result['children'] - infer_cpu)
     return {**result, 'infer': infer, 'infer_cpu': infer_cpu, 'cpu': result['cpu'] - infer_cpu,
-            'latency': result['latency'] - infer, 'latency_p95': result['latency_p95'] - infer}
+            'children': children, 'latency': result['latency'] - infer,
+            'latency_p95': result['latency_p95'] - infer}
 
 
-def measure(board: SimulatedBoard, engine: Engine, node: str, *options: str) -> dict[str, Any]:
+def measure(
+    board: SimulatedBoard, engine: Engine, node: str, workers: int, profile: str = '',
+) -> dict[str, Any]:
     """Run a node in a graph and return the measurements."""
     model = MODELS[engine.model]
     path = engine.path or board.write(model)
-    return board.run(__file__, model, 'graph', node, path, engine.backend, board.seconds, *options)
+    workers = workers or (1 if engine.path else model.default_workers)
+    return board.run(__file__, model, 'graph', node, path, engine.backend, board.seconds, workers,
+                     profile)
 
 
 # The graph
@@ -171,8 +178,8 @@ class Listener:
         self.arrivals.append((now, (wall - seconds * 10**9 - nanoseconds) / 1e9))
 
 
-def run_graph(key: str, node: str, path: str, backend: str, seconds: str,
-              profile: str = '') -> None:
+def run_graph(key: str, node: str, path: str, backend: str, seconds: str, workers: str,
+              profile: str) -> None:
     """Start a camera and a node, receive the detections, and print the measurements."""
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
@@ -184,7 +191,7 @@ def run_graph(key: str, node: str, path: str, backend: str, seconds: str,
         stack.enter_context(running(__file__, 'camera'))
         _spin(executor, WARM_UP)
         begin = time.monotonic()
-        process = stack.enter_context(running(__file__, node, path, backend, profile))
+        process = stack.enter_context(running(__file__, node, path, backend, workers, profile))
         while not listener.arrivals:
             executor.spin_once(timeout_sec=0.1)
             if time.monotonic() > begin + START_TIMEOUT:
@@ -221,14 +228,12 @@ def _figures(found: Sequence[tuple[float, float]], seconds: float) -> dict[str, 
 
 
 def _inference(
-    entries: Sequence[tuple[float, float, float]], start: float, stop: float,
+    entries: Sequence[Sequence[float]], start: float, stop: float,
 ) -> dict[str, float]:
-    """Return duration and CPU time of an inference in milliseconds; empty without entries."""
-    logged = [(wall, cpu) for at, wall, cpu in entries if start <= at < stop]
-    if not logged:
-        return {}
-    return {'infer': 1000 * statistics.median(wall for wall, _ in logged),
-            'infer_cpu': 1000 * statistics.fmean(cpu for _, cpu in logged)}
+    """Return duration and CPU time of an inference in milliseconds."""
+    logged = [each for each in map(Inference._make, entries) if start <= each.end < stop]
+    return {'infer': 1000 * statistics.median(each.seconds for each in logged),
+            'infer_cpu': 1000 * statistics.fmean(each.cpu for each in logged)}
 
 
 def _shares(
@@ -263,24 +268,6 @@ def _memory(process: int) -> float:
 
 # The processes
 
-class InferenceLog:
-    """Keep end, duration and CPU time of each inference of a class of backends."""
-
-    def __init__(self, backend: str) -> None:
-        from fcos_ros.backends import BACKENDS
-        self.entries: list[tuple[float, float, float]] = []
-        kind = BACKENDS[backend]
-        infer, entries = kind.infer, self.entries
-
-        def logged(self: Any, tensor: Any) -> Any:
-            start, cpu = time.monotonic(), time.thread_time()
-            outputs = infer(self, tensor)
-            end = time.monotonic()
-            entries.append((end, end - start, time.thread_time() - cpu))
-            return outputs
-        kind.infer = logged  # type: ignore[method-assign]
-
-
 class ThreadLog:
     """Keep the part of the node that each thread belongs to, by its id."""
 
@@ -300,33 +287,40 @@ class ThreadLog:
             time.sleep(SAMPLE_PERIOD)
 
 
-def run_tutorial(path: str, backend: str, profile: str) -> None:
+def run_tutorial(path: str, backend: str, workers: str, profile: str) -> None:
     """Run the tutorial's node, and print a report at the end."""
     from common import tutorial_node
     imported = time.monotonic()
     inferences, threads = InferenceLog(backend), ThreadLog()
     tutorial_node.run(path, backend, [])
-    _print_report(imported, inferences, threads)
+    _print_report(imported, inferences.entries, threads)
 
 
-def run_fcos_ros(path: str, backend: str, profile: str) -> None:
+def run_fcos_ros(path: str, backend: str, workers: str, profile: str) -> None:
     """Run the node of fcos_ros, and print a report at the end."""
     from fcos_ros.runtime.end_signals import EndSignals, exit_without_error
     signals = EndSignals(exit_without_error)
     from fcos_ros.node.fcos_node import run
     imported = time.monotonic()
     inferences, threads = InferenceLog(backend), ThreadLog()
-    command = ['fcos_node', '--ros-args', '-p', f'model:={path}', '-p', f'backend:={backend}']
+    command = ['fcos_node', '--ros-args', '-p', f'model:={path}', '-p', f'backend:={backend}',
+               '-p', f'workers:={workers}']
     profiles = profile_threads() if profile else []
-    run(signals, command)
-    _print_report(imported, inferences, threads, '\n'.join(map(str, profiles)))
+    with TemporaryDirectory(prefix='fcos_children_') as name:
+        logs = Path(name)
+        log_children(logs, bool(profile))
+        run(signals, command)
+        texts = [*map(str, profiles),
+                 *(to_text('child', str(path)) for path in logs.glob('*.prof'))]
+        _print_report(imported, [*inferences.entries, *read_children(logs)], threads,
+                      '\n'.join(texts))
 
 
 def _print_report(
-    imported: float, inferences: InferenceLog, threads: ThreadLog, profile: str = '',
+    imported: float, inferences: Sequence[Inference], threads: ThreadLog, profile: str = '',
 ) -> None:
     print(json.dumps({'imported': imported, 'threads': threads.parts,
-                      'inferences': inferences.entries, 'profile': profile}))
+                      'inferences': inferences, 'profile': profile}))
 
 
 def run_camera() -> None:

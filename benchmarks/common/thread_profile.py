@@ -33,10 +33,18 @@ class ThreadProfile:
         setattr(owner, name, profiled)
 
     def __str__(self) -> str:
-        text = io.StringIO()
-        pstats.Stats(*self._profiles, stream=text).strip_dirs().sort_stats(
-            'tottime').print_stats(LINES)
-        return f'{self._title}\n{text.getvalue()}'
+        return to_text(self._title, *self._profiles)
+
+
+def to_text(title: str, *profiles: cProfile.Profile | str) -> str:
+    """
+    Return the table of some profiles together.
+
+    :param profiles: or the files that hold them; at least one.
+    """
+    text = io.StringIO()
+    pstats.Stats(*profiles, stream=text).strip_dirs().sort_stats('tottime').print_stats(LINES)
+    return f'{title}\n{text.getvalue()}'
 
 
 def profile_threads() -> list[ThreadProfile]:
