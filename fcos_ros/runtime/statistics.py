@@ -17,6 +17,9 @@ from fcos_ros.core.text import shorten
 MAX_SAMPLES = 512
 """Samples kept for each stage: the last 17 s at 30 Hz, few enough to sort once a second."""
 
+MAX_ADDITIONS_WITHOUT = 2 * MAX_SAMPLES
+"""Additions of times after which a stage that was in none of them is left out."""
+
 PUBLISHED, SUPERSEDED, EXPIRED, FAILED = 'published', 'superseded', 'expired', 'failed'
 
 FATES = (PUBLISHED, SUPERSEDED, EXPIRED, FAILED)
@@ -80,6 +83,8 @@ class FrameStatistics:
         self._errors: Counter[str] = Counter()
         self._last_error = ''
         self._samples: dict[str, deque[float]] = {}
+        self._additions = 0
+        self._newest: dict[str, int] = {}  # the number of the last addition with each stage
 
     def count_received(self) -> None:
         """Count a frame that came in."""
@@ -129,13 +134,21 @@ class FrameStatistics:
     def add_times(self, **seconds: float) -> None:
         """Add one sample to each named stage."""
         with self._lock:
+            self._additions += 1
             for stage, sample in seconds.items():
                 self._samples.setdefault(stage, deque(maxlen=MAX_SAMPLES)).append(sample)
+                self._newest[stage] = self._additions
 
     def percentiles(self) -> dict[str, Percentiles]:
-        """Return the percentiles of each stage, in the order in which stages first occurred."""
+        """
+        Return the percentiles of each stage, in the order in which stages first occurred.
+
+        A stage that no longer occurs, because a setting has changed, is left out.
+        """
         with self._lock:
-            samples = {stage: list(window) for stage, window in self._samples.items()}
+            oldest = self._additions - MAX_ADDITIONS_WITHOUT
+            samples = {stage: list(window) for stage, window in self._samples.items()
+                       if self._newest[stage] > oldest}
         return {stage: Percentiles(*(float(p) for p in np.percentile(window, (50, 95, 99))))
                 for stage, window in samples.items()}
 

@@ -9,7 +9,7 @@ import pytest
 
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.text import MAX_LENGTH
-from fcos_ros.runtime.statistics import MAX_SAMPLES, FrameStatistics
+from fcos_ros.runtime.statistics import MAX_ADDITIONS_WITHOUT, MAX_SAMPLES, FrameStatistics
 
 
 def test_several_threads_may_count_at_the_same_time():
@@ -81,3 +81,15 @@ def test_stages_are_reported_in_the_order_in_which_they_first_occurred():
     statistics.add_times(wait=0.001, infer=0.002)
     statistics.add_times(infer=0.002, age=0.003, wait=0.001)
     assert list(statistics.percentiles()) == ['wait', 'infer', 'age']
+
+
+def test_a_stage_that_no_longer_occurs_is_left_out_until_it_occurs_again():
+    statistics = FrameStatistics()
+    statistics.add_times(infer=0.1, tiles=0.2)
+    for _ in range(MAX_ADDITIONS_WITHOUT - 1):
+        statistics.add_times(infer=0.1)
+    assert list(statistics.percentiles()) == ['infer', 'tiles']
+    statistics.add_times(infer=0.1)
+    assert list(statistics.percentiles()) == ['infer']
+    statistics.add_times(infer=0.1, tiles=0.3)
+    assert list(statistics.percentiles()) == ['infer', 'tiles']
