@@ -20,6 +20,7 @@ from runtime.frame_source import FrameSource
 from waiting import TIMEOUT, wait_until
 
 from fcos_ros.runtime.pool import Pool
+from fcos_ros.runtime.statistics import FrameStatistics
 
 
 @pytest.mark.parametrize('seed', range(5))
@@ -90,6 +91,19 @@ def test_a_slow_frame_limits_how_many_later_frames_are_taken():
     assert source.counts.superseded == superseded + 20
     slow.permit(5)
     source.stop()
+
+
+def test_a_frame_that_counts_as_published_has_its_times(monkeypatch):
+    stages = []
+
+    def count_published(statistics):
+        stages.append(list(statistics.percentiles()))
+
+    monkeypatch.setattr(FrameStatistics, 'count_published', count_published)
+    source = FrameSource.of(ReadyWorker())
+    source.submit(0)
+    source.stop()
+    assert stages == [['wait', 'preprocess', 'infer', 'decode', 'publish', 'total']]
 
 
 def test_frames_of_a_failing_worker_count_as_failed_with_the_reason():
