@@ -271,5 +271,7 @@ def test_the_reports_of_a_running_node_are_read(graph, model):
     assert process.pid == os.getpid()
     assert process.memory > 10**7
     assert process.libraries['numpy'] == np.__version__
-    problem, = [problem for problem in node.problems if OLD in problem.message]
+    # The image may be received before a report and published after it.
+    problem, = [problem for report in graph.reports for node in read_diagnostics(report)
+                for problem in node.problems if OLD in problem.message]
     assert problem.level == Level.WARNING
