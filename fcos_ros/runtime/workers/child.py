@@ -25,8 +25,7 @@ def serve(end: socket.socket, config: DetectorConfig, memory: int) -> None:
     :param memory: file descriptor of the shared memory for frames, which the parent writes.
     """
     channel = Channel(end)
-    # Children run side by side already. Waking OpenCV's threads for each frame takes 8 % of the
-    # CPU time of a child.
+    # Children run side by side already, and waking OpenCV's threads for each frame costs CPU time.
     cv2.setNumThreads(1)
     with suppress(EOFError, OSError):  # the parent has closed the channel
         try:

@@ -3,9 +3,9 @@
 """
 The messages between a `ProcessWorker` and its child.
 
-At the rate of a camera, all code and data are cold for each frame: pickling arrays and dataclasses
-then takes longer than copying the image. So a frame is described only when its description
-changes, and a result travels as a few plain values.
+At the rate of a camera, all code and data are cold for each frame, and pickling arrays and
+dataclasses is slow. So a frame is described only when its description changes, and a result
+travels as a few plain values. `benchmarks/whole_node.py` measures the children.
 """
 
 from __future__ import annotations
