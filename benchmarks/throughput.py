@@ -99,6 +99,8 @@ def main() -> int:
                         choices=('hobot_dnn', 'libdnn'), help='backends of the node')
     parser.add_argument('--workers', type=int, default=0,
                         help='number of workers; 0 for the default of the node on the board')
+    parser.add_argument('--annotated', action='store_true',
+                        help='the listener of the node also subscribes to annotated_image')
     parser.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS)
     options = parser.parse_args()
     note(f'THE BOARD IS SIMULATED, its CPU is this machine ({os.cpu_count()} cores). The time on '
@@ -110,7 +112,7 @@ def main() -> int:
         if 'pool' in options.parts:
             print_pool_table(board, models, checks)
         if 'node' in options.parts:
-            print_node_table(board, models, options.backends, checks)
+            print_node_table(board, models, options.backends, options.annotated, checks)
         if 'profile' in options.parts:
             print_profile(board, models[0])
     return checks.exit_code()
@@ -214,7 +216,7 @@ def _all(measured: Sequence[Mapping[str, Any]], key: str) -> str:
 # The node
 
 def print_node_table(board: SimulatedBoard, models: Sequence[PublishedModel],
-                     backends: Sequence[str], checks: Checks) -> None:
+                     backends: Sequence[str], annotated: bool, checks: Checks) -> None:
     """Print the frame rate of the node, and the CPU time of each part."""
     parts = ('camera', 'executor', 'pool', 'Fast DDS', 'children', 'listener')
     note(f'Node, {board.seconds:g} s each; camera, node and listener are processes on this '
@@ -225,7 +227,8 @@ def print_node_table(board: SimulatedBoard, models: Sequence[PublishedModel],
     for model in models:
         for backend in [name for name in backends if board.libdnn or name != 'libdnn']:
             measured = board.run(__file__, model, 'graph', board.write(model), backend,
-                                 board.seconds, board.workers(model))
+                                 board.seconds, board.workers(model),
+                                 'annotated' if annotated else '')
             table.add(
                 model.key, backend, model.fps, measured['sent'], measured['received'],
                 measured['rate'], measured['rate'] / model.fps, measured['stages']['total'],
@@ -238,7 +241,7 @@ def print_profile(board: SimulatedBoard, model: PublishedModel) -> None:
     """Print where the threads of the node spend their time."""
     print(f'The threads of the node, {model.key}, under cProfile, in CPU time.\n')
     measured = board.run(__file__, model, 'graph', board.write(model), 'hobot_dnn', board.seconds,
-                         board.workers(model), 'profile')
+                         board.workers(model), '', 'profile')
     print(measured['profile'].rstrip())
     print('\nMedian milliseconds of each stage, and seconds of CPU per second:')
     print(', '.join(f'{stage} {median}' for stage, median in measured['stages'].items()))
@@ -251,12 +254,12 @@ def print_profile(board: SimulatedBoard, model: PublishedModel) -> None:
 
 
 def run_graph(model: PublishedModel, path: str, backend: str, seconds: str, workers: str,
-              profile: str = '') -> None:
+              annotated: str = '', profile: str = '') -> None:
     """Start a node and a camera, receive the detections, and print the measurements."""
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
     rclpy.init()
-    listener = Listener()
+    listener = Listener(bool(annotated))
     executor = SingleThreadedExecutor()
     executor.add_node(listener.node)
 
@@ -307,11 +310,14 @@ class Listener:
 
     :ivar stages: the median time of each stage in milliseconds, as text.
     :ivar received: time and number of received images of each report.
+
+    :param annotated: whether it also receives the annotated images.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, annotated: bool = False) -> None:
         from diagnostic_msgs.msg import DiagnosticArray
         from rclpy.node import Node
+        from sensor_msgs.msg import Image
         from vision_msgs.msg import Detection2DArray
         self.node = Node('listener')
         self.stamps: list[tuple[int, int]] = []
@@ -321,6 +327,9 @@ class Listener:
         self.node.create_subscription(
             Detection2DArray, 'fcos/detections', self._keep_stamp, 100, raw=True)
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._read, 10)
+        if annotated:
+            self.node.create_subscription(
+                Image, 'fcos/annotated_image', lambda image: None, 1, raw=True)
 
     def is_settled(self) -> bool:
         """Return whether each received image was published or superseded."""

@@ -9,6 +9,7 @@ Process the frames of several sources: the newest frame wins, and no source star
   order in which its frames were taken.
 - A worker that is not ready takes no frame and does not delay other workers. When all workers have
   failed, frames fail at once, with the reason.
+- A worker in another process begins the next frame before the result of the last is delivered.
 - A worker that is free and has no frame helps with the tiles of a frame in work.
 - Streams take turns by weight: start-time fair queueing (Goyal, Vin, Cheng, 1996), where every
   frame has the same length.
@@ -18,10 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from threading import Condition, Thread
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
+from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.frame import Frame
 from fcos_ros.runtime.detector import Result
 from fcos_ros.runtime.statistics import FrameStatistics
@@ -29,7 +32,7 @@ from fcos_ros.runtime.stop_request import StopRequest
 from fcos_ros.runtime.streams import Context, Dropped, Job, Outcome, Stream, never_expires
 from fcos_ros.runtime.tile_work import TileWork
 from fcos_ros.runtime.tiled import TiledFrame
-from fcos_ros.runtime.workers import Worker
+from fcos_ros.runtime.workers import SeparateWorker, Worker
 
 FRAMES_AHEAD = 2
 """Maximum number of frames of a stream that are taken and not delivered, for each worker."""
@@ -37,8 +40,25 @@ FRAMES_AHEAD = 2
 Answered = Callable[[Result | Exception], None]
 """Called with the result of a frame or its error."""
 
+_Start = Callable[[Frame, Criteria | None], Callable[[], Result]]
+"""The type of `SeparateWorker.start`."""
+
+_Taken = tuple[Stream[Any], int, Job[Any]]
+"""A frame that a worker has taken, with its stream and its position there."""
+
 PREPARE_TIMEOUT = 0.1
 """Seconds between two checks whether a worker has become ready and is still needed."""
+
+
+class _Begun(NamedTuple):
+    """
+    A frame in work.
+
+    :ivar answer: waits for its result; None if its tiles have settled it. Raises its error.
+    """
+
+    answer: Callable[[], Result | None]
+    finish: Answered
 
 
 class Pool:
@@ -60,6 +80,8 @@ class Pool:
         self._tiled: list[TileWork] = []  # of the frames in work
         self._now = 0.0
         self._idle = set(workers)  # ready, and without a frame
+        self._starts: dict[Worker, _Start] = {
+            worker: worker.start for worker in workers if isinstance(worker, SeparateWorker)}
         self._faults: dict[Worker, Exception] = {}  # why a worker could not get ready
         self._window = FRAMES_AHEAD * len(workers)
         self._stopping = False
@@ -129,13 +151,12 @@ class Pool:
     def _work(self, worker: Worker) -> None:
         while not self._finished():
             self._prepare(worker)
-            taken = self._take(worker)
-            if taken is None:
+            begun = self._begin(worker, self._take(worker))
+            if begun is None:
                 self._help(worker)
-                continue
-            self._process(worker, *taken)
-            # Drop our reference before waiting again: a frame holds megabytes of message.
-            del taken
+            # No name here may keep a frame while the thread waits: it holds megabytes of message.
+            while begun is not None:
+                begun = self._end(worker, begun)
 
     def _finished(self) -> bool:
         return self._stopping and not any(map(len, self._streams))
@@ -163,7 +184,7 @@ class Pool:
             if isinstance(state, Exception):
                 self._faults[worker] = state
 
-    def _take(self, worker: Worker) -> tuple[Stream[Any], int, Job[Any]] | None:
+    def _take(self, worker: Worker) -> _Taken | None:
         """
         Wait for a frame.
 
@@ -178,15 +199,31 @@ class Pool:
                     if self._finished():
                         self._wake()
                     return None
-                turn = stream.next_turn(self._now)
-                taken = stream.take(self._now)
+                taken = self._take_from(stream, worker)
                 if taken is not None:
-                    self._now = max(self._now, turn)
-                    self._idle.discard(worker)
-                    if self._stopping:
-                        self._wake()
-                    return stream, *taken
+                    return taken
             return None
+
+    def _take_next(self, worker: Worker) -> _Taken | None:
+        """Take a frame that waits already; if there is none, the worker rests."""
+        with self._changed:
+            stream = self._next_stream()
+            taken = self._take_from(stream, worker) if stream else None
+            if taken is None:
+                self._idle.add(worker)
+            return taken
+
+    def _take_from(self, stream: Stream[Any], worker: Worker) -> _Taken | None:
+        """Take the next frame of a stream; None when all of its frames have expired."""
+        turn = stream.next_turn(self._now)
+        taken = stream.take(self._now)
+        if taken is None:
+            return None
+        self._now = max(self._now, turn)
+        self._idle.discard(worker)
+        if self._stopping:
+            self._wake()
+        return stream, *taken
 
     def _may_take(self, worker: Worker) -> bool:
         """Return whether a worker may take a frame; a failed worker may if all have failed."""
@@ -223,10 +260,15 @@ class Pool:
         with self._changed:
             self._idle.add(worker)
 
-    def _process(
-        self, worker: Worker, stream: Stream[Any], position: int, job: Job[Any],
-    ) -> None:
-        """Run a worker on a frame; fail the frame if the worker cannot get ready."""
+    def _begin(self, worker: Worker, taken: _Taken | None) -> _Begun | None:
+        """
+        Let a worker begin a frame.
+
+        :returns: None if there is none, or if it has failed at once.
+        """
+        if taken is None:
+            return None
+        stream, position, job = taken
         waited, criteria = perf_counter() - job.arrived, stream.criteria
 
         def finish(answer: Result | Exception) -> None:
@@ -237,14 +279,39 @@ class Pool:
                 raise fault
             work = self._divide(worker, job, stream, finish)
             if work is not None:
-                self._process_tiled(worker, work)
-                return
-            result = worker.detect(job.frame, criteria)
+                return _Begun(partial(self._process_tiled, worker, work), finish)
+            return _Begun(self._start(worker, job.frame, criteria), finish)
         except Exception as error:  # noqa: BLE001 - one bad frame must not end the thread
             finish(error)
-            return
-        self._rest(worker)
-        finish(result)
+            return None
+
+    def _start(
+        self, worker: Worker, frame: Frame, criteria: Criteria | None,
+    ) -> Callable[[], Result]:
+        start = self._starts.get(worker)
+        return start(frame, criteria) if start else partial(worker.detect, frame, criteria)
+
+    def _end(self, worker: Worker, begun: _Begun) -> _Begun | None:
+        """
+        Wait for the result of a frame and deliver it.
+
+        :returns: the next frame, if the worker is separate and one waits: it has begun before the
+            delivery, which may take several milliseconds.
+        """
+        try:
+            result = begun.answer()
+        except Exception as error:  # noqa: BLE001 - one bad frame must not end the thread
+            begun.finish(error)
+            return None
+        if result is None:
+            return None
+        following = None
+        if worker in self._starts:
+            following = self._begin(worker, self._take_next(worker))
+        else:
+            self._rest(worker)
+        begun.finish(result)
+        return following
 
     def _divide(
         self, worker: Worker, job: Job[Any], stream: Stream[Any], finish: Answered,

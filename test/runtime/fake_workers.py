@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from threading import Event, Semaphore
 import time
 
@@ -86,6 +87,27 @@ class GatedWorker(ReadyWorker):
     def permit(self, count: int = 1) -> None:
         """Let it finish this number of frames."""
         self._permits.release(count)
+
+
+class StartedWorker(GatedWorker):
+    """
+    Works on a frame while its thread does something else, and finishes one for each permit.
+
+    :ivar started: the number of frames that it has begun.
+    :ivar fails_at: the number of a frame that it cannot begin.
+    """
+
+    def __init__(self, fails_at: int = 0) -> None:
+        super().__init__()
+        self.started = 0
+        self.fails_at = fails_at
+
+    def start(self, frame: Frame, criteria: Criteria | None = None) -> Callable[[], Result]:
+        """Begin a frame; its result is empty."""
+        self.started += 1
+        if self.started == self.fails_at:
+            raise RuntimeError('the frame cannot be sent')
+        return partial(self.detect, frame, criteria)
 
 
 class FailingWorker(ReadyWorker):

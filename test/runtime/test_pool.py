@@ -14,6 +14,7 @@ from runtime.fake_workers import (
     ReadyWorker,
     RecordingWorker,
     SleepingWorker,
+    StartedWorker,
     UnreadyWorker,
 )
 from runtime.frame_source import FrameSource
@@ -91,6 +92,55 @@ def test_a_slow_frame_limits_how_many_later_frames_are_taken():
     assert source.counts.superseded == superseded + 20
     slow.permit(5)
     source.stop()
+
+
+def test_a_separate_worker_begins_a_waiting_frame_before_a_result_is_delivered():
+    worker, started = StartedWorker(), []
+    source = FrameSource.of(worker, deliver=lambda outcome: started.append(worker.started))
+    source.submit(0)
+    worker.wait_until_begun()
+    source.submit(1)
+    worker.permit(2)
+    source.stop()
+    assert started == [2, 2]
+
+
+def test_a_separate_worker_that_cannot_begin_the_next_frame_fails_it_in_its_turn():
+    worker = StartedWorker(fails_at=2)
+    source = FrameSource.of(worker)
+    source.submit(0)
+    worker.wait_until_begun()
+    source.submit(1)
+    worker.permit(2)
+    source.wait_until_done()
+    source.submit(2)
+    source.stop()
+    assert source.contexts == [0, 1, 2]
+    assert [str(outcome.error or '') for outcome in source.outcomes] == [
+        '', 'the frame cannot be sent', '']
+
+
+@pytest.mark.parametrize(('kind', 'contexts'), [
+    pytest.param(StartedWorker, [0, 1, 2], id='separate'),
+    pytest.param(GatedWorker, [0, 2], id='local'),
+])
+def test_only_a_separate_worker_takes_a_frame_during_a_delivery(kind, contexts):
+    """Any other worker could not begin it yet, and would miss a newer frame."""
+    worker, found = kind(), []
+
+    def deliver(outcome):
+        found.append(outcome.job.context)
+        if outcome.job.context == 0:
+            source.submit(2)
+
+    source = FrameSource.of(worker, deliver=deliver)
+    source.submit(0)
+    worker.wait_until_begun()
+    source.submit(1)
+    worker.permit(3)
+    source.wait_until_done()
+    source.stop()
+    assert found == contexts
 
 
 def test_a_frame_that_counts_as_published_has_its_times(monkeypatch):

@@ -22,12 +22,12 @@ from fcos_ros.runtime.boards import this_board
 from fcos_ros.runtime.detector import DetectorConfig
 from fcos_ros.runtime.model_file import file_digest, require_same_model
 from fcos_ros.runtime.stop_request import StopRequest
-from fcos_ros.runtime.workers.base import Worker, WorkerError
+from fcos_ros.runtime.workers.base import SeparateWorker, Worker, WorkerError
 from fcos_ros.runtime.workers.local import LocalWorker, open_local_workers
 from fcos_ros.runtime.workers.process import ProcessWorker
 
-__all__ = ['LocalWorker', 'ProcessWorker', 'Worker', 'WorkerError', 'close_workers',
-           'default_workers', 'open_workers']
+__all__ = ['LocalWorker', 'ProcessWorker', 'SeparateWorker', 'Worker', 'WorkerError',
+           'close_workers', 'default_workers', 'open_workers']
 
 STOP_CHECK_PERIOD = 0.1
 """Seconds between two checks for a stop request while children load a model."""

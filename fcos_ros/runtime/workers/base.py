@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 from fcos_ros.backends import ModelInfo
 from fcos_ros.core.criteria import Criteria
@@ -45,6 +46,20 @@ class Worker(Protocol):
 
     def close(self) -> None:
         """Release the model."""
+        ...
+
+
+@runtime_checkable
+class SeparateWorker(Protocol):
+    """The method of workers that detect while the thread that uses them does other work."""
+
+    def start(self, frame: Frame, criteria: Criteria | None = None) -> Callable[[], Result]:
+        """
+        Begin to detect the objects in a frame.
+
+        :returns: a function that waits for the result. It must be called before any other use of
+            the worker. It raises errors as `detect` does.
+        """
         ...
 
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from mmap import mmap
 import os
 from threading import Lock
@@ -105,11 +107,19 @@ class ProcessWorker:
         :raises FrameError: the frame is a damaged image file.
         :raises WorkerError: the child failed on this frame, died or timed out.
         """
-        return self._run(frame, Result, criteria=criteria)
+        return self.start(frame, criteria)()
+
+    def start(self, frame: Frame, criteria: Criteria | None = None) -> Callable[[], Result]:
+        """
+        Send a frame to the child; see `SeparateWorker.start`.
+
+        :raises WorkerError: there is no child, and the next attempt is not due yet.
+        """
+        return self._start_task(frame, Result, criteria=criteria)
 
     def time_inference(self, frame: Frame, count: int) -> InferenceTimes:
         """Run the model several times on one frame; raise as `detect` does."""
-        return self._run(frame, InferenceTimes, time_inferences=count)
+        return self._start_task(frame, InferenceTimes, time_inferences=count)()
 
     def close(self) -> None:
         """End the child, even while another thread waits for its reply."""
@@ -120,9 +130,13 @@ class ProcessWorker:
             # A child that still loads its model does not notice that the channel is closed.
             child.end(EXIT_TIMEOUT if child.ready else 0.0)
 
-    def _run(self, frame: Frame, kind: type[Answer], **details: Any) -> Answer:
+    def _start_task(
+        self, frame: Frame, kind: type[Answer], **details: Any,
+    ) -> Callable[[], Answer]:
         self.wait_until_loaded()
-        child = self._send(frame, **details)
+        return partial(self._answer, self._send(frame, **details), kind)
+
+    def _answer(self, child: _Child, kind: type[Answer]) -> Answer:
         reply = self._receive(child, self._inference_timeout)
         if not isinstance(reply, kind):
             raise self._replace_child(

@@ -145,6 +145,26 @@ def test_a_child_that_dies_loses_one_frame_and_is_replaced(
     assert len(new_children()) == 1
 
 
+def test_a_child_works_on_a_frame_that_was_started(worker):
+    answer = worker.start(square_frame())
+    assert len(answer().detections) == 1
+    assert len(worker.start(square_frame(), Criteria(class_ids=(1,)))().detections) == 0
+
+
+@pytest.mark.parametrize(('fatal', 'complaint'), SIGNALS)
+def test_a_child_that_dies_after_a_start_loses_the_frame_and_is_replaced(
+        worker, new_children, fatal, complaint):
+    victim, = new_children()
+    os.kill(victim, signal.SIGSTOP)
+    answer = worker.start(square_frame())
+    for number in (fatal, signal.SIGCONT):
+        os.kill(victim, number)
+    with pytest.raises(WorkerError, match=complaint):
+        answer()
+    assert len(worker.start(square_frame())().detections) == 1
+    assert len(new_children()) == 1
+
+
 @pytest.mark.parametrize(('fatal', 'complaint'), SIGNALS)
 def test_a_child_that_dies_in_time_inference_is_replaced(worker, new_children, fatal, complaint):
     victim, = new_children()
