@@ -5,8 +5,9 @@ Compare the whole node with a node as tutorials write it: CPU time, latency, jit
 
 Run `python benchmarks/whole_node.py`; it prints Markdown tables. A camera publishes 640x480 NV12
 images at 30 Hz. A listener receives the detections. Camera, node and listener are processes of a
-ROS 2 graph that is limited to this machine. Both nodes get the same images, the same settings of
-Fast DDS, and run the same inferences on the same engine. They take turns.
+ROS 2 graph that is limited to this machine. All nodes get the same images and the same settings of
+Fast DDS, and take turns. They run the same inferences on the same engine, except for `relay`: it
+detects nothing, and shows what ROS 2 alone takes.
 
 - CPU: of the node's process and its children for each image, without the inferences. `receiver`
   is the thread that receives the images.
@@ -62,7 +63,7 @@ SIZE = (640, 480)
 WARM_UP = 2.0
 """Seconds before the measurement."""
 
-NODES = ('tutorial', 'fcos_ros')
+NODES = ('relay', 'tutorial', 'fcos_ros')
 
 SAMPLE_PERIOD = 1.0
 """Seconds between two readings of the memory."""
@@ -232,6 +233,8 @@ def _inference(
 ) -> dict[str, float]:
     """Return duration and CPU time of an inference in milliseconds."""
     logged = [each for each in map(Inference._make, entries) if start <= each.end < stop]
+    if not logged:
+        return {'infer': 0.0, 'infer_cpu': 0.0}
     return {'infer': 1000 * statistics.median(each.seconds for each in logged),
             'infer_cpu': 1000 * statistics.fmean(each.cpu for each in logged)}
 
@@ -285,6 +288,14 @@ class ThreadLog:
                     self.parts[int(task.name)] = (
                         'dds' if is_dds else 'receiver' if receives else 'pool')
             time.sleep(SAMPLE_PERIOD)
+
+
+def run_relay(path: str, backend: str, workers: str, profile: str) -> None:
+    """Run the node that detects nothing, and print a report at the end."""
+    from common import relay_node
+    imported, threads = time.monotonic(), ThreadLog()
+    relay_node.run([])
+    _print_report(imported, [], threads)
 
 
 def run_tutorial(path: str, backend: str, workers: str, profile: str) -> None:
@@ -350,8 +361,8 @@ def run_camera() -> None:
         rclpy.spin(node)
 
 
-ROLES = {'graph': run_graph, 'tutorial': run_tutorial, 'fcos_ros': run_fcos_ros,
-         'camera': run_camera}
+ROLES = {'graph': run_graph, 'relay': run_relay, 'tutorial': run_tutorial,
+         'fcos_ros': run_fcos_ros, 'camera': run_camera}
 
 if __name__ == '__main__':
     if sys.argv[1:2] and sys.argv[1] in ROLES:
