@@ -10,7 +10,9 @@ when they are read, after the image was scaled.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import cv2
@@ -87,22 +89,9 @@ class Frame:
             8 bits, as publishers set it arbitrarily.
         :raises FrameError: the encoding is unknown, or size, step and data do not agree.
         """
-        layout = _BufferLayout.of(encoding, size)
-        step = _checked_step(step, size, encoding, layout)
         flat = view_bytes(data)
-        rows = layout.rows(size)
-        full = int(step * rows)
-        minimum = full - int(layout.planes[-1].row_factor * (step - layout.packed_step(size)))
-        longest = full
-        if layout.name in _MAY_BE_LONGER and step == layout.packed_step(size):
-            longest = _MAX_EXCESS * full
-        if flat.size != minimum and not full <= flat.size <= longest:
-            unpadded = f', or {minimum} without padding in the last' if minimum < full else ''
-            raise FrameError(
-                f'{encoding} image {size} with {step} bytes a row has {flat.size} bytes of data; '
-                f'accepted: {full} ({rows:g} rows){unpadded}', 'length')
-        views = _views(flat, size, step, layout, '>' if big_endian else '<')
-        return cls(size, layout.name, views, trailing_bytes=max(0, flat.size - full))
+        layout = _layout(flat.size, size, encoding, step, big_endian)
+        return cls(size, layout.name, layout.views(flat), trailing_bytes=layout.trailing_bytes)
 
     @classmethod
     def from_bgr(cls, image: Pixels) -> Frame:
@@ -215,35 +204,65 @@ _MAX_EXCESS = 2
 """Maximum length of such a buffer, in lengths of the image; the size is wrong if it is longer."""
 
 
+class _PlaneView(NamedTuple):
+    """Where a plane lies in a buffer, as arguments of `numpy.ndarray`."""
+
+    shape: tuple[int, ...]
+    offset: int
+    strides: tuple[int, ...]
+
+
 class _BufferLayout(NamedTuple):
-    """The planes of a buffer. Each sample has `sample_bytes`."""
+    """The planes of a buffer, and the number of bytes after them."""
 
     name: str
-    encoding: Encoding
-    sample_bytes: int
+    dtype: np.dtype[Any]
+    planes: tuple[_PlaneView, ...]
+    trailing_bytes: int
 
-    @classmethod
-    def of(cls, name: str, size: Size) -> _BufferLayout:
-        alias = find_encoding(name)
-        if alias is None:
-            raise FrameError(
-                f'unknown encoding {name!r}; accepted: {", ".join(NAMES)}', 'encoding')
-        encoding = ENCODINGS[alias.encoding]
-        _require_sides(name, size, encoding)
-        return cls(alias.encoding, encoding, alias.sample_bytes)
+    def views(self, flat: Bytes) -> tuple[Array, ...]:
+        """Divide a buffer of this layout into its planes."""
+        dtype = self.dtype
+        views = [np.ndarray(shape, dtype, flat, offset, strides)
+                 for shape, offset, strides in self.planes]
+        if dtype.itemsize > 1:
+            # OpenCV needs aligned samples in the byte order of this machine. Few cameras send
+            # others.
+            views = [np.require(view, dtype.newbyteorder('='), 'A') for view in views]
+        return tuple(views)
 
-    @property
-    def planes(self) -> tuple[Any, ...]:
-        return self.encoding.planes
 
-    def packed_step(self, size: Size) -> int:
-        """Return the bytes of a row of the first plane without padding."""
-        return int(size.width * self.planes[0].channels * self.sample_bytes)
+@lru_cache(maxsize=32)  # the images of a camera have the same layout
+def _layout(
+    length: int, size: Size, name: str, step: int, big_endian: bool,
+) -> _BufferLayout:
+    """
+    Return the layout of a buffer of `length` bytes; see `Frame.wrap`.
 
-    def rows(self, size: Size) -> float:
-        """Return the rows of all planes, in rows of the first plane."""
-        return float(sum(size.height // plane.subsampling * plane.row_factor
-                         for plane in self.planes))
+    :raises FrameError: encoding, size, step and length do not agree.
+    """
+    alias = find_encoding(name)
+    if alias is None:
+        raise FrameError(f'unknown encoding {name!r}; accepted: {", ".join(NAMES)}', 'encoding')
+    encoding = ENCODINGS[alias.encoding]
+    _require_sides(name, size, encoding)
+    planes: tuple[Any, ...] = encoding.planes
+    packed = size.width * planes[0].channels * alias.sample_bytes
+    step = _checked_step(step, size, name, packed, planes)
+    rows = sum(size.height // plane.subsampling * plane.row_factor for plane in planes)
+    full = int(step * rows)
+    minimum = full - int(planes[-1].row_factor * (step - packed))
+    longest = full
+    if alias.encoding in _MAY_BE_LONGER and step == packed:
+        longest = _MAX_EXCESS * full
+    if length != minimum and not full <= length <= longest:
+        unpadded = f', or {minimum} without padding in the last' if minimum < full else ''
+        raise FrameError(
+            f'{name} image {size} with {step} bytes a row has {length} bytes of data; '
+            f'accepted: {full} ({rows:g} rows){unpadded}', 'length')
+    dtype = np.dtype(f'{">" if big_endian else "<"}u{alias.sample_bytes}')
+    return _BufferLayout(alias.encoding, dtype, tuple(_plane_views(planes, size, step, dtype)),
+                         max(0, length - full))
 
 
 _EVEN = {
@@ -262,38 +281,30 @@ def _require_sides(name: str, size: Size, encoding: Encoding) -> None:
             f'{name} image is {size}; accepted: {_EVEN[encoding.multiple]}', 'size')
 
 
-def _checked_step(step: int, size: Size, encoding: str, layout: _BufferLayout) -> int:
-    packed = layout.packed_step(size)
+def _checked_step(
+    step: int, size: Size, name: str, packed: int, planes: tuple[Any, ...],
+) -> int:
     if step and step < packed:
-        raise FrameError(f'{encoding} image {size} has a step of {step} bytes; '
+        raise FrameError(f'{name} image {size} has a step of {step} bytes; '
                          f'accepted: at least {packed}, or 0 for packed rows', 'step')
-    if any(step * plane.row_factor % 1 for plane in layout.planes):
-        raise FrameError(f'{encoding} image {size} has a step of {step} bytes; accepted: even '
+    if any(step * plane.row_factor % 1 for plane in planes):
+        raise FrameError(f'{name} image {size} has a step of {step} bytes; accepted: even '
                          'steps, as rows of chroma are half as long', 'step')
     return step or packed
 
 
-def _views(
-    flat: Bytes, size: Size, step: int, layout: _BufferLayout, order: str,
-) -> tuple[Array, ...]:
-    """
-    Divide the buffer into planes, which lie one after the other.
-
-    :param order: `<` or `>`, the byte order of samples of 16 bits.
-    """
-    dtype = np.dtype(f'{order}u{layout.sample_bytes}')
-    views: list[Array] = []
+def _plane_views(
+    planes: tuple[Any, ...], size: Size, step: int, dtype: np.dtype[Any],
+) -> Iterator[_PlaneView]:
+    """Yield the places of planes that lie one after the other."""
     top = 0
-    for plane in layout.planes:
+    for plane in planes:
         rows, row = size.height // plane.subsampling, int(plane.row_factor * step)
         axes = 3 if plane.channels > 1 else 2
-        shape = (rows, size.width // plane.subsampling, plane.channels)[:axes]
-        strides = (row, plane.channels * dtype.itemsize, dtype.itemsize)[:axes]
-        view = np.ndarray(shape, dtype, flat, top, strides)
-        # OpenCV needs aligned samples in the byte order of this machine. Few cameras send others.
-        views.append(np.require(view, dtype.newbyteorder('='), 'A'))
+        yield _PlaneView(
+            (rows, size.width // plane.subsampling, plane.channels)[:axes], top,
+            (row, plane.channels * dtype.itemsize, dtype.itemsize)[:axes])
         top += rows * row
-    return tuple(views)
 
 
 def _part(plane: Array, window: Window, subsampling: int) -> Array:
