@@ -12,7 +12,6 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.logging import get_logger
-from std_msgs.msg import Header
 
 from fcos_ros.backends import ModelInfo
 from fcos_ros.core.detections import Detections
@@ -20,6 +19,7 @@ from fcos_ros.core.errors import FrameError
 from fcos_ros.core.samples import SampleProperties
 from fcos_ros.core.selection import reapply_criteria
 from fcos_ros.core.tracking import Tracker
+from fcos_ros.messages.headers import ImageHeader
 from fcos_ros.messages.images import Source, check_frame_id
 from fcos_ros.node.health import CameraHealth
 from fcos_ros.node.input.message_types import image_header
@@ -77,7 +77,7 @@ class Camera:
         self._outputs: CameraOutputs | None = None
         self._recorder: CameraRecorder | None = None
         self._pool: Pool | None = None
-        self._stream: Stream[Header] | None = None
+        self._stream: Stream[ImageHeader] | None = None
         self._subscription: CameraSubscription | None = None
 
     def open(self, model: ModelInfo, recorder: NodeRecorder) -> None:
@@ -190,24 +190,24 @@ class Camera:
         assert self._stream is not None
         self._pool.submit(self._stream, frame, header, partial(self._expired, header))
 
-    def _expired(self, header: Header) -> bool:
+    def _expired(self, header: ImageHeader) -> bool:
         limit = self._settings.max_age
         if not limit:
             return False
         age = self._stamps.age(header.stamp)
         return age is not None and age > limit
 
-    def _refused(self, header: Header, fate: str, error: Exception | None = None) -> None:
+    def _refused(self, header: ImageHeader, fate: str, error: Exception | None = None) -> None:
         """Record a message that has not become a frame."""
         if self._recorder is not None:
             self._recorder.refused(header, self._settings, fate, error)
 
-    def _dropped(self, job: Job[Header], fate: str, error: Exception | None) -> None:
+    def _dropped(self, job: Job[ImageHeader], fate: str, error: Exception | None) -> None:
         """Record a frame that no worker has taken."""
         if self._recorder is not None:
             self._recorder.dropped(job, self._settings, fate, error)
 
-    def _deliver(self, pool: Pool, outcome: Outcome[Header]) -> None:
+    def _deliver(self, pool: Pool, outcome: Outcome[ImageHeader]) -> None:
         """Publish the outcome of a frame, and record it."""
         active, start = self._active, perf_counter()
         error, found = outcome.error, None
@@ -220,7 +220,7 @@ class Camera:
             self._record(outcome, active, found, error, start)
 
     def _record(
-        self, outcome: Outcome[Header], active: ActiveCriteria, found: Detections | None,
+        self, outcome: Outcome[ImageHeader], active: ActiveCriteria, found: Detections | None,
         error: Exception | None, start: float,
     ) -> None:
         """Record a frame that a worker has taken; `start` is that of its delivery."""
@@ -232,7 +232,7 @@ class Camera:
                                 times if age is None else {**times, 'age': age})
 
     def _publish(
-        self, pool: Pool, outcome: Outcome[Header], active: ActiveCriteria,
+        self, pool: Pool, outcome: Outcome[ImageHeader], active: ActiveCriteria,
     ) -> Detections | None:
         """Publish the detections of a frame and return them; None if it has failed."""
         result, header = outcome.result, outcome.job.context
@@ -255,7 +255,7 @@ class Camera:
         return found
 
     def _select(
-        self, found: Detections, outcome: Outcome[Header], active: ActiveCriteria,
+        self, found: Detections, outcome: Outcome[ImageHeader], active: ActiveCriteria,
     ) -> Detections:
         """Return the detections that the present criteria accept; track them if it is on."""
         job = outcome.job

@@ -9,12 +9,12 @@ from time import perf_counter, time_ns
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
-from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from fcos_ros.backends import ModelInfo
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import Frame
+from fcos_ros.messages.headers import ImageHeader
 from fcos_ros.node.health import RecorderHealth
 from fcos_ros.node.process_reporter import all_versions
 from fcos_ros.recording.mcap_file import require_mcap
@@ -124,12 +124,12 @@ class CameraRecorder:
         """Whether frames are wanted."""
         return self._recorder.is_on
 
-    def refused(self, header: Header, settings: Settings, fate: str,
+    def refused(self, header: ImageHeader, settings: Settings, fate: str,
                 error: Exception | None = None) -> None:
         """Record a message that has not become a frame."""
         self._record(header, settings, time_ns(), fate, error)
 
-    def dropped(self, job: Job[Header], settings: Settings, fate: str,
+    def dropped(self, job: Job[ImageHeader], settings: Settings, fate: str,
                 error: Exception | None) -> None:
         """Record a frame that no worker has taken."""
         waited = perf_counter() - job.arrived
@@ -137,7 +137,7 @@ class CameraRecorder:
                      size=job.frame.size, times={'wait': waited})
 
     def finished(
-        self, outcome: Outcome[Header], active: ActiveCriteria, found: Detections | None,
+        self, outcome: Outcome[ImageHeader], active: ActiveCriteria, found: Detections | None,
         error: Exception | None, times: Mapping[str, float],
     ) -> None:
         """
@@ -158,17 +158,17 @@ class CameraRecorder:
             decoded_before=result is not None and outcome.criteria is not active.decoded)
 
     def _record(
-        self, header: Header, settings: Settings, arrived: int, fate: str,
+        self, header: ImageHeader, settings: Settings, arrived: int, fate: str,
         error: Exception | None, *, image: Frame | None = None, **content: Any,
     ) -> None:
         if not self.is_on:
             return
-        stamp = int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
+        stamp = header.stamp.sec * 10**9 + header.stamp.nanosec
         self._recorder.record(RecordedFrame(
             self._session, settings, self._camera, stamp, header.frame_id, arrived, fate,
             error_kind(error) if error else '', str(error or ''), **content), image)
 
 
-def _arrival(job: Job[Header]) -> int:
+def _arrival(job: Job[ImageHeader]) -> int:
     """Return when a frame arrived, in nanoseconds of UTC."""
     return time_ns() - round((perf_counter() - job.arrived) * 1e9)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 import math
 from time import monotonic
 
-from builtin_interfaces.msg import Time
 from rclpy.clock import Clock
+
+from fcos_ros.messages.headers import Stamp
 
 FUTURE_TOLERANCE = 0.1
 """Seconds that a stamp may be in the future: the clocks of two synchronised computers differ."""
@@ -88,7 +89,7 @@ class StampChecker:
         """Whether the stamps give the times between images: they do not jump back and forth."""
         return self._steady() - self._distrusted > RECOVERY
 
-    def check(self, stamp: Time) -> None:
+    def check(self, stamp: Stamp) -> None:
         """Count the problems with the stamp of an image that has just arrived."""
         moment, now = _nanoseconds(stamp), self._clock.now().nanoseconds
         for kind in (self._problem(moment, now), self._jump(moment)):
@@ -133,21 +134,21 @@ class StampChecker:
         self._origin = moment
         return BACKWARDS
 
-    def age(self, stamp: Time) -> float | None:
+    def age(self, stamp: Stamp) -> float | None:
         """Return the seconds since a stamp; None if the stamp or the time is unknown."""
         moment, now = _nanoseconds(stamp), self._clock.now().nanoseconds
         return (now - moment) / _SECOND if moment and now else None
 
-    def plausible_age(self, stamp: Time) -> float | None:
+    def plausible_age(self, stamp: Stamp) -> float | None:
         """Return the seconds since a stamp; None if the age is unknown or implausible."""
         age = self.age(stamp)
         return age if age is not None and 0 <= age <= DAY else None
 
 
-def to_seconds(stamp: Time) -> float:
+def to_seconds(stamp: Stamp) -> float:
     """Return a stamp in seconds; 0 for a stamp that was never set."""
     return _nanoseconds(stamp) / _SECOND
 
 
-def _nanoseconds(stamp: Time) -> int:
-    return int(stamp.sec) * _SECOND + int(stamp.nanosec)
+def _nanoseconds(stamp: Stamp) -> int:
+    return stamp.sec * _SECOND + stamp.nanosec

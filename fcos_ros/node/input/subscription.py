@@ -30,7 +30,7 @@ from fcos_ros.node.input.discovery import (
     explain_absence,
     explain_unreceived,
 )
-from fcos_ros.node.input.message_types import message_type
+from fcos_ros.node.input.message_types import find_reader, message_type
 from fcos_ros.node.input.receiver import Receiver
 from fcos_ros.node.input.sequence import SequenceChecker, number_of, publisher_of
 from fcos_ros.node.problem_log import PersistentWarning
@@ -256,6 +256,7 @@ class _TopicSubscription:
         self.alone = False
         self.is_trial = is_trial
         self._source = SOURCES[spec.type_name]
+        self._read = find_reader(self._source)
         self._sequence = SequenceChecker()
         self._receive = receive
         self._start = self._last_image = monotonic()
@@ -263,7 +264,8 @@ class _TopicSubscription:
             node, message_type(spec.type_name), spec.topic,
             latest_qos(spec.reliable, spec.durable), self._handle,
             event_callbacks=without_default_callbacks(),
-            qos_overriding_options=QoSOverridingOptions(USER_POLICIES))
+            qos_overriding_options=QoSOverridingOptions(USER_POLICIES),
+            raw=self._read is not None)
 
     @property
     def age(self) -> float:
@@ -282,6 +284,8 @@ class _TopicSubscription:
     def _handle(self, message: Any, info: Mapping[str, Any]) -> None:
         self.images += 1
         self._last_image = monotonic()
+        if self._read is not None:
+            message = self._read(message)
         publisher, number = publisher_of(info), number_of(info)
         if number is None:
             number = self._source.number(message)

@@ -11,6 +11,7 @@ from rclpy.lifecycle import LifecycleNode
 from fcos_ros.backends import ModelInfo
 from fcos_ros.core.annotate import Colour, caption, class_colour, line_width, text_colour
 from fcos_ros.core.labels import Labels
+from fcos_ros.node.output.messages import to_header
 from fcos_ros.node.output.publisher import FrameDetections, OutputPublisher
 from fcos_ros.node.qos import queued_qos
 
@@ -48,7 +49,7 @@ class FoxgloveConverter:
     def to_message(self, found: FrameDetections) -> Any:
         """Return the message for a frame."""
         detections, line = found.detections, line_width(found.frame.size)
-        stamp = {'timestamp': found.header.stamp}
+        stamp = {'timestamp': to_header(found.header).stamp}
         message = self._messages.ImageAnnotations(**stamp if self._stamped else {})
         for index, (box, class_id) in enumerate(
                 zip(detections.boxes.tolist(), detections.class_ids.tolist())):

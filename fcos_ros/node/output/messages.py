@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from array import array
 
+from builtin_interfaces.msg import Time
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
@@ -20,6 +21,7 @@ from vision_msgs.msg import Detection2DArray
 
 from fcos_ros.core.detections import Detections
 from fcos_ros.messages.detections import serialise_detections
+from fcos_ros.messages.headers import ImageHeader
 
 EXAMPLE = Detections(
     np.array([[1, 2, 5, 8]], np.float32), np.array([0.5], np.float32), np.array([7], np.int32),
@@ -29,20 +31,26 @@ UNKNOWN_LAYOUT = ('the installed vision_msgs is unknown; accepted: version 4; in
                   'vision_msgs of your ROS 2 distribution')
 
 
-def to_image(bgr: NDArray[np.uint8], header: Header) -> Image:
+def to_header(header: ImageHeader) -> Header:
+    """Return the header of an image as a message."""
+    stamp = header.stamp
+    return Header(stamp=Time(sec=stamp.sec, nanosec=stamp.nanosec), frame_id=header.frame_id)
+
+
+def to_image(bgr: NDArray[np.uint8], header: ImageHeader) -> Image:
     """Return (H, W, 3) BGR pixels as a packed bgr8 image."""
     height, width, channels = bgr.shape
-    message = Image(header=header, height=height, width=width, encoding='bgr8', is_bigendian=0,
-                    step=channels * width)
+    message = Image(header=to_header(header), height=height, width=width, encoding='bgr8',
+                    is_bigendian=0, step=channels * width)
     # The setter of `data` would copy the pixels, or check each byte in Python.
     pixels: array[int] = message.data
     pixels.frombytes(np.ascontiguousarray(bgr).data.cast('B'))
     return message
 
 
-def to_compressed_image(jpeg: NDArray[np.uint8], header: Header) -> CompressedImage:
+def to_compressed_image(jpeg: NDArray[np.uint8], header: ImageHeader) -> CompressedImage:
     """Return a JPEG file, made of BGR pixels, as a message."""
-    message = CompressedImage(header=header, format='bgr8; jpeg compressed bgr8')
+    message = CompressedImage(header=to_header(header), format='bgr8; jpeg compressed bgr8')
     content: array[int] = message.data
     content.frombytes(jpeg.data.cast('B'))
     return message

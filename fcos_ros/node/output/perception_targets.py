@@ -22,6 +22,7 @@ from sensor_msgs.msg import RegionOfInterest
 from fcos_ros.backends import ModelInfo
 from fcos_ros.core.arrays import Boxes
 from fcos_ros.core.resize import Size
+from fcos_ros.node.output.messages import to_header
 from fcos_ros.node.output.publisher import FrameDetections, OutputPublisher
 from fcos_ros.node.qos import queued_qos
 
@@ -86,8 +87,9 @@ class PerceptionTargetsConverter:
         """Return the message for a frame."""
         targets = self._targets(found)
         return self._messages.PerceptionTargets(
-            header=found.header, fps=self._frame_rate.count(monotonic()), targets=targets,
-            disappeared_targets=self._disappeared(targets), perfs=self._perfs(found))
+            header=to_header(found.header), fps=self._frame_rate.count(monotonic()),
+            targets=targets, disappeared_targets=self._disappeared(targets),
+            perfs=self._perfs(found))
 
     def _targets(self, found: FrameDetections) -> list[Any]:
         detections = found.detections
@@ -130,7 +132,7 @@ class PerceptionTargetsConverter:
         stamp = found.header.stamp
         taken = stamp.sec * _SECOND + stamp.nanosec
         if taken and 0 <= now - taken <= MAX_AGE * _SECOND:
-            return int(taken)
+            return taken
         return now - round((done - found.arrived) * _SECOND)
 
     def _perf(self, stage: str, start: int, end: int) -> Any:

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from std_msgs.msg import Header
 
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import Frame
+from fcos_ros.messages.headers import ImageHeader
 from fcos_ros.runtime.detector import StageTimes
 from fcos_ros.runtime.streams import Outcome
 
@@ -32,7 +32,7 @@ class FrameDetections:
     """
 
     frame: Frame
-    header: Header
+    header: ImageHeader
     detections: Detections
     times: StageTimes
     arrived: float
@@ -40,7 +40,7 @@ class FrameDetections:
 
     @classmethod
     def of(
-        cls, outcome: Outcome[Header], times: StageTimes, detections: Detections,
+        cls, outcome: Outcome[ImageHeader], times: StageTimes, detections: Detections,
     ) -> FrameDetections:
         """Return the outcome of a frame with the given detections."""
         job = outcome.job

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import time
 
 import numpy as np
-from std_msgs.msg import Header
 
 from fcos_ros.core.detections import Detections
 from fcos_ros.core.frame import Frame
 from fcos_ros.core.resize import Size
+from fcos_ros.messages.headers import ImageHeader, Stamp
 from fcos_ros.node.output.publisher import FrameDetections
 from fcos_ros.runtime.detector import StageTimes
 
@@ -28,8 +28,7 @@ def make_frame_detections(
 ) -> FrameDetections:
     """Return detections of class 0 with a score of 0.5, in an image that has just arrived."""
     count = len(boxes)
-    header = Header(frame_id='camera')
-    header.stamp.sec = SECOND
+    header = ImageHeader(Stamp(SECOND, 0), 'camera')
     detections = Detections(
         np.array(boxes, np.float32).reshape(-1, 4), np.full(count, 0.5, np.float32),
         np.zeros(count, np.int32),
