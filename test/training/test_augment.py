@@ -12,7 +12,14 @@ import pytest
 from fcos_ros.core.resize import Size
 from fcos_ros.evaluation.datasets import LabelledImage
 from fcos_ros.evaluation.datasets.dataset import LabelledObject
-from training.augment import IGNORED, MIN_REMAINING, MIN_SIDE, SCALES, make_sample
+from training.augment import (
+    IGNORED,
+    MIN_REMAINING,
+    MIN_SIDE,
+    SCALES,
+    _vary_light,
+    make_sample,
+)
 from training.settings import Settings
 
 SETTINGS = Settings(size=Size(128, 96), crop=Size(96, 64))
@@ -123,6 +130,27 @@ def test_images_are_mirrored_only_if_that_is_wanted(tmp_path, flip):
         slopes.append(np.polyfit(columns, row[columns], 1)[0])
     assert bool(min(slopes) < 0) is flip
     assert max(slopes) > 0
+
+
+def plainly_varied_light(rng, pixels):
+    """Return the pixels in another light, as the formula says."""
+    gain = rng.uniform(0.7, 1.3) * rng.uniform(0.9, 1.1, 3)
+    light = pixels * gain.astype(np.float32) + np.float32(rng.uniform(-12, 12))
+    if rng.random() < 0.25:
+        light += rng.standard_normal(pixels.shape, np.float32) * np.float32(rng.uniform(2, 8))
+    light[(pixels == 0).all(2)] = 0
+    return np.clip(light, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize('seed', range(12))
+def test_the_light_is_that_of_the_formula(seed):
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    pixels[:, 35:] = 0
+    pixels[5, 5] = 0, 0, 1
+    for image in (pixels, pixels[:, ::-1]):
+        np.testing.assert_array_equal(
+            _vary_light(np.random.default_rng(seed), image),
+            plainly_varied_light(np.random.default_rng(seed), image))
 
 
 def test_the_light_varies_and_black_borders_stay_black(images):
