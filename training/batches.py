@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+import multiprocessing
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 import signal
 from typing import NamedTuple
 
@@ -85,14 +88,27 @@ def batches(
         Batches(images, settings), batch_size=None, sampler=range(first_step, settings.steps),
         num_workers=workers, worker_init_fn=_begin_worker,
         prefetch_factor=2 if workers else None,
-        # A forked process would deadlock on torch's threads, which it does not have.
-        multiprocessing_context='spawn' if workers else None)
-    # Ctrl-C reaches all processes of a terminal; this one ends the workers.
+        multiprocessing_context=_start_fork_server() if workers else None)
+    return iter(loader)
+
+
+def _start_fork_server() -> ForkServerContext:
+    """
+    Start the process that starts workers, by forks of itself, unless it runs.
+
+    Forks of this process would deadlock on torch's threads, which they do not have. Processes
+    that import torch themselves take seconds each, one after the other.
+    """
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload([__name__])
+    # Ctrl-C reaches all processes of a terminal; this one ends the workers. They inherit that it
+    # is ignored. Here, it is ignored only for the milliseconds until the fork server runs.
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        return iter(loader)
+        forkserver.ensure_running()
     finally:
         signal.signal(signal.SIGINT, handler)
+    return context
 
 
 @lru_cache(maxsize=2)

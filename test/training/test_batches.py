@@ -3,6 +3,7 @@
 """Batches depend on the seed and the number of their step only."""
 
 from dataclasses import replace
+import signal
 
 import pytest
 import torch
@@ -37,6 +38,19 @@ def test_the_number_of_workers_does_not_matter(task, workers):
     images, settings = task
     for one, other in zip(batches(images, settings, 0, 0), batches(images, settings, 0, workers)):
         assert_equal(one, other)
+
+
+def test_ctrl_c_is_not_ignored_while_workers_start(task):
+    """It would be lost: the start takes seconds."""
+    handlers = []
+
+    class Images(list):
+        def __reduce__(self):  # called when a worker gets its copy
+            handlers.append(signal.getsignal(signal.SIGINT))
+            return list, ()
+
+    batches(Images(), task[1], 0, workers=2)
+    assert handlers == [signal.getsignal(signal.SIGINT)] * 2
 
 
 def test_another_seed_makes_other_batches(task):
