@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcos_ros.core.arrays import Boxes, Pixels
+from fcos_ros.core.arrays import Array, Boxes, Pixels
 from fcos_ros.core.resize import Size
 from fcos_ros.evaluation.datasets import LabelledImage
 from training.settings import Settings
@@ -142,7 +142,7 @@ def _vary_light(rng: Random, pixels: Pixels) -> Pixels:
     table = np.arange(256, dtype=np.float32)[:, None] * gain.astype(np.float32) + offset
     if rng.random() < 0.25:
         noise = rng.standard_normal(pixels.shape, np.float32) * np.float32(rng.uniform(2, 8))
-        light = _to_bytes(cv2.LUT(pixels, table[None]) + noise)
+        light: Array = _to_bytes(cv2.LUT(pixels, table[None]) + noise)
     else:
         light = cv2.LUT(pixels, _to_bytes(table)[None])
     # The black area outside the image stays black.
