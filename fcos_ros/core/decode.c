@@ -1,46 +1,438 @@
 /* Copyright 2026 the fcos_ros authors
  * SPDX-License-Identifier: Apache-2.0
  *
- * Decode the raw outputs of a network: find the class values that may become detections, score
- * them, and suppress overlapping boxes. decode.py, level_reader.py and nms.py do the same with
- * numpy, slower. native.py calls these functions, and declares their structs again.
+ * Decode the raw outputs of a network, from the top of this file to its end: gates rule out most
+ * cells, the best class of each other cell is scored and gets a box, and NMS keeps the best boxes.
+ * decode.py, level_reader.py and nms.py do the same with numpy, slower. native.py calls these
+ * functions, and declares their structs again.
  */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-/* Changes with the structs and the functions. */
-#define VERSION 3
+#define VERSION 4 /* changes with the structs and the functions */
+#define BLOCK 1024 /* cells that are examined at once */
+#define SPARSE 4 /* cells for each that is read, above which the others are skipped */
+#define LINE 64 /* bytes that memory delivers at once */
+#define LANES 8 /* values that are compared at once */
+#define SIDES 8 /* the highest number of sides of an output */
+#define MARGIN 1e-9 /* of scores, relative: far above all rounding errors */
+#define LOWEST_SCORE 1e-290 /* scores below it may have lost digits */
 
-/* Cells that are examined at once. */
-#define BLOCK 1024
-
-/* The highest number of sides of an output. */
-#define SIDES 8
-
-/*
- * Below one in four, only the cells that passed the centerness gate are read. Memory delivers all
- * cells in order faster than every second one.
- */
-#define SPARSE 4
-
-/* Values that are compared at once. */
-#define LANES 8
-
-/* Relative and absolute changes of a value that are above those of rounding to float. */
-#define SLACK 1e-6
-#define SMALLEST 1e-30
-
-/* Scores below it may have lost digits. */
-#define LOWEST_SCORE 1e-290
-
-/* Bytes that memory delivers at once, and a hint to deliver them soon. */
-#define LINE 64
 #ifdef __GNUC__
 #define PREFETCH(address) __builtin_prefetch(address)
 #else
 #define PREFETCH(address) ((void)(address))
 #endif
+
+/* An output tensor: its numbers in the current image, and its form, which never changes. */
+typedef struct {
+    const char *numbers;
+    intptr_t shape[SIDES], strides[SIDES];
+    int32_t kind, size, sides; /* kind: i or f; size: bytes of a number */
+} Output;
+
+/* The place of the class values, box values or centerness of one level. */
+typedef struct {
+    const Output *output;
+    int64_t type; /* of its numbers: 0 int8, 1 int16, 2 int32, 3 float */
+    int64_t first; /* index of the first number */
+    int64_t cell_step, channel_step; /* numbers to the next; one of the steps is 1 */
+    const double *scales; /* of each channel: value = number * scale */
+    const float *factors; /* the same, rounded */
+    const void *gates; /* of each channel: the lowest number that may become a hit */
+} Part;
+
+/* A grid of cells. */
+typedef struct {
+    int64_t width, cells;
+    int64_t first_cell; /* cells of all levels are numbered consecutively */
+    double spacing_x, spacing_y, offset; /* point of a cell = (index + offset) * spacing */
+    double unit; /* canvas pixels of a distance of 1 */
+    Part classes, box, centerness;
+} Level;
+
+typedef struct {
+    const Level *levels, *end;
+    int32_t classes, has_centerness;
+    int32_t has_logarithms; /* box values are logarithms of distances */
+    int32_t has_logits; /* class values and centerness are logits, not probabilities */
+    int32_t has_root; /* a score is the square root of a product of probabilities */
+    int32_t one_class_per_cell; /* only the best class of a cell is a hit */
+    double lowest_value; /* of the class of a hit */
+    double lowest_sum; /* of the values of class and centerness of a hit */
+    const double *thresholds; /* of each class: the lowest score of a detection, above 0 */
+    double *values; /* memory for the class values of one cell, and LANES of -inf after them */
+} Head;
+
+/* A class value that may become a detection. */
+typedef struct {
+    double value, centerness, score;
+    float box[4]; /* x1, y1, x2, y2 in canvas pixels */
+    int64_t cell;
+    int32_t class_id;
+} Hit;
+
+/* A hit that NMS has not visited yet. */
+typedef struct {
+    double score;
+    int64_t hit;
+} Waiting;
+
+/* A hit that NMS has kept. */
+typedef struct {
+    int64_t hit, previous; /* previous: the kept hit of the same class before it, or -1 */
+    float box[4], score;
+    int32_t class_id;
+} Kept;
+
+/* Hits, and the state of NMS. */
+typedef struct {
+    Hit *hits;
+    Waiting *heap; /* the best is the first */
+    Kept *kept;
+    int64_t *last; /* of each class: its last kept hit, or -1 */
+    int64_t classes, room, found, waiting, count; /* numbers; count: of kept hits */
+    double ambiguous; /* relative difference below which scores may be in another order */
+    double rivals; /* mean number of hits of a class above which numpy is faster */
+} Nms;
+
+/* The values of a cell. */
+#define ADDRESS(part, cell) ((part)->output->numbers                                            \
+    + ((part)->first + (cell) * (part)->cell_step) * (part)->output->size)
+#define NUMBERS(T, part, cell) \
+    ((const T *)(part)->output->numbers + (part)->first + (cell) * (part)->cell_step)
+
+/*
+ * For each type of numbers:
+ * centred_T lists the cells of a block whose centerness reaches its gate;
+ * reached_T keeps the listed cells that have a class value which reaches its gate;
+ * below_T returns whether all class values of a cell are below a bound;
+ * load_T dequantises the values of a cell.
+ * The inner loops combine comparisons instead of branching on them, so that compilers vectorise.
+ */
+#define DEFINE_READERS(T, FLAG)                                                                 \
+    static int centred_##T(const Part *part, int64_t start, int cells, uint16_t *places)        \
+    {                                                                                           \
+        const T *numbers = NUMBERS(T, part, start), gate = *(const T *)part->gates;             \
+        int count = 0;                                                                          \
+        for (int i = 0; i < cells; i++) {                                                       \
+            places[count] = (uint16_t)i;                                                        \
+            count += numbers[i * part->cell_step] >= gate;                                      \
+        }                                                                                       \
+        return count;                                                                           \
+    }                                                                                           \
+    static int rows_##T(const Part *part, int64_t start, int classes, int count,                \
+                        uint16_t *places)                                                       \
+    {                                                                                           \
+        const T *numbers = NUMBERS(T, part, start), *gates = part->gates;                       \
+        int found = 0;                                                                          \
+        for (int i = 0; i < count; i++) {                                                       \
+            const T *row = numbers + places[i] * part->cell_step;                               \
+            FLAG missed = 1;                                                                    \
+            for (int c = 0; c < classes; c++)                                                   \
+                missed &= row[c] < gates[c];                                                    \
+            places[found] = places[i];                                                          \
+            found += !missed;                                                                   \
+        }                                                                                       \
+        return found;                                                                           \
+    }                                                                                           \
+    static int columns_##T(const Part *part, int64_t start, int classes, int count,             \
+                           uint16_t *places)                                                    \
+    {                                                                                           \
+        const T *numbers = NUMBERS(T, part, start), *gates = part->gates;                       \
+        FLAG missed[BLOCK];                                                                     \
+        int found = 0;                                                                          \
+        for (int i = 0; i < BLOCK; i++)                                                         \
+            missed[i] = 1;                                                                      \
+        for (int c = 0; c < classes && count; c++)                                              \
+            for (int i = 0; i <= places[count - 1]; i++)                                        \
+                missed[i] &= numbers[c * part->channel_step + i] < gates[c];                    \
+        for (int i = 0; i < count; i++) {                                                       \
+            places[found] = places[i];                                                          \
+            found += !missed[places[i]];                                                        \
+        }                                                                                       \
+        return found;                                                                           \
+    }                                                                                           \
+    static int below_##T(const Part *part, int64_t cell, int classes, float bound)              \
+    {                                                                                           \
+        const T *numbers = NUMBERS(T, part, cell);                                              \
+        int32_t below = 1;                                                                      \
+        for (int c = 0; c < classes; c++)                                                       \
+            below &= (float)numbers[c * part->channel_step] * part->factors[c] < bound;         \
+        return below;                                                                           \
+    }                                                                                           \
+    static void load_##T(const Part *part, int64_t cell, int channels, double *values)          \
+    {                                                                                           \
+        const T *numbers = NUMBERS(T, part, cell);                                              \
+        for (int c = 0; c < channels; c++)                                                      \
+            values[c] = numbers[c * part->channel_step] * part->scales[c];                      \
+    }
+
+DEFINE_READERS(int8_t, int8_t)
+DEFINE_READERS(int16_t, int16_t)
+DEFINE_READERS(int32_t, int32_t)
+DEFINE_READERS(float, int32_t)
+
+#define OF_TYPES(name) {name##_int8_t, name##_int16_t, name##_int32_t, name##_float}
+
+static int (*const CENTRED[])(const Part *, int64_t, int, uint16_t *) = OF_TYPES(centred);
+static int (*const ROWS[])(const Part *, int64_t, int, int, uint16_t *) = OF_TYPES(rows);
+static int (*const COLUMNS[])(const Part *, int64_t, int, int, uint16_t *) = OF_TYPES(columns);
+static int (*const BELOW[])(const Part *, int64_t, int, float) = OF_TYPES(below);
+static void (*const LOAD[])(const Part *, int64_t, int, double *) = OF_TYPES(load);
+
+/*
+ * List the cells of a block that may hold a hit, and a few others; return their number. All cells
+ * are read in order if many may hold one: memory delivers that faster than every second cell.
+ */
+static int scan(const Head *head, const Level *level, int64_t start, int cells, uint16_t *places)
+{
+    const Part *classes = &level->classes, *centerness = &level->centerness;
+    const int bytes = head->classes * classes->output->size;
+    int count = cells;
+    if (head->has_centerness)
+        count = CENTRED[centerness->type](centerness, start, cells, places);
+    if (count * SPARSE < cells)
+        for (int i = 0; i < count; i++)
+            for (int byte = 0; byte < bytes; byte += LINE)
+                PREFETCH(ADDRESS(classes, start + places[i]) + byte);
+    else
+        for (count = 0; count < cells; count++)
+            places[count] = (uint16_t)count;
+    return (classes->channel_step == 1 ? ROWS : COLUMNS)[classes->type](
+        classes, start, head->classes, count, places);
+}
+
+/*
+ * Return whether the class values of a cell are all too low for its centerness. They are compared
+ * in float, which takes less time. The bound is lower by more than a value changes by rounding.
+ */
+static int is_hopeless(const Head *head, const Part *classes, int64_t cell, double centerness)
+{
+    const double bound = head->lowest_sum - centerness;
+    return BELOW[classes->type](
+        classes, cell, head->classes, (float)(bound - 1e-6 * fabs(bound) - 1e-30));
+}
+
+/* Return the index of the highest value; 0 if all are NaN. LANES of -inf follow the values. */
+static int highest(const double *values, int count)
+{
+    double best[LANES];
+    for (int lane = 0; lane < LANES; lane++)
+        best[lane] = -INFINITY;
+    for (int i = 0; i < count; i += LANES)
+        for (int lane = 0; lane < LANES; lane++)
+            best[lane] = values[i + lane] > best[lane] ? values[i + lane] : best[lane];
+    for (int lane = 1; lane < LANES; lane++)
+        best[0] = best[lane] > best[0] ? best[lane] : best[0];
+    for (int i = 0; i < count; i++)
+        if (values[i] == best[0])
+            return i;
+    return 0;
+}
+
+static double probability(const Head *head, double value)
+{
+    if (head->has_logits)
+        return 1 / (1 + exp(-value));
+    return value < 0 ? 0 : value > 1 ? 1 : value;
+}
+
+/* centred: the probability of the centerness. */
+static double score_of(const Head *head, double value, double centred)
+{
+    const double product = probability(head, value) * centred;
+    return head->has_root ? sqrt(product) : product;
+}
+
+/* Return 0 if a side is not finite: such a box is no detection. */
+static int set_box(const Head *head, const Level *level, int64_t cell, float *box)
+{
+    const double x = ((double)(cell % level->width) + level->offset) * level->spacing_x;
+    const double y = ((double)(cell / level->width) + level->offset) * level->spacing_y;
+    double distances[4];
+    int finite = 1;
+    LOAD[level->box.type](&level->box, cell, 4, distances);
+    for (int side = 0; side < 4; side++) {
+        const double point = side % 2 ? y : x, value = distances[side];
+        const double distance = (head->has_logarithms ? exp(value) : value) * level->unit;
+        const double outward = distance < 0 ? 0 : distance;
+        box[side] = (float)(side < 2 ? point - outward : point + outward);
+        finite &= isfinite(box[side]) != 0;
+    }
+    return finite;
+}
+
+/* Append the hits of one cell. Return 0 if there is no room for them. */
+static int add_hits(const Head *head, const Level *level, int64_t cell, Nms *nms)
+{
+    const Part *classes = &level->classes, *centerness = &level->centerness;
+    int class_id = 0, end = head->classes, has_box = 0;
+    Hit hit = {.cell = level->first_cell + cell};
+    double centred = 1;
+    if (head->has_centerness) {
+        LOAD[centerness->type](centerness, cell, 1, &hit.centerness);
+        if (is_hopeless(head, classes, cell, hit.centerness))
+            return 1;
+        centred = probability(head, hit.centerness);
+    }
+    LOAD[classes->type](classes, cell, end, head->values);
+    if (head->one_class_per_cell) {
+        class_id = highest(head->values, end);
+        end = class_id + 1;
+    }
+    for (; class_id < end; class_id++) {
+        hit.class_id = class_id;
+        hit.value = head->values[class_id];
+        hit.score = hit.value >= head->lowest_value ? score_of(head, hit.value, centred) : 0;
+        if (!(hit.score >= head->thresholds[class_id] * (1 - MARGIN)))
+            continue;
+        if (!has_box && !set_box(head, level, cell, hit.box))
+            return 1;
+        if (nms->found == nms->room)
+            return 0;
+        has_box = 1;
+        nms->hits[nms->found++] = hit;
+    }
+    return 1;
+}
+
+/*
+ * Find the class values that may become detections, ascending by cell, then by class.
+ * Return the number of hits, or -1 if there is no room for them.
+ */
+int64_t fcos_find(const Head *head, Nms *nms)
+{
+    uint16_t places[BLOCK];
+    nms->found = 0;
+    for (const Level *level = head->levels; level < head->end; level++)
+        for (int64_t start = 0; start < level->cells; start += BLOCK) {
+            const int64_t rest = level->cells - start;
+            const int count = scan(head, level, start, rest < BLOCK ? (int)rest : BLOCK, places);
+            for (int i = 0; i < count; i++)
+                PREFETCH(ADDRESS(&level->box, start + places[i]));
+            for (int i = 0; i < count; i++)
+                if (!add_hits(head, level, start + places[i], nms))
+                    return -1;
+        }
+    return nms->found;
+}
+
+static int precedes(const Waiting *a, const Waiting *b)
+{
+    return a->score > b->score || (a->score == b->score && a->hit < b->hit);
+}
+
+/* Move the entry at `place` of the heap down until it precedes its children. */
+static void sift(const Nms *nms, int64_t place)
+{
+    Waiting *heap = nms->heap, moved = heap[place];
+    for (int64_t child; (child = 2 * place + 1) < nms->waiting; place = child) {
+        if (child + 1 < nms->waiting && precedes(&heap[child + 1], &heap[child]))
+            child++;
+        if (!precedes(&heap[child], &moved))
+            break;
+        heap[place] = heap[child];
+    }
+    heap[place] = moved;
+}
+
+static double area(const float *box)
+{
+    return ((double)box[2] - box[0]) * ((double)box[3] - box[1]);
+}
+
+static int overlap(const float *a, const float *b, double iou_threshold)
+{
+    const double width = (double)(a[2] < b[2] ? a[2] : b[2]) - (a[0] > b[0] ? a[0] : b[0]);
+    const double height = (double)(a[3] < b[3] ? a[3] : b[3]) - (a[1] > b[1] ? a[1] : b[1]);
+    if (!(width > 0 && height > 0))
+        return 0;
+    const double common = width * height;
+    return common / (area(a) + area(b) - common) > iou_threshold;
+}
+
+/* Keep a hit unless its IoU with a kept hit of its class is above the threshold. */
+static void visit(Nms *nms, int64_t index, double iou_threshold)
+{
+    const Hit *hit = &nms->hits[index];
+    int64_t *last = &nms->last[hit->class_id], rival = *last;
+    while (rival >= 0 && !overlap(nms->kept[rival].box, hit->box, iou_threshold))
+        rival = nms->kept[rival].previous;
+    if (rival >= 0)
+        return;
+    Kept *kept = &nms->kept[nms->count];
+    *kept = (Kept){index, *last, .score = (float)hit->score, .class_id = hit->class_id};
+    memcpy(kept->box, hit->box, sizeof hit->box);
+    *last = nms->count++;
+}
+
+/* Return whether another `exp` may put two hits, of which `a` is the better, in another order. */
+static int is_ambiguous(const Nms *nms, const Hit *a, const Hit *b)
+{
+    return a->score - b->score < nms->ambiguous * a->score
+           && (a->value != b->value || a->centerness != b->centerness);
+}
+
+/*
+ * Continue greedy NMS, class by class, until `wanted` hits are kept or none is waiting. Hits are
+ * visited by falling score; of equal scores, the first hit comes first.
+ * Return the number of kept hits, or -1 if the order of two hits is ambiguous.
+ */
+int64_t fcos_suppress(Nms *nms, double iou_threshold, int64_t wanted)
+{
+    while (nms->waiting && nms->count < wanted) {
+        const int64_t index = nms->heap[0].hit;
+        nms->heap[0] = nms->heap[--nms->waiting];
+        sift(nms, 0);
+        if (nms->waiting && is_ambiguous(nms, &nms->hits[index], &nms->hits[nms->heap[0].hit]))
+            return -1;
+        visit(nms, index, iou_threshold);
+    }
+    return nms->count;
+}
+
+/* Begin NMS of all hits. */
+int64_t fcos_start(Nms *nms, double iou_threshold, int64_t wanted)
+{
+    for (int64_t class_id = 0; class_id < nms->classes; class_id++)
+        nms->last[class_id] = -1;
+    for (int64_t i = 0; i < nms->found; i++)
+        nms->heap[i] = (Waiting){nms->hits[i].score, i};
+    nms->count = 0;
+    nms->waiting = nms->found;
+    for (int64_t place = nms->waiting / 2; place-- > 0;)
+        sift(nms, place);
+    return fcos_suppress(nms, iou_threshold, wanted);
+}
+
+/* Return whether C may decode the hits: not too slowly, and not by the last bits of a score. */
+static int is_suitable(const Head *head, const Nms *nms)
+{
+    double pairs = 0;
+    memset(nms->last, 0, (size_t)nms->classes * sizeof *nms->last);
+    for (const Hit *hit = nms->hits; hit < nms->hits + nms->found; hit++) {
+        if (hit->score < head->thresholds[hit->class_id] * (1 + nms->ambiguous)
+            || (nms->ambiguous > 0 && hit->score < LOWEST_SCORE))
+            return 0;
+        pairs += (double)nms->last[hit->class_id]++;
+    }
+    return 2 * pairs <= nms->rivals * (double)nms->found;
+}
+
+/*
+ * Find the detections: all hits after NMS. Return their number, or -1 if numpy has to decode:
+ * there is no room for all hits, numpy is faster, or the result depends on the last bits of scores.
+ */
+int64_t fcos_decode(const Head *head, Nms *nms, double iou_threshold, int64_t wanted)
+{
+    if (fcos_find(head, nms) < 0 || !is_suitable(head, nms))
+        return -1;
+    return fcos_start(nms, iou_threshold, wanted);
+}
+
+int fcos_version(void) { return VERSION; }
 
 /*
  * The description of an array that numpy gives (https://numpy.org/doc/stable/reference/
@@ -52,96 +444,23 @@ typedef struct {
     char kind;
     int size, flags;
     const intptr_t *shape, *strides;
-    const void *numbers;
+    const char *numbers;
 } Array;
 
-/* Its numbers are aligned, and in the order of bytes of this machine. */
-#define READABLE 0x300
+#define READABLE 0x300 /* numbers are aligned, and in the order of bytes of this machine */
 
 extern void *PySequence_GetItem(void *, intptr_t);
 extern void *PyObject_GetAttr(void *, void *);
 extern void *PyCapsule_GetPointer(void *, const char *);
 extern void Py_DecRef(void *);
 
-/* An output tensor: its numbers in the current image, and its form, which never changes. */
-typedef struct {
-    const void *numbers;
-    char kind; /* i or f */
-    int32_t size, sides;
-    int64_t shape[SIDES], strides[SIDES];
-} Output;
-
-/* The place of the class values, box values or centerness of one level. */
-typedef struct {
-    const Output *output;
-    int64_t kind;         /* of its numbers: 0 int8, 1 int16, 2 int32, 3 float */
-    int64_t first;        /* index of the first number */
-    int64_t cell_step;    /* numbers from a cell to the next */
-    int64_t channel_step; /* numbers from a channel to the next; this step or the other is 1 */
-    const double *scales; /* of each channel: value = number * scale */
-    const float *factors; /* the same, rounded */
-    const void *gates;    /* of each channel: the lowest number that may become a hit */
-} Part;
-
-/* A grid of cells. */
-typedef struct {
-    int64_t width, cells;
-    int64_t first_cell;                /* cells of all levels are numbered consecutively */
-    double spacing_x, spacing_y, offset; /* point of a cell = (index + offset) * spacing */
-    double unit;                       /* canvas pixels of a distance of 1 */
-    Part classes, box, centerness;
-} Level;
-
-typedef struct {
-    const Level *levels, *end;
-    int32_t classes;
-    int32_t has_centerness;
-    int32_t has_logarithms;     /* box values are logarithms of distances */
-    int32_t has_logits;         /* class values and centerness are logits, not probabilities */
-    int32_t has_root;           /* a score is the square root of a product of probabilities */
-    int32_t one_class_per_cell; /* only the best class of a cell is a hit */
-    double lowest_value;        /* of the class of a hit */
-    double lowest_product;      /* of the probabilities of class and centerness of a hit */
-    double lowest_sum;          /* of the values of class and centerness of a hit */
-    const double *thresholds;   /* of each class: the lowest score of a detection */
-    double rivals;              /* mean number of hits of a class above which numpy is faster */
-    double *values;             /* memory for the class values of one cell */
-} Head;
-
-/* Class values that may become detections: one entry of each array for each of them. */
-typedef struct {
-    int64_t room; /* for hits */
-    double *values, *centerness, *scores;
-    float *boxes; /* x1, y1, x2, y2 in canvas pixels */
-    int32_t *class_ids;
-    int64_t *cells;
-} Hits;
-
-/* The state of NMS. */
-typedef struct {
-    Hits hits;
-    int64_t classes;
-    int64_t waiting;    /* hits that were not visited yet */
-    int64_t *heap;      /* their indices; the best is the first */
-    double ambiguous;   /* relative difference below which scores may be in another order */
-    int64_t count;      /* boxes that were kept; of each: */
-    int64_t *kept;      /* the index of its hit */
-    float *boxes, *scores;
-    int32_t *class_ids;
-    int64_t *previous;  /* the place of the kept box of the same class before it, or -1 */
-    int64_t *last;      /* of each class: the place of its last kept box, or -1 */
-} Suppression;
-
-int fcos_version(void) { return VERSION; }
-
 static int has_form(const Array *array, const Output *output)
 {
-    int same = (array->flags & READABLE) == READABLE && array->kind == output->kind
-               && array->size == output->size && array->sides == output->sides;
-    for (int side = 0; side < output->sides && same; side++)
-        same = array->shape[side] == output->shape[side]
-               && array->strides[side] == output->strides[side];
-    return same;
+    const size_t bytes = (size_t)output->sides * sizeof *output->shape;
+    return (array->flags & READABLE) == READABLE && array->kind == output->kind
+           && array->size == output->size && array->sides == output->sides
+           && !memcmp(array->shape, output->shape, bytes)
+           && !memcmp(array->strides, output->strides, bytes);
 }
 
 /*
@@ -166,361 +485,4 @@ int fcos_point(Output *outputs, int count, void *arrays, void *attribute)
             return -1;
     }
     return same;
-}
-
-#define NUMBERS(T, part, cell) \
-    ((const T *)(part)->output->numbers + (part)->first + (cell) * (part)->cell_step)
-
-/*
- * For each type of numbers:
- * centred_T lists the cells whose centerness reaches its gate;
- * miss_rows_T and miss_columns_T set whether all class values of a cell miss their gates;
- * below_T returns whether all class values of a cell are below a bound;
- * load_T dequantises the values of a cell.
- * The inner loops add up or combine comparisons instead of branching on them, so that compilers
- * can vectorise.
- */
-#define DEFINE_SCAN(T, FLAG)                                                                    \
-    static int centred_##T(const Part *part, int64_t cell, int cells, uint16_t *places)         \
-    {                                                                                           \
-        const T *numbers = NUMBERS(T, part, cell), gate = *(const T *)part->gates;              \
-        int count = 0;                                                                          \
-        for (int i = 0; i < cells; i++) {                                                       \
-            places[count] = (uint16_t)i;                                                        \
-            count += numbers[i * part->cell_step] >= gate;                                      \
-        }                                                                                       \
-        return count;                                                                           \
-    }                                                                                           \
-                                                                                                \
-    static void miss_rows_##T(const Part *part, int64_t cell, int classes, int count,           \
-                              const uint16_t *places, uint8_t *misses)                          \
-    {                                                                                           \
-        const T *numbers = NUMBERS(T, part, cell), *gates = part->gates;                        \
-        for (int i = 0; i < count && places; i++)                                               \
-            for (int c = 0; c < classes; c += LINE / (int)sizeof(T))                            \
-                PREFETCH(numbers + places[i] * part->cell_step + c);                            \
-        for (int i = 0; i < count; i++) {                                                       \
-            const int place = places ? places[i] : i;                                           \
-            const T *row = numbers + place * part->cell_step;                                   \
-            FLAG missed = 1;                                                                    \
-            for (int c = 0; c < classes; c++)                                                   \
-                missed &= row[c] < gates[c];                                                    \
-            misses[place] = (uint8_t)missed;                                                    \
-        }                                                                                       \
-    }                                                                                           \
-                                                                                                \
-    static void miss_columns_##T(const Part *part, int64_t cell, int classes, int cells,        \
-                                 uint8_t *misses)                                               \
-    {                                                                                           \
-        FLAG missed[BLOCK];                                                                     \
-        for (int i = 0; i < BLOCK; i++)                                                         \
-            missed[i] = 1;                                                                      \
-        for (int c = 0; c < classes; c++) {                                                     \
-            const T *column = NUMBERS(T, part, cell) + c * part->channel_step;                  \
-            const T gate = ((const T *)part->gates)[c];                                         \
-            for (int i = 0; i < cells; i++)                                                     \
-                missed[i] &= column[i] < gate;                                                  \
-        }                                                                                       \
-        for (int i = 0; i < cells; i++)                                                         \
-            misses[i] = (uint8_t)missed[i];                                                     \
-    }                                                                                           \
-                                                                                                \
-    static void miss_##T(const Part *part, int64_t cell, int classes, int cells, int count,     \
-                         const uint16_t *places, uint8_t *misses)                               \
-    {                                                                                           \
-        if (part->channel_step != 1)                                                            \
-            miss_columns_##T(part, cell, classes, cells, misses);                               \
-        else if (count * SPARSE < cells)                                                        \
-            miss_rows_##T(part, cell, classes, count, places, misses);                          \
-        else                                                                                    \
-            miss_rows_##T(part, cell, classes, cells, NULL, misses);                            \
-    }                                                                                           \
-                                                                                                \
-    static int below_##T(const Part *part, int64_t cell, int classes, float bound)              \
-    {                                                                                           \
-        const T *numbers = NUMBERS(T, part, cell);                                              \
-        int32_t below = 1;                                                                      \
-        for (int c = 0; c < classes; c++)                                                       \
-            below &= (float)numbers[c * part->channel_step] * part->factors[c] < bound;         \
-        return below;                                                                           \
-    }                                                                                           \
-                                                                                                \
-    static void load_##T(const Part *part, int64_t cell, int channels, double *values)          \
-    {                                                                                           \
-        const T *numbers = NUMBERS(T, part, cell);                                              \
-        for (int c = 0; c < channels; c++)                                                      \
-            values[c] = numbers[c * part->channel_step] * part->scales[c];                      \
-    }
-
-DEFINE_SCAN(int8_t, int8_t)
-DEFINE_SCAN(int16_t, int16_t)
-DEFINE_SCAN(int32_t, int32_t)
-DEFINE_SCAN(float, int32_t)
-
-#define KINDS_OF(name) {name##_int8_t, name##_int16_t, name##_int32_t, name##_float}
-
-static int (*const CENTRED[])(const Part *, int64_t, int, uint16_t *) = KINDS_OF(centred);
-static void (*const MISS[])(const Part *, int64_t, int, int, int, const uint16_t *, uint8_t *)
-    = KINDS_OF(miss);
-static int (*const BELOW[])(const Part *, int64_t, int, float) = KINDS_OF(below);
-static void (*const LOAD[])(const Part *, int64_t, int, double *) = KINDS_OF(load);
-
-/* Return 0 if a side is not finite: such a box is no detection. */
-static int set_box(const Head *head, const Level *level, int64_t cell, float *box)
-{
-    const double x = (double)(cell % level->width) + level->offset;
-    const double y = (double)(cell / level->width) + level->offset;
-    const double point[2] = {x * level->spacing_x, y * level->spacing_y};
-    double distances[4];
-    int finite = 1;
-    LOAD[level->box.kind](&level->box, cell, 4, distances);
-    for (int side = 0; side < 4; side++) {
-        double distance = head->has_logarithms ? exp(distances[side]) : distances[side];
-        distance *= level->unit;
-        if (distance < 0)
-            distance = 0;
-        box[side] = (float)(side < 2 ? point[side] - distance : point[side - 2] + distance);
-        finite &= isfinite(box[side]) != 0;
-    }
-    return finite;
-}
-
-static double probability(const Head *head, double value)
-{
-    if (head->has_logits)
-        return 1 / (1 + exp(-value));
-    return value < 0 ? 0 : value > 1 ? 1 : value;
-}
-
-/* Return the product of the probabilities of class and centerness; 0 if it is no hit. */
-static double product_of(const Head *head, double value, double centred)
-{
-    const double product = value >= head->lowest_value ? probability(head, value) * centred : 0;
-    return product >= head->lowest_product ? product : 0;
-}
-
-/*
- * Return whether the class values of a cell are all too low for its centerness. They are compared
- * in float, which takes less time. Rounding changes a value by less than SLACK.
- */
-static int is_hopeless(const Head *head, const Part *classes, int64_t cell, double centred)
-{
-    const double bound = head->lowest_sum - centred;
-    return BELOW[classes->kind](classes, cell, head->classes,
-                                (float)(bound - SLACK * fabs(bound) - SMALLEST));
-}
-
-/* Return the index of the highest value; 0 if all are NaN. The lanes are independent. */
-static int highest(const double *values, int count)
-{
-    double lanes[LANES], best = -INFINITY;
-    int i = 0;
-    for (int lane = 0; lane < LANES; lane++)
-        lanes[lane] = -INFINITY;
-    for (; i + LANES <= count; i += LANES)
-        for (int lane = 0; lane < LANES; lane++)
-            lanes[lane] = values[i + lane] > lanes[lane] ? values[i + lane] : lanes[lane];
-    for (; i < count; i++)
-        best = values[i] > best ? values[i] : best;
-    for (int lane = 0; lane < LANES; lane++)
-        best = lanes[lane] > best ? lanes[lane] : best;
-    for (i = 0; i < count; i++)
-        if (values[i] == best)
-            return i;
-    return 0;
-}
-
-/* Append the hits of one cell. Return the number of hits after it, or -1 if there is no room. */
-static int64_t add_hits(const Head *head, const Level *level, int64_t cell, const Hits *hits,
-                        int64_t count)
-{
-    const Part *part = &level->classes, *centerness = &level->centerness;
-    int class_id = 0, end = head->classes, has_box = 0;
-    double centred = 0, factor = 1, product;
-    float box[4];
-    if (head->has_centerness) {
-        LOAD[centerness->kind](centerness, cell, 1, &centred);
-        if (is_hopeless(head, part, cell, centred))
-            return count;
-        factor = probability(head, centred);
-    }
-    LOAD[part->kind](part, cell, head->classes, head->values);
-    if (head->one_class_per_cell) {
-        class_id = highest(head->values, end);
-        end = class_id + 1;
-    }
-    for (; class_id < end; class_id++) {
-        const double value = head->values[class_id];
-        if ((product = product_of(head, value, factor)) <= 0)
-            continue;
-        if (!has_box && !set_box(head, level, cell, box))
-            return count;
-        if (count == hits->room)
-            return -1;
-        has_box = 1;
-        hits->values[count] = value;
-        hits->centerness[count] = centred;
-        hits->scores[count] = head->has_root ? sqrt(product) : product;
-        memcpy(hits->boxes + 4 * count, box, sizeof box);
-        hits->cells[count] = level->first_cell + cell;
-        hits->class_ids[count++] = class_id;
-    }
-    return count;
-}
-
-/* List the cells of a block that may hold a hit; return their number. */
-static int scan(const Head *head, const Level *level, int64_t start, int cells, uint16_t *places)
-{
-    const Part *classes = &level->classes, *centerness = &level->centerness;
-    uint8_t misses[BLOCK];
-    int count = cells, found = 0;
-    if (head->has_centerness)
-        count = CENTRED[centerness->kind](centerness, start, cells, places);
-    else
-        for (int i = 0; i < cells; i++)
-            places[i] = (uint16_t)i;
-    if (count)
-        MISS[classes->kind](classes, start, head->classes, cells, count, places, misses);
-    for (int i = 0; i < count; i++) {
-        places[found] = places[i];
-        found += !misses[places[i]];
-    }
-    return found;
-}
-
-/*
- * Find the class values that may become detections, ascending by cell, then by class.
- * Return the number of hits, or -1 if there is no room for them.
- */
-int64_t fcos_find(const Head *head, const Hits *hits)
-{
-    int64_t count = 0;
-    uint16_t places[BLOCK];
-    for (const Level *level = head->levels; level < head->end; level++)
-        for (int64_t start = 0; start < level->cells; start += BLOCK) {
-            const int64_t rest = level->cells - start;
-            const int found = scan(head, level, start, rest < BLOCK ? (int)rest : BLOCK, places);
-            for (int i = 0; i < found && count >= 0; i++)
-                count = add_hits(head, level, start + places[i], hits, count);
-            if (count < 0)
-                return -1;
-        }
-    return count;
-}
-
-static int precedes(const double *scores, int64_t a, int64_t b)
-{
-    return scores[a] > scores[b] || (scores[a] == scores[b] && a < b);
-}
-
-/* Move the entry at `place` of the heap down until it precedes its children. */
-static void sift(const Suppression *nms, int64_t place)
-{
-    int64_t *heap = nms->heap, moved = heap[place], child;
-    for (; (child = 2 * place + 1) < nms->waiting; place = child) {
-        if (child + 1 < nms->waiting && precedes(nms->hits.scores, heap[child + 1], heap[child]))
-            child++;
-        if (!precedes(nms->hits.scores, heap[child], moved))
-            break;
-        heap[place] = heap[child];
-    }
-    heap[place] = moved;
-}
-
-/* Return whether another `exp` may put two hits, of which `a` is the better, in another order. */
-static int is_ambiguous(const Suppression *nms, int64_t a, int64_t b)
-{
-    const Hits *hits = &nms->hits;
-    return hits->scores[a] - hits->scores[b] < nms->ambiguous * hits->scores[a]
-           && (hits->values[a] != hits->values[b] || hits->centerness[a] != hits->centerness[b]);
-}
-
-static double area(const float *box)
-{
-    return ((double)box[2] - box[0]) * ((double)box[3] - box[1]);
-}
-
-static int overlap(const float *a, const float *b, double iou_threshold)
-{
-    const double width = (double)(a[2] < b[2] ? a[2] : b[2]) - (a[0] > b[0] ? a[0] : b[0]);
-    const double height = (double)(a[3] < b[3] ? a[3] : b[3]) - (a[1] > b[1] ? a[1] : b[1]);
-    if (!(width > 0 && height > 0))
-        return 0;
-    const double common = width * height;
-    return common / (area(a) + area(b) - common) > iou_threshold;
-}
-
-/* Keep a hit unless its IoU with a kept box of its class is above the threshold. */
-static void visit(Suppression *nms, int64_t index, double iou_threshold)
-{
-    const int32_t class_id = nms->hits.class_ids[index];
-    const float *box = nms->hits.boxes + 4 * index;
-    int64_t rival = nms->last[class_id];
-    while (rival >= 0 && !overlap(nms->boxes + 4 * rival, box, iou_threshold))
-        rival = nms->previous[rival];
-    if (rival >= 0)
-        return;
-    nms->kept[nms->count] = index;
-    memcpy(nms->boxes + 4 * nms->count, box, 4 * sizeof *box);
-    nms->scores[nms->count] = (float)nms->hits.scores[index];
-    nms->class_ids[nms->count] = class_id;
-    nms->previous[nms->count] = nms->last[class_id];
-    nms->last[class_id] = nms->count++;
-}
-
-/*
- * Continue greedy NMS, class by class, until `wanted` boxes are kept or no hit is waiting. Hits
- * are visited by falling score; of equal scores, the first hit comes first.
- * Return the number of kept boxes, or -1 if the order of two hits is ambiguous.
- */
-int64_t fcos_suppress(Suppression *nms, double iou_threshold, int64_t wanted)
-{
-    while (nms->waiting && nms->count < wanted) {
-        const int64_t index = nms->heap[0];
-        nms->heap[0] = nms->heap[--nms->waiting];
-        sift(nms, 0);
-        if (nms->waiting && is_ambiguous(nms, index, nms->heap[0]))
-            return -1;
-        visit(nms, index, iou_threshold);
-    }
-    return nms->count;
-}
-
-/* Begin NMS of the hits in the heap. */
-int64_t fcos_start(Suppression *nms, double iou_threshold, int64_t wanted)
-{
-    nms->count = 0;
-    for (int64_t class_id = 0; class_id < nms->classes; class_id++)
-        nms->last[class_id] = -1;
-    for (int64_t place = nms->waiting / 2; place-- > 0;)
-        sift(nms, place);
-    return fcos_suppress(nms, iou_threshold, wanted);
-}
-
-/*
- * Find the detections: all hits that reach the threshold of their class, after NMS.
- * Return the number of kept boxes, or -1 if numpy has to decode: there is no room for all hits,
- * a class has too many rivals, or the result depends on the last bits of scores, which are not
- * those of numpy.
- */
-int64_t fcos_decode(const Head *head, Suppression *nms, double iou_threshold, int64_t wanted)
-{
-    const int64_t count = fcos_find(head, &nms->hits);
-    double pairs = 0;
-    nms->waiting = 0;
-    memset(nms->last, 0, (size_t)head->classes * sizeof *nms->last);
-    for (int64_t i = 0; i < count; i++) {
-        const int32_t class_id = nms->hits.class_ids[i];
-        const double score = nms->hits.scores[i], threshold = head->thresholds[class_id];
-        if (fabs(score - threshold) < nms->ambiguous * threshold
-            || (nms->ambiguous > 0 && score < LOWEST_SCORE))
-            return -1;
-        if (!(score >= threshold))
-            continue;
-        nms->heap[nms->waiting++] = i;
-        pairs += (double)nms->last[class_id]++;
-    }
-    if (count < 0 || 2 * pairs > head->rivals * (double)nms->waiting)
-        return -1;
-    return fcos_start(nms, iou_threshold, wanted);
 }

@@ -152,8 +152,7 @@ class HeadDecoder:
                       if self._scoring.uses_centerness else [])
         total = self._scoring.lowest_sum(lowest)
         classes = self._reader.class_gates(outputs, floor, total)
-        limits = Limits(classes.per_class, centerness or None, floor, total,
-                        self._scoring.lowest_product(lowest), thresholds)
+        limits = Limits(classes.per_class, centerness or None, floor, total, thresholds)
         return _Rules(
             _kinds(outputs), thresholds, lowest, criteria.one_class_per_cell,
             np.concatenate(centerness) if centerness else None, classes,
@@ -209,8 +208,8 @@ class HeadDecoder:
         """Return the scores of all class values that may be accepted; None if there are none."""
         found = None if rules.native is None else rules.native.find()
         if found is not None:
-            return _Scored(self._scores(found.values, found.centerness), found.class_ids,
-                           found.values, found.cells, found.boxes)
+            return _Scored(self._scores(found['value'], found['centerness']), found['class_id'],
+                           found['value'], found['cell'], found['box'])
         centerness = self._centerness(outputs)
         centred = (np.ones(self._reader.cells, bool) if centerness is None
                    else centerness >= rules.centerness_gate)

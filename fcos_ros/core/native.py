@@ -32,7 +32,7 @@ from fcos_ros.core.head import Head, Part
 FOLDER = Path(__file__).parent
 """The folder of the compiled library."""
 
-VERSION = 3
+VERSION = 4
 """The version of `decode.c` whose structs are declared here."""
 
 MAX_RIVALS = 500
@@ -50,12 +50,12 @@ functions `exp` of their own. It is far above all rounding errors, and scores ar
 _ATTRIBUTE = '__array_struct__'
 """The attribute from which C reads the address and form of an array; thrice as fast as Python."""
 
-_KINDS = {np.dtype(name): kind
-          for kind, name in enumerate(('int8', 'int16', 'int32', 'float32'))}
+_TYPES = {np.dtype(name): index
+          for index, name in enumerate(('int8', 'int16', 'int32', 'float32'))}
 
 
-_MAX_SIDES = 8
-"""The number of sides of an output in C."""
+_MAX_SIDES, _LANES = 8, 8
+"""The sides of an output in C, and the class values that it compares at once."""
 
 _POINTER, _INTEGER, _REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
 _FUNCTIONS = {
@@ -70,14 +70,14 @@ _FUNCTIONS = {
 
 class _Output(ctypes.Structure):
     _fields_ = (
-        ('numbers', ctypes.c_void_p), ('kind', ctypes.c_char), ('size', ctypes.c_int32),
-        ('sides', ctypes.c_int32), ('shape', ctypes.c_int64 * _MAX_SIDES),
-        ('strides', ctypes.c_int64 * _MAX_SIDES))
+        ('numbers', ctypes.c_void_p), ('shape', ctypes.c_ssize_t * _MAX_SIDES),
+        ('strides', ctypes.c_ssize_t * _MAX_SIDES), ('kind', ctypes.c_int32),
+        ('size', ctypes.c_int32), ('sides', ctypes.c_int32))
 
 
 class _Part(ctypes.Structure):
     _fields_ = (
-        ('output', ctypes.c_void_p), ('kind', ctypes.c_int64), ('first', ctypes.c_int64),
+        ('output', ctypes.c_void_p), ('type', ctypes.c_int64), ('first', ctypes.c_int64),
         ('cell_step', ctypes.c_int64), ('channel_step', ctypes.c_int64),
         ('scales', ctypes.c_void_p), ('factors', ctypes.c_void_p), ('gates', ctypes.c_void_p))
 
@@ -96,73 +96,50 @@ class _Head(ctypes.Structure):
         ('has_centerness', ctypes.c_int32), ('has_logarithms', ctypes.c_int32),
         ('has_logits', ctypes.c_int32), ('has_root', ctypes.c_int32),
         ('one_class_per_cell', ctypes.c_int32),
-        ('lowest_value', ctypes.c_double), ('lowest_product', ctypes.c_double),
-        ('lowest_sum', ctypes.c_double), ('thresholds', ctypes.c_void_p),
-        ('rivals', ctypes.c_double), ('values', ctypes.c_void_p))
+        ('lowest_value', ctypes.c_double), ('lowest_sum', ctypes.c_double),
+        ('thresholds', ctypes.c_void_p), ('values', ctypes.c_void_p))
 
 
-class _Hits(ctypes.Structure):
-    _fields_ = (('room', ctypes.c_int64), *((name, ctypes.c_void_p) for name in (
-        'values', 'centerness', 'scores', 'boxes', 'class_ids', 'cells')))
-
-
-class _Suppression(ctypes.Structure):
+class _State(ctypes.Structure):
     _fields_ = (
-        ('hits', _Hits), ('classes', ctypes.c_int64), ('waiting', ctypes.c_int64),
-        ('heap', ctypes.c_void_p), ('ambiguous', ctypes.c_double), ('count', ctypes.c_int64),
-        *((name, ctypes.c_void_p) for name in (
-            'kept', 'boxes', 'scores', 'class_ids', 'previous', 'last')))
+        *((name, ctypes.c_void_p) for name in ('hits', 'heap', 'kept', 'last')),
+        *((name, ctypes.c_int64) for name in ('classes', 'room', 'found', 'waiting', 'count')),
+        ('ambiguous', ctypes.c_double), ('rivals', ctypes.c_double))
 
 
-class NativeHits(NamedTuple):
-    """
-    Class values that may become detections, ascending by cell, then by class.
+_HIT = np.dtype([
+    ('value', np.float64), ('centerness', np.float64), ('score', np.float64),
+    ('box', np.float32, 4), ('cell', np.int64), ('class_id', np.int32)], align=True)
+"""
+A class value that may become a detection. The value and the centerness are dequantised, and the
+last bits of the score may differ from those of numpy.
+"""
 
-    :ivar values: dequantised, float64 (N,); `centerness` likewise.
-    :ivar scores: float64 (N,); the last bits may differ from those of numpy.
-    :ivar boxes: (N, 4), all finite.
-    """
-
-    values: Floats
-    centerness: Floats
-    scores: Floats
-    boxes: Boxes
-    class_ids: NDArray[np.int32]
-    cells: NDArray[np.int64]
-
-    @classmethod
-    def memory(cls, count: int) -> NativeHits:
-        """Return memory for hits."""
-        values, centerness, scores = np.empty((3, count))
-        return cls(values, centerness, scores, np.empty((count, 4), np.float32),
-                   np.empty(count, np.int32), np.empty(count, np.int64))
-
-    def first(self, count: int) -> NativeHits:
-        """Return the first hits."""
-        return NativeHits(self.values[:count], self.centerness[:count], self.scores[:count],
-                          self.boxes[:count], self.class_ids[:count], self.cells[:count])
+_WAITING = np.dtype([('score', np.float64), ('hit', np.int64)])
+_KEPT = np.dtype([
+    ('hit', np.int64), ('previous', np.int64), ('box', np.float32, 4), ('score', np.float32),
+    ('class_id', np.int32)])
 
 
 class _Nms:
     """
-    Memory of NMS.
+    Hits, and the memory of their NMS.
 
-    :ivar kept: indices of the hits that were kept, best first; `scores` are float32.
+    :ivar hits: (N,), ascending by cell, then by class.
+    :ivar kept: (N,), those that were kept, best first.
 
-    :param hits: the addresses of `NativeHits`.
-    :param count: maximum number of hits.
+    :param room: maximum number of hits.
     :param ambiguous: relative difference of scores below which their order is not reliable.
     """
 
-    def __init__(self, hits: _Hits, count: int, classes: int, ambiguous: float) -> None:
-        self.heap, self.kept, self._previous = np.empty((3, count), np.int64)
+    def __init__(self, room: int, classes: int, ambiguous: float) -> None:
+        self.hits = np.empty(room, _HIT)
+        self._heap = np.empty(room, _WAITING)
+        self.kept = np.empty(room, _KEPT)
         self._last = np.empty(classes, np.int64)
-        self.boxes = np.empty((count, 4), np.float32)
-        self.scores = np.empty(count, np.float32)
-        self.class_ids = np.empty(count, np.int32)
-        self.state = _Suppression(
-            hits, classes, 0, _address(self.heap), ambiguous, 0, *map(_address, (
-                self.kept, self.boxes, self.scores, self.class_ids, self._previous, self._last)))
+        self.state = _State(
+            *map(_address, (self.hits, self._heap, self.kept, self._last)), classes, room,
+            ambiguous=ambiguous, rivals=MAX_RIVALS)
 
 
 class Found(NamedTuple):
@@ -186,8 +163,6 @@ class Limits(NamedTuple):
     """Of the class of a hit."""
     total: float
     """Of the sum of class and centerness of a hit."""
-    product: float
-    """Of the product of their probabilities."""
     thresholds: Floats
     """Of the score of each class, above 0, (C,)."""
 
@@ -220,12 +195,10 @@ class NativeDecoder:
         self._head = _Head(
             first, first + size, head.num_classes, limits.centerness_gates is not None,
             head.box_activation == 'exp', head.activation == 'logits',
-            head.score == 'sqrt(cls*ctr)', one_class_per_cell, limits.value, limits.product,
-            limits.total, self._kept(np.ascontiguousarray(limits.thresholds)), MAX_RIVALS,
-            self._kept(np.empty(head.num_classes)))
-        count = sum(level.cells for level in head.levels)
-        self._hits = NativeHits.memory(count)
-        self._nms = _Nms(_Hits(count, *map(_address, self._hits)), count, head.num_classes,
+            head.score == 'sqrt(cls*ctr)', one_class_per_cell, limits.value, limits.total,
+            self._kept(np.ascontiguousarray(limits.thresholds)),
+            self._kept(np.full(head.num_classes + _LANES, -np.inf)))
+        self._nms = _Nms(sum(level.cells for level in head.levels), head.num_classes,
                          _AMBIGUOUS if head.activation == 'logits' else 0.0)
         self._places = ctypes.addressof(self._head), ctypes.addressof(self._nms.state)
 
@@ -249,11 +222,11 @@ class NativeDecoder:
         :returns: None if numpy has to decode: there are very many hits, or the result depends on
             the last bits of scores.
         """
-        nms, hits = self._nms, self._hits
-        step = hits.cells.size if counted is None else wanted
+        nms = self._nms
+        step = nms.hits.size if counted is None else wanted
         seen, count = 0, self._library.fcos_decode(*self._places, iou_threshold, step)
         while counted is not None and seen < count:
-            wanted -= np.count_nonzero(counted(nms.boxes[seen:count]))
+            wanted -= np.count_nonzero(counted(nms.kept['box'][seen:count]))
             if wanted <= 0:
                 break
             seen, count = count, self._library.fcos_suppress(
@@ -261,19 +234,19 @@ class NativeDecoder:
         if count < 0:
             return None
         kept = nms.kept[:count]
-        return Found(nms.scores[:count].copy(), nms.class_ids[:count].copy(),
-                     hits.values.take(kept), hits.cells.take(kept), nms.boxes[:count].copy())
+        return Found(kept['score'].copy(), kept['class_id'].copy(), nms.hits['value'][kept['hit']],
+                     nms.hits['cell'][kept['hit']], kept['box'].copy())
 
-    def find(self) -> NativeHits | None:
+    def find(self) -> NDArray[Any] | None:
         """
-        Return the hits of the outputs; those whose box is not finite are left out.
+        Return the hits of the outputs, (N,); those whose box is not finite are left out.
 
-        The arrays are valid until the next call.
+        They are valid until the next call.
 
         :returns: None if there are more hits than cells, which numpy handles as fast.
         """
-        count = self._library.fcos_find(*self._places)  # hits are first in the state of NMS
-        return None if count < 0 else self._hits.first(count)
+        count = self._library.fcos_find(*self._places)
+        return None if count < 0 else self._nms.hits[:count]
 
     def _level_structs(
         self, head: Head, outputs: Sequence[Array], limits: Limits,
@@ -310,7 +283,7 @@ class NativeDecoder:
         scale = np.ones(1) if part.scale is None else part.scale
         scales = np.ascontiguousarray(np.broadcast_to(scale, part.channels), np.float64)
         return _Part(
-            ctypes.addressof(self._outputs[part.output]), _KINDS[output.dtype],
+            ctypes.addressof(self._outputs[part.output]), _TYPES[output.dtype],
             part.first_cell * cell_step + part.first_channel * channel_step,
             cell_step, channel_step, self._kept(scales), self._kept(scales.astype(np.float32)),
             None if gates is None else self._kept(gates.astype(output.dtype)))
@@ -343,18 +316,13 @@ def nms_in_c(
     library = load_library()
     assert library is not None
     count = class_ids.size
-    class_ids = np.ascontiguousarray(class_ids, np.int32)
-    boxes, scores = np.ascontiguousarray(boxes), np.ascontiguousarray(scores)
-    hits = _Hits(count, scores=_address(scores), boxes=_address(boxes),
-                 class_ids=_address(class_ids))
-    classes = int(class_ids.max(initial=0)) + 1
-    nms = _Nms(hits, count, classes, 0.0)
-    nms.heap[:] = np.arange(count)
-    nms.state.waiting = count
+    nms = _Nms(count, int(class_ids.max(initial=0)) + 1, 0.0)
+    nms.hits['box'], nms.hits['score'], nms.hits['class_id'] = boxes, scores, class_ids
+    nms.state.found = count
     state, seen = ctypes.byref(nms.state), 0
     kept = library.fcos_start(state, iou_threshold, wanted)
     while seen < kept:
-        yield nms.kept[seen:kept]
+        yield nms.kept['hit'][seen:kept]
         seen, kept = kept, library.fcos_suppress(state, iou_threshold, kept + wanted)
 
 
@@ -380,10 +348,10 @@ def _address(array: Any) -> int:
 
 
 def _output(array: Array) -> _Output:
-    if array.dtype not in _KINDS or not array.flags.aligned or array.ndim > _MAX_SIDES:
+    if array.dtype not in _TYPES or not array.flags.aligned or array.ndim > _MAX_SIDES:
         raise UnsupportedError
-    return _Output(None, array.dtype.kind.encode(), array.itemsize, array.ndim,
-                   tuple(array.shape), tuple(array.strides))
+    return _Output(None, array.shape, array.strides, ord(array.dtype.kind), array.itemsize,
+                   array.ndim)
 
 
 def _steps(output: Array, layout: str) -> tuple[int, int] | None:

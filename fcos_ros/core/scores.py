@@ -61,10 +61,6 @@ class Scoring:
             return -math.inf
         return 2 * self._activation.floor(self._formula.power / 2 * math.log(threshold))
 
-    def lowest_product(self, threshold: float) -> float:
-        """Return a lower bound of the product of the factors that can reach a score."""
-        return float(threshold ** self._formula.power * (1 - _MARGIN))
-
 
 class _Activation(NamedTuple):
     probabilities: Callable[[Floats], Floats]
