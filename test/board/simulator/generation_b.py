@@ -226,7 +226,7 @@ class OldModel:
         return self.outputs
 
     def _write(self, results: list[Array]) -> None:
-        if results is self._held:  # nobody else writes there: `buffer` returns copies
+        if results is self._held:  # no user writes there: `buffer` returns copies
             return
         self._held = results
         for memory, result in zip(self._outputs, results):
