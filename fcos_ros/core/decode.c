@@ -10,12 +10,11 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VERSION 4 /* changes with the structs and the functions */
+#define VERSION 5 /* changes with the structs and the functions */
 #define BLOCK 1024 /* cells that are examined at once */
 #define SPARSE 4 /* cells for each that is read, above which the others are skipped */
 #define LINE 64 /* bytes that memory delivers at once */
 #define LANES 8 /* values that are compared at once */
-#define SIDES 8 /* the highest number of sides of an output */
 #define MARGIN 1e-9 /* of scores, relative: far above all rounding errors */
 #define LOWEST_SCORE 1e-290 /* scores below it may have lost digits */
 
@@ -25,17 +24,10 @@
 #define PREFETCH(address) ((void)(address))
 #endif
 
-/* An output tensor: its numbers in the current image, and its form, which never changes. */
-typedef struct {
-    const char *numbers;
-    intptr_t shape[SIDES], strides[SIDES];
-    int32_t kind, size, sides; /* kind: i or f; size: bytes of a number */
-} Output;
-
 /* The place of the class values, box values or centerness of one level. */
 typedef struct {
-    const Output *output;
-    int64_t type; /* of its numbers: 0 int8, 1 int16, 2 int32, 3 float */
+    const char *const *output; /* the first number of the output, which changes with each image */
+    int64_t type, size; /* of its numbers: 0 int8, 1 int16, 2 int32, 3 float; bytes of each */
     int64_t first; /* index of the first number */
     int64_t cell_step, channel_step; /* numbers to the next; one of the steps is 1 */
     const double *scales; /* of each channel: value = number * scale */
@@ -73,35 +65,31 @@ typedef struct {
     int32_t class_id;
 } Hit;
 
-/* A hit that NMS has not visited yet. */
-typedef struct {
-    double score;
-    int64_t hit;
-} Waiting;
-
 /* A hit that NMS has kept. */
-typedef struct {
-    int64_t hit, previous; /* previous: the kept hit of the same class before it, or -1 */
-    float box[4], score;
+typedef struct Kept {
+    float box[4];
+    const struct Kept *previous; /* of the same class; NULL if there is none */
+    int64_t hit;
+    float score;
     int32_t class_id;
 } Kept;
 
 /* Hits, and the state of NMS. */
 typedef struct {
     Hit *hits;
-    Waiting *heap; /* the best is the first */
+    const Hit **heap; /* those that were not visited yet; the best is the first */
     Kept *kept;
-    int64_t *last; /* of each class: its last kept hit, or -1 */
-    int64_t classes, room, found, waiting, count; /* numbers; count: of kept hits */
+    const Kept **last; /* of each class; NULL if none is kept */
+    int64_t *rivals; /* of each class: its hits */
+    int64_t classes, room, found, waiting, count; /* room: for hits; count: of kept hits */
     double ambiguous; /* relative difference below which scores may be in another order */
-    double rivals; /* mean number of hits of a class above which numpy is faster */
+    double most_rivals; /* mean number of hits of a class above which numpy is faster */
 } Nms;
 
 /* The values of a cell. */
-#define ADDRESS(part, cell) ((part)->output->numbers                                            \
-    + ((part)->first + (cell) * (part)->cell_step) * (part)->output->size)
-#define NUMBERS(T, part, cell) \
-    ((const T *)(part)->output->numbers + (part)->first + (cell) * (part)->cell_step)
+#define ADDRESS(part, cell) \
+    (*(part)->output + ((part)->first + (cell) * (part)->cell_step) * (part)->size)
+#define NUMBERS(T, part, cell) ((const T *)(const void *)ADDRESS(part, cell))
 
 /*
  * For each type of numbers:
@@ -189,7 +177,7 @@ static void (*const LOAD[])(const Part *, int64_t, int, double *) = OF_TYPES(loa
 static int scan(const Head *head, const Level *level, int64_t start, int cells, uint16_t *places)
 {
     const Part *classes = &level->classes, *centerness = &level->centerness;
-    const int bytes = head->classes * classes->output->size;
+    const int bytes = head->classes * (int)classes->size;
     int count = cells;
     if (head->has_centerness)
         count = CENTRED[centerness->type](centerness, start, cells, places);
@@ -239,13 +227,6 @@ static double probability(const Head *head, double value)
     return value < 0 ? 0 : value > 1 ? 1 : value;
 }
 
-/* centred: the probability of the centerness. */
-static double score_of(const Head *head, double value, double centred)
-{
-    const double product = probability(head, value) * centred;
-    return head->has_root ? sqrt(product) : product;
-}
-
 /* Return 0 if a side is not finite: such a box is no detection. */
 static int set_box(const Head *head, const Level *level, int64_t cell, float *box)
 {
@@ -283,9 +264,10 @@ static int add_hits(const Head *head, const Level *level, int64_t cell, Nms *nms
         end = class_id + 1;
     }
     for (; class_id < end; class_id++) {
-        hit.class_id = class_id;
-        hit.value = head->values[class_id];
-        hit.score = hit.value >= head->lowest_value ? score_of(head, hit.value, centred) : 0;
+        if (!((hit.value = head->values[class_id]) >= head->lowest_value))
+            continue;
+        const double product = probability(head, hit.value) * centred;
+        hit.score = head->has_root ? sqrt(product) : product;
         if (!(hit.score >= head->thresholds[class_id] * (1 - MARGIN)))
             continue;
         if (!has_box && !set_box(head, level, cell, hit.box))
@@ -293,6 +275,7 @@ static int add_hits(const Head *head, const Level *level, int64_t cell, Nms *nms
         if (nms->found == nms->room)
             return 0;
         has_box = 1;
+        hit.class_id = class_id;
         nms->hits[nms->found++] = hit;
     }
     return 1;
@@ -319,19 +302,19 @@ int64_t fcos_find(const Head *head, Nms *nms)
     return nms->found;
 }
 
-static int precedes(const Waiting *a, const Waiting *b)
+static int precedes(const Hit *a, const Hit *b)
 {
-    return a->score > b->score || (a->score == b->score && a->hit < b->hit);
+    return a->score > b->score || (a->score == b->score && a < b);
 }
 
-/* Move the entry at `place` of the heap down until it precedes its children. */
+/* Move the hit at `place` of the heap down until it precedes its children. */
 static void sift(const Nms *nms, int64_t place)
 {
-    Waiting *heap = nms->heap, moved = heap[place];
+    const Hit **heap = nms->heap, *moved = heap[place];
     for (int64_t child; (child = 2 * place + 1) < nms->waiting; place = child) {
-        if (child + 1 < nms->waiting && precedes(&heap[child + 1], &heap[child]))
+        if (child + 1 < nms->waiting && precedes(heap[child + 1], heap[child]))
             child++;
-        if (!precedes(&heap[child], &moved))
+        if (!precedes(heap[child], moved))
             break;
         heap[place] = heap[child];
     }
@@ -343,29 +326,29 @@ static double area(const float *box)
     return ((double)box[2] - box[0]) * ((double)box[3] - box[1]);
 }
 
+/* Nearly all pairs are apart: one branch for four comparisons takes less time than four. */
 static int overlap(const float *a, const float *b, double iou_threshold)
 {
+    if (!((a[0] < b[2]) & (b[0] < a[2]) & (a[1] < b[3]) & (b[1] < a[3])))
+        return 0;
     const double width = (double)(a[2] < b[2] ? a[2] : b[2]) - (a[0] > b[0] ? a[0] : b[0]);
     const double height = (double)(a[3] < b[3] ? a[3] : b[3]) - (a[1] > b[1] ? a[1] : b[1]);
-    if (!(width > 0 && height > 0))
-        return 0;
     const double common = width * height;
     return common / (area(a) + area(b) - common) > iou_threshold;
 }
 
 /* Keep a hit unless its IoU with a kept hit of its class is above the threshold. */
-static void visit(Nms *nms, int64_t index, double iou_threshold)
+static void visit(Nms *nms, const Hit *hit, double iou_threshold)
 {
-    const Hit *hit = &nms->hits[index];
-    int64_t *last = &nms->last[hit->class_id], rival = *last;
-    while (rival >= 0 && !overlap(nms->kept[rival].box, hit->box, iou_threshold))
-        rival = nms->kept[rival].previous;
-    if (rival >= 0)
+    const Kept **last = &nms->last[hit->class_id], *rival = *last;
+    while (rival && !overlap(rival->box, hit->box, iou_threshold))
+        rival = rival->previous;
+    if (rival)
         return;
-    Kept *kept = &nms->kept[nms->count];
-    *kept = (Kept){index, *last, .score = (float)hit->score, .class_id = hit->class_id};
+    Kept *kept = &nms->kept[nms->count++];
+    *kept = (Kept){{0}, *last, hit - nms->hits, (float)hit->score, hit->class_id};
     memcpy(kept->box, hit->box, sizeof hit->box);
-    *last = nms->count++;
+    *last = kept;
 }
 
 /* Return whether another `exp` may put two hits, of which `a` is the better, in another order. */
@@ -383,12 +366,12 @@ static int is_ambiguous(const Nms *nms, const Hit *a, const Hit *b)
 int64_t fcos_suppress(Nms *nms, double iou_threshold, int64_t wanted)
 {
     while (nms->waiting && nms->count < wanted) {
-        const int64_t index = nms->heap[0].hit;
+        const Hit *best = nms->heap[0];
         nms->heap[0] = nms->heap[--nms->waiting];
         sift(nms, 0);
-        if (nms->waiting && is_ambiguous(nms, &nms->hits[index], &nms->hits[nms->heap[0].hit]))
+        if (nms->waiting && is_ambiguous(nms, best, nms->heap[0]))
             return -1;
-        visit(nms, index, iou_threshold);
+        visit(nms, best, iou_threshold);
     }
     return nms->count;
 }
@@ -397,9 +380,9 @@ int64_t fcos_suppress(Nms *nms, double iou_threshold, int64_t wanted)
 int64_t fcos_start(Nms *nms, double iou_threshold, int64_t wanted)
 {
     for (int64_t class_id = 0; class_id < nms->classes; class_id++)
-        nms->last[class_id] = -1;
+        nms->last[class_id] = NULL;
     for (int64_t i = 0; i < nms->found; i++)
-        nms->heap[i] = (Waiting){nms->hits[i].score, i};
+        nms->heap[i] = &nms->hits[i];
     nms->count = 0;
     nms->waiting = nms->found;
     for (int64_t place = nms->waiting / 2; place-- > 0;)
@@ -411,19 +394,19 @@ int64_t fcos_start(Nms *nms, double iou_threshold, int64_t wanted)
 static int is_suitable(const Head *head, const Nms *nms)
 {
     double pairs = 0;
-    memset(nms->last, 0, (size_t)nms->classes * sizeof *nms->last);
+    memset(nms->rivals, 0, (size_t)nms->classes * sizeof *nms->rivals);
     for (const Hit *hit = nms->hits; hit < nms->hits + nms->found; hit++) {
         if (hit->score < head->thresholds[hit->class_id] * (1 + nms->ambiguous)
             || (nms->ambiguous > 0 && hit->score < LOWEST_SCORE))
             return 0;
-        pairs += (double)nms->last[hit->class_id]++;
+        pairs += (double)nms->rivals[hit->class_id]++;
     }
-    return 2 * pairs <= nms->rivals * (double)nms->found;
+    return 2 * pairs <= nms->most_rivals * (double)nms->found;
 }
 
 /*
  * Find the detections: all hits after NMS. Return their number, or -1 if numpy has to decode:
- * there is no room for all hits, numpy is faster, or the result depends on the last bits of scores.
+ * there is no room for the hits, numpy is faster, or the last bits of scores matter.
  */
 int64_t fcos_decode(const Head *head, Nms *nms, double iou_threshold, int64_t wanted)
 {
@@ -454,21 +437,21 @@ extern void *PyObject_GetAttr(void *, void *);
 extern void *PyCapsule_GetPointer(void *, const char *);
 extern void Py_DecRef(void *);
 
-static int has_form(const Array *array, const Output *output)
+static int has_form(const Array *array, const Array *form)
 {
-    const size_t bytes = (size_t)output->sides * sizeof *output->shape;
-    return (array->flags & READABLE) == READABLE && array->kind == output->kind
-           && array->size == output->size && array->sides == output->sides
-           && !memcmp(array->shape, output->shape, bytes)
-           && !memcmp(array->strides, output->strides, bytes);
+    const size_t bytes = (size_t)form->sides * sizeof *form->shape;
+    return (array->flags & READABLE) == READABLE && array->kind == form->kind
+           && array->size == form->size && array->sides == form->sides
+           && !memcmp(array->shape, form->shape, bytes)
+           && !memcmp(array->strides, form->strides, bytes);
 }
 
 /*
- * Set the numbers of the outputs to those of a sequence of arrays. The GIL must be held.
- * attribute: the name `__array_struct__`.
+ * Set the first numbers of the outputs to those of a sequence of arrays. The GIL must be held.
+ * attribute: the name `__array_struct__`; forms: its values for arrays like the outputs.
  * Return 1 if all arrays have the form of their output, 0 if not, -1 with an exception of Python.
  */
-int fcos_point(Output *outputs, int count, void *arrays, void *attribute)
+int fcos_point(const char **outputs, int count, void *arrays, void *attribute, void **forms)
 {
     int same = 1;
     for (int i = 0; i < count; i++) {
@@ -476,8 +459,8 @@ int fcos_point(Output *outputs, int count, void *arrays, void *attribute)
         void *capsule = object ? PyObject_GetAttr(object, attribute) : NULL;
         const Array *array = capsule ? PyCapsule_GetPointer(capsule, NULL) : NULL;
         if (array) {
-            same &= has_form(array, &outputs[i]);
-            outputs[i].numbers = array->numbers;
+            same &= has_form(array, PyCapsule_GetPointer(forms[i], NULL));
+            outputs[i] = array->numbers;
         }
         Py_DecRef(capsule);
         Py_DecRef(object);

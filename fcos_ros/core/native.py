@@ -32,7 +32,7 @@ from fcos_ros.core.head import Head, Part
 FOLDER = Path(__file__).parent
 """The folder of the compiled library."""
 
-VERSION = 4
+VERSION = 5
 """The version of `decode.c` whose structs are declared here."""
 
 MAX_RIVALS = 500
@@ -53,14 +53,13 @@ _ATTRIBUTE = '__array_struct__'
 _TYPES = {np.dtype(name): index
           for index, name in enumerate(('int8', 'int16', 'int32', 'float32'))}
 
-
-_MAX_SIDES, _LANES = 8, 8
-"""The sides of an output in C, and the class values that it compares at once."""
+_LANES = 8
+"""The class values that C compares at once."""
 
 _POINTER, _INTEGER, _REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
 _FUNCTIONS = {
     'fcos_point': ctypes.PYFUNCTYPE(
-        ctypes.c_int, _POINTER, ctypes.c_int, ctypes.py_object, ctypes.py_object),
+        ctypes.c_int, _POINTER, ctypes.c_int, ctypes.py_object, ctypes.py_object, _POINTER),
     'fcos_find': ctypes.CFUNCTYPE(_INTEGER, _POINTER, _POINTER),
     'fcos_decode': ctypes.CFUNCTYPE(_INTEGER, _POINTER, _POINTER, _REAL, _INTEGER),
     'fcos_start': ctypes.CFUNCTYPE(_INTEGER, _POINTER, _REAL, _INTEGER),
@@ -68,17 +67,10 @@ _FUNCTIONS = {
 """The types of the result and the arguments. Only `fcos_point` holds the GIL."""
 
 
-class _Output(ctypes.Structure):
-    _fields_ = (
-        ('numbers', ctypes.c_void_p), ('shape', ctypes.c_ssize_t * _MAX_SIDES),
-        ('strides', ctypes.c_ssize_t * _MAX_SIDES), ('kind', ctypes.c_int32),
-        ('size', ctypes.c_int32), ('sides', ctypes.c_int32))
-
-
 class _Part(ctypes.Structure):
     _fields_ = (
-        ('output', ctypes.c_void_p), ('type', ctypes.c_int64), ('first', ctypes.c_int64),
-        ('cell_step', ctypes.c_int64), ('channel_step', ctypes.c_int64),
+        ('output', ctypes.c_void_p), *((name, ctypes.c_int64) for name in (
+            'type', 'size', 'first', 'cell_step', 'channel_step')),
         ('scales', ctypes.c_void_p), ('factors', ctypes.c_void_p), ('gates', ctypes.c_void_p))
 
 
@@ -102,9 +94,9 @@ class _Head(ctypes.Structure):
 
 class _State(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ('hits', 'heap', 'kept', 'last')),
+        *((name, ctypes.c_void_p) for name in ('hits', 'heap', 'kept', 'last', 'rivals')),
         *((name, ctypes.c_int64) for name in ('classes', 'room', 'found', 'waiting', 'count')),
-        ('ambiguous', ctypes.c_double), ('rivals', ctypes.c_double))
+        ('ambiguous', ctypes.c_double), ('most_rivals', ctypes.c_double))
 
 
 _HIT = np.dtype([
@@ -115,10 +107,9 @@ A class value that may become a detection. The value and the centerness are dequ
 last bits of the score may differ from those of numpy.
 """
 
-_WAITING = np.dtype([('score', np.float64), ('hit', np.int64)])
 _KEPT = np.dtype([
-    ('hit', np.int64), ('previous', np.int64), ('box', np.float32, 4), ('score', np.float32),
-    ('class_id', np.int32)])
+    ('box', np.float32, 4), ('previous', np.uintp), ('hit', np.int64), ('score', np.float32),
+    ('class_id', np.int32)], align=True)
 
 
 class _Nms:
@@ -134,12 +125,12 @@ class _Nms:
 
     def __init__(self, room: int, classes: int, ambiguous: float) -> None:
         self.hits = np.empty(room, _HIT)
-        self._heap = np.empty(room, _WAITING)
         self.kept = np.empty(room, _KEPT)
-        self._last = np.empty(classes, np.int64)
+        self._heap, self._last = np.empty(room, np.uintp), np.empty(classes, np.uintp)
+        self._rivals = np.empty(classes, np.int64)
         self.state = _State(
-            *map(_address, (self.hits, self._heap, self.kept, self._last)), classes, room,
-            ambiguous=ambiguous, rivals=MAX_RIVALS)
+            *map(_address, (self.hits, self._heap, self.kept, self._last, self._rivals)),
+            classes, room, ambiguous=ambiguous, most_rivals=MAX_RIVALS)
 
 
 class Found(NamedTuple):
@@ -189,7 +180,9 @@ class NativeDecoder:
         self._copied = [index for index, output in enumerate(outputs)
                         if _steps(output, head.layout) is None]
         outputs = self._contiguous(outputs)
-        self._outputs = (_Output * len(outputs))(*map(_output, outputs))
+        objects: Any = ctypes.py_object * len(outputs)
+        self._forms = objects(*map(_form, outputs))
+        self._outputs = (ctypes.c_void_p * len(outputs))()
         levels = (_Level * len(head.levels))(*self._level_structs(head, outputs, limits))
         first, size = self._kept(levels), ctypes.sizeof(levels)
         self._head = _Head(
@@ -208,7 +201,7 @@ class NativeDecoder:
             return False
         self._current = self._contiguous(outputs)  # copies live until the next image
         fitting: int = self._library.fcos_point(
-            self._outputs, len(self._outputs), self._current, _ATTRIBUTE)
+            self._outputs, len(self._outputs), self._current, _ATTRIBUTE, self._forms)
         return fitting == 1
 
     def decode(
@@ -283,7 +276,8 @@ class NativeDecoder:
         scale = np.ones(1) if part.scale is None else part.scale
         scales = np.ascontiguousarray(np.broadcast_to(scale, part.channels), np.float64)
         return _Part(
-            ctypes.addressof(self._outputs[part.output]), _TYPES[output.dtype],
+            ctypes.addressof(self._outputs) + part.output * ctypes.sizeof(ctypes.c_void_p),
+            _TYPES[output.dtype], output.itemsize,
             part.first_cell * cell_step + part.first_channel * channel_step,
             cell_step, channel_step, self._kept(scales), self._kept(scales.astype(np.float32)),
             None if gates is None else self._kept(gates.astype(output.dtype)))
@@ -347,11 +341,14 @@ def _address(array: Any) -> int:
         return address
 
 
-def _output(array: Array) -> _Output:
-    if array.dtype not in _TYPES or not array.flags.aligned or array.ndim > _MAX_SIDES:
+def _form(output: Array) -> object:
+    """Return the description of arrays of the same form, without keeping the output."""
+    if output.dtype not in _TYPES or not output.flags.aligned:
         raise UnsupportedError
-    return _Output(None, array.shape, array.strides, ord(array.dtype.kind), array.itemsize,
-                   array.ndim)
+    like = np.lib.stride_tricks.as_strided(
+        np.empty(1, output.dtype), output.shape, output.strides, writeable=False)
+    description: object = like.__array_struct__
+    return description
 
 
 def _steps(output: Array, layout: str) -> tuple[int, int] | None:
