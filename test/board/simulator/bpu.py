@@ -11,8 +11,8 @@ FCOS_SIM_DIR names. It holds, for each core, the nanosecond of the monotonic clo
 core is reserved. An inference holds the GIL while it waits for a core and while it runs, as the
 vendor's bindings do: all waiting is done in C, by calls that do not release the GIL.
 
-An inference takes time, and little of the CPU: a BPU writes the outputs by itself. The memory of
-the outputs is therefore only written when it does not hold the answer already.
+An inference takes time, and nearly no CPU, as a BPU writes its outputs by DMA: the memory of the
+outputs is that of the recorded ones, which nothing changes.
 
 The environment variable FCOS_SIM_FAULT is read when a model is loaded. `load` makes loading fail,
 and `memory` as on a board whose BPU has no memory left. `raise`, `none`, `hang`, `crash` and `nan`
@@ -24,13 +24,14 @@ libraries.
 
 from __future__ import annotations
 
+import _signal  # the functions of `signal` without their slow conversion to enumerations
 from collections.abc import Iterator
 from contextlib import contextmanager
 import ctypes
 from ctypes import byref, c_long
 from dataclasses import dataclass
 import fcntl
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain, starmap, tee
 from math import prod
 from mmap import mmap
@@ -60,7 +61,7 @@ SECOND = 10**9
 MAX_CORES = 8
 """Number of cores that the file `cores` has room for."""
 
-HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM)
+HANDLED = tuple(map(int, (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM)))
 """Signals for which Python programs may have handlers."""
 
 LOADS: list[str] = []
@@ -105,13 +106,18 @@ class Description:
     scale: NDArray[np.float32]
     axis: int
 
-    @property
+    @cached_property
     def tensor_type(self) -> str:
         return TYPE_NAMES[self.kind]
 
-    @property
+    @cached_property
     def dtype(self) -> str:
         return 'uint8' if self.kind in IMAGES else self.tensor_type
+
+    @cached_property
+    def name_bytes(self) -> int:
+        """Length of the name."""
+        return len(os.fsencode(self.name))
 
     @property
     def input_bytes(self) -> int:
@@ -138,19 +144,20 @@ class Network:
         except (OSError, ValueError) as error:
             raise BpuError(str(error)) from error
         self._data = np.fromfile(path, np.uint8, offset=start)
+        self._data.flags.writeable = False
         facts = {words[0]: words[1:] for words in lines}
         if facts['board'] != [board]:
             raise BpuError(f'model is for {facts["board"][0]}, this is {board}')
         self.name = facts['name'][0]
         self.input = _input(facts['input'])
         self.outputs = [self._output(words[1:]) for words in lines if words[0] == 'output']
-        self._answers = [(int(words[1], 16), [int(offset) for offset in words[2:]])
-                         for words in lines if words[0] == 'answer']
+        answers = [words[1:] for words in lines if words[0] == 'answer']
+        self._first = self._memories(answers[0])
+        self._answers = {int(words[0], 16): self._memories(words) for words in reversed(answers)}
         self._cores = int(facts['cores'][0])
         self._service = int(facts['service_us'][0])
         self._before = int(facts['cpu_us'][0])
         self._runs = 0
-        self._views: dict[tuple[int, ...], list[Array]] = {}
         self._folder = Path(os.environ.get('FCOS_SIM_DIR')
                             or Path(tempfile.gettempdir(), f'fcos_sim_{os.getuid()}'))
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -162,8 +169,8 @@ class Network:
         Run an inference.
 
         :param core_id: 0 for any core, else the number of a core, from 1.
-        :returns: the memory of each output, in its aligned shape; None if the fault is `none`.
-            The same list for the same answer, unless a fault has spoiled it.
+        :returns: the read-only memory of each output, in its aligned shape; None if the fault is
+            `none`.
         :raises BpuError: the fault is `raise`, or there is no such core.
         """
         self._runs += 1
@@ -178,14 +185,14 @@ class Network:
         return outputs
 
     def _answer(self, content: bytes | Array) -> list[Array]:
-        offsets = self._answers[0][1]
-        if len(self._answers) > 1:
-            offsets = dict(reversed(self._answers)).get(fnv1a64(bytes(content)), offsets)
-        key = tuple(offsets)
-        if key not in self._views:
-            self._views[key] = [self._read(offset, output.dtype, output.memory)
-                                for output, offset in zip(self.outputs, offsets)]
-        return self._views[key]
+        # The hash takes long, and is not needed for a single answer.
+        if len(self._answers) == 1:
+            return self._first
+        return self._answers.get(fnv1a64(bytes(content)), self._first)
+
+    def _memories(self, answer: list[str]) -> list[Array]:
+        return [self._read(int(offset), output.dtype, output.memory)
+                for output, offset in zip(self.outputs, answer[1:])]
 
     def _output(self, words: list[str]) -> Description:
         name = words[0]
@@ -256,10 +263,11 @@ def _occupy(reservations: _Reservations, cores: range, before: int, service: int
     """
     Wait for `before` microseconds, and then for `service` microseconds on a core.
 
-    An inference reserves the core that is free first, and sleeps until the end of the reservation.
-    A BPU begins its next inference by itself, no matter when Linux wakes the process that waits
-    for the last one. With a lock held during each inference, cores were idle for 0.34 ms of 11.8
-    while other inferences waited for them (three workers on two CPUs).
+    An inference reserves the core that is free first, and sleeps once, until the end of the
+    reservation: waking costs CPU. A BPU begins its next inference by itself, no matter when Linux
+    wakes the process that waits for the last one. With a lock held during each inference, cores
+    were idle for 0.34 ms of 11.8 while other inferences waited for them (three workers on two
+    CPUs).
 
     Python may release the GIL between any two steps of a function. The steps are therefore one
     call of C: `map` and similar functions compute a value when it is requested.
@@ -271,31 +279,24 @@ def _occupy(reservations: _Reservations, cores: range, before: int, service: int
         lock, unlock = (partial(LIBC.flock, reservations.file, how)
                         for how in (fcntl.LOCK_EX, fcntl.LOCK_UN))
         core, same_core = tee(map(partial(min, key=free.__getitem__), [cores]))
-        start = map(max, map(free.__getitem__, core), map(CALL, [monotonic_ns]))
+        ready = map(add, map(CALL, [monotonic_ns]), [before * 1000])
+        start = map(max, map(free.__getitem__, core), ready)
         end, same_end = tee(map(add, start, [service * 1000]))
         moment = map(byref, starmap(_Timespec, map(divmod, end, [SECOND])))
         wait = map(LIBC.clock_nanosleep, [CLOCK_MONOTONIC], [TIMER_ABSTIME], moment, [None])
-        list(chain(map(CALL, [_waiting(before), lock]),
-                   map(free.__setitem__, same_core, same_end), map(CALL, [unlock]), wait))
-
-
-def _waiting(microseconds: int) -> partial[int]:
-    time = _Timespec(*divmod(microseconds * 1000, SECOND))
-    return partial(LIBC.clock_nanosleep, CLOCK_MONOTONIC, 0, byref(time), None)
+        list(chain(map(CALL, [lock]), map(free.__setitem__, same_core, same_end),
+                   map(CALL, [unlock]), wait))
 
 
 @contextmanager
 def _delayed_signals() -> Iterator[None]:
     """Delay signals with Python handlers, as C code that waits in the kernel does."""
-    handled = {number for number in HANDLED if callable(signal.getsignal(number))}
-    if not handled:
-        yield
-        return
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, handled)
+    handled = {number for number in HANDLED if callable(_signal.getsignal(number))}
+    former = _signal.pthread_sigmask(_signal.SIG_BLOCK, handled)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, former)
 
 
 def fail_import() -> None:

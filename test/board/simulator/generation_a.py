@@ -103,8 +103,7 @@ class Model:
             raise _failure(str(error)) from error
         if results is None:
             return None
-        return tuple(PyDNNTensor(description, result.copy())
-                     for description, result in zip(self._network.outputs, results))
+        return tuple(map(PyDNNTensor, self._network.outputs, results))
 
     __call__ = forward
 

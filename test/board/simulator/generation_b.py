@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable
 import ctypes
 from functools import wraps
-from math import prod
 import os
 import signal
 from typing import Any
@@ -139,12 +138,21 @@ class TensorProperties(OldTensorProperties):
     alignedShape = property(lambda self: _address(self._description.memory))  # noqa: N815
 
 
+class _Memory:
+    """The memory of a tensor; each inference replaces the content of an output."""
+
+    __slots__ = ('content',)
+
+    def __init__(self, content: Array) -> None:
+        self.content = content
+
+
 class PyDNNTensor:
     """A view of the memory of a model, with the values at the time of reading."""
 
     __slots__ = ('_description', '_kind', '_memory')
 
-    def __init__(self, description: Description | None = None, memory: Array | None = None,
+    def __init__(self, description: Description | None = None, memory: _Memory | None = None,
                  kind: type | None = None) -> None:
         self._description = description
         self._memory = memory
@@ -157,15 +165,14 @@ class PyDNNTensor:
     def buffer(self) -> Array:
         """Copy the first bytes of the memory; their number is that of the valid values."""
         dtype = self._description.dtype
-        shown = np.dtype(dtype if dtype in BUFFERS else 'int8')
-        shape = self._description.shape
-        return self._memory[:prod(shape) * shown.itemsize].view(shown).reshape(shape).copy()
+        shown = dtype if dtype in BUFFERS else 'int8'
+        return np.ndarray(self._description.shape, shown, self._memory.content).copy()
 
 
 class OldModel:
     """A network with one set of memory for its tensors, in generation C."""
 
-    __slots__ = ('_held', '_input', '_network', '_outputs', '_size')
+    __slots__ = ('_input', '_network', '_outputs', '_size')
 
     properties_type: type = OldTensorProperties
 
@@ -178,10 +185,8 @@ class OldModel:
         self._network = Network(path, board)
         self._size = self._network.input.input_bytes
         self._input = np.zeros(self._size + GUARD, np.uint8)
-        self._outputs = [
-            np.zeros(prod(output.memory) * np.dtype(output.dtype).itemsize, np.uint8)
-            for output in self._network.outputs]
-        self._held: list[Array] | None = None  # the results in the memory of the outputs
+        self._outputs = [_Memory(np.zeros(output.memory, output.dtype))
+                         for output in self._network.outputs]
 
     estimate_latency = property(lambda self: 100)
 
@@ -192,15 +197,15 @@ class OldModel:
 
     @property
     def inputs(self) -> list[PyDNNTensor]:
-        return [self._tensor(self._network.input, self._input)] if self._network else []
+        return [self._tensor(self._network.input, _Memory(self._input))] if self._network else []
 
     @property
     def outputs(self) -> list[PyDNNTensor]:
         return list(map(self._tensor, self._network.outputs, self._outputs)
                     ) if self._network else []
 
-    def _tensor(self, description: Description, memory: Array) -> PyDNNTensor:
-        if len(os.fsencode(description.name)) >= FATAL_NAME_BYTES:
+    def _tensor(self, description: Description, memory: _Memory) -> PyDNNTensor:
+        if description.name_bytes >= FATAL_NAME_BYTES:
             os.kill(os.getpid(), signal.SIGSEGV)
         return PyDNNTensor(description, memory, self.properties_type)
 
@@ -226,11 +231,8 @@ class OldModel:
         return self.outputs
 
     def _write(self, results: list[Array]) -> None:
-        if results is self._held:  # no user writes there: `buffer` returns copies
-            return
-        self._held = results
         for memory, result in zip(self._outputs, results):
-            memory[:] = result.reshape(-1).view(np.uint8)
+            memory.content = result
 
     def _fill(self, arg: Any) -> None:
         """Copy the only array, or the first of several, to the input."""
