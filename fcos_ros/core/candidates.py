@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from fcos_ros.core.arrays import Boxes, Floats, Indices, Mask
 from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Alternatives, Detections
-from fcos_ros.core.native import load_library, nms_in_c, supports_nms
+from fcos_ros.core.native import is_library_used, nms_in_c, supports_nms
 from fcos_ros.core.nms import concatenated, nms_batches
 
 Counted = Callable[[Boxes], Mask]
@@ -127,9 +127,7 @@ def suppress(
     :param is_native: whether to use the compiled library; None uses it if it was built.
     :returns: the indices of the kept boxes, best score first, and whether enough of them count.
     """
-    if is_native is None:
-        is_native = load_library() is not None
-    if is_native and supports_nms(class_ids):
+    if is_library_used(is_native) and supports_nms(class_ids):
         wanted = scores.size if counted is None else criteria.max_detections
         batches = nms_in_c(boxes, scores, class_ids, criteria.nms_threshold, wanted)
     else:

@@ -32,7 +32,7 @@ from fcos_ros.core.criteria import Criteria
 from fcos_ros.core.detections import Alternatives, Detections
 from fcos_ros.core.head import AnyHead, DetectionOutputs, Head, OutputSpec
 from fcos_ros.core.level_reader import ClassGates, HeadReader
-from fcos_ros.core.native import Found, Limits, NativeDecoder, UnsupportedError, load_library
+from fcos_ros.core.native import Found, Limits, NativeDecoder, UnsupportedError, is_library_used
 from fcos_ros.core.scores import Scoring
 
 
@@ -72,6 +72,7 @@ def make_decoder(head: AnyHead, is_native: bool | None = None) -> Decoder:
     Return a decoder for the outputs of a network.
 
     :param is_native: whether to use the compiled library; None uses it if it was built.
+    :raises ValueError: the compiled library is wanted, and was not built.
     """
     if isinstance(head, DetectionOutputs):
         return DetectionReader(head)
@@ -90,7 +91,7 @@ class HeadDecoder:
 
     def __init__(self, head: Head, is_native: bool | None = None) -> None:
         self._head = head
-        self._is_native = load_library() is not None if is_native is None else is_native
+        self._is_native = is_library_used(is_native)
         self._scoring = Scoring(head.activation, head.score)
         self._reader = HeadReader(head)
         self._rules: dict[tuple[Any, ...], _Rules] = {}

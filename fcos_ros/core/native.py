@@ -333,6 +333,22 @@ def load_library() -> SimpleNamespace | None:
     return None
 
 
+def is_library_used(wanted: bool | None) -> bool:
+    """
+    Return whether the compiled library is to be used.
+
+    :param wanted: None uses it if it was built.
+    :raises ValueError: it is wanted, and was not built.
+    """
+    is_built = load_library() is not None
+    if wanted and not is_built:
+        raise ValueError(
+            f'is_native is True and {FOLDER} has no _decode{EXTENSION_SUFFIXES[0]} of version '
+            f'{VERSION}; accepted: False or None; or build the library with a C compiler: '
+            'install the package again, or run make setup')
+    return is_built if wanted is None else wanted
+
+
 def _address(array: Any) -> int:
     try:
         return ctypes.addressof(ctypes.c_char.from_buffer(array))  # four times as fast

@@ -60,6 +60,14 @@ def test_without_the_library_numpy_decodes(monkeypatch, reload_library):
     assert_same(make_decoder(head).decode(outputs, Criteria(score_threshold=0.3)), found)
 
 
+def test_a_decoder_in_c_without_the_library_is_refused(monkeypatch, reload_library):
+    monkeypatch.setattr(native, 'FOLDER', native.FOLDER / 'missing')
+    reload_library()
+    head, _ = scene(Network(Size(64, 64), 3), np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r'missing has no _decode.*accepted: .*build'):
+        make_decoder(head, is_native=True)
+
+
 @needs_compiler
 def test_a_library_of_another_version_is_not_used(monkeypatch, reload_library):
     monkeypatch.setattr(native, 'VERSION', native.VERSION + 1)
