@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 import os
 from pathlib import Path
@@ -114,18 +115,22 @@ def _numbers(root: Path, pattern: str) -> Iterator[int]:
 
 
 def _children(pid: int) -> Iterator[int]:
-    for listing in Path(f'/proc/{pid}/task').glob('*/children'):
-        try:
-            yield from map(int, listing.read_text().split())
-        except OSError:  # the thread has ended
-            continue
+    tasks = f'/proc/{pid}/task'
+    for task in os.listdir(tasks):
+        with suppress(OSError):  # the thread has ended
+            yield from map(int, _content(f'{tasks}/{task}/children').split())
 
 
 def _read(pid: int) -> tuple[int, int, float] | None:
     """Return a process, its memory in bytes and its CPU time in seconds; None if it has ended."""
     try:
-        pages = int(Path(f'/proc/{pid}/statm').read_text().split()[1])
-        fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+        pages = int(_content(f'/proc/{pid}/statm').split()[1])
+        fields = _content(f'/proc/{pid}/stat').rpartition(b')')[2].split()
     except (OSError, IndexError):
         return None
     return pid, pages * _PAGE, (int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])) / _TICK
+
+
+def _content(path: str) -> bytes:
+    with open(path, 'rb', buffering=0) as file:
+        return file.read()
