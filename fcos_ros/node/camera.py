@@ -160,8 +160,7 @@ class Camera:
         return {**self._stamps.odd_stamps, **self._mixture.mixtures, **flaws}
 
     def _receive(self, source: Source, message: Any, missing: int) -> None:
-        self._statistics.count_received()
-        self._statistics.count_missed(missing)
+        self._statistics.count_received(missing)
         header = image_header(source, message)
         with self._arrival:
             self._stamps.check(header.stamp)

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 
 import numpy as np
@@ -21,6 +22,8 @@ MAX_ADDITIONS_WITHOUT = 2 * MAX_SAMPLES
 """Additions of times after which a stage that was in none of them is left out."""
 
 PUBLISHED, SUPERSEDED, EXPIRED, FAILED = 'published', 'superseded', 'expired', 'failed'
+
+_SHARES = np.array([0.50, 0.95, 0.99])
 
 FATES = (PUBLISHED, SUPERSEDED, EXPIRED, FAILED)
 """The fates of a frame; see `FrameCounts`."""
@@ -69,6 +72,13 @@ class Percentiles:
     p95: float
     p99: float
 
+    @classmethod
+    def of(cls, samples: Sequence[float]) -> Percentiles:
+        """Return the percentiles of some samples, interpolated between them."""
+        # numpy.percentile takes three times as long.
+        ranks = np.arange(len(samples))
+        return cls(*np.interp(_SHARES * ranks[-1], ranks, np.sort(samples)).tolist())
+
 
 class FrameStatistics:
     """
@@ -82,18 +92,20 @@ class FrameStatistics:
         self._counts: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
         self._last_error = ''
-        self._samples: dict[str, deque[float]] = {}
+        self._samples: defaultdict[str, deque[float]] = defaultdict(
+            partial(deque, maxlen=MAX_SAMPLES))
         self._additions = 0
         self._newest: dict[str, int] = {}  # the number of the last addition with each stage
 
-    def count_received(self) -> None:
-        """Count a frame that came in."""
-        self._count('received')
+    def count_received(self, missed: int = 0) -> None:
+        """
+        Count a frame that came in.
 
-    def count_missed(self, number: int) -> None:
-        """Count frames that the source sent and that never came in."""
+        :param missed: frames that the source sent before it and that never came in.
+        """
         with self._lock:
-            self._counts['missed'] += number
+            self._counts['received'] += 1
+            self._counts['missed'] += missed
 
     def count_published(self) -> None:
         """Count a frame whose detections were published."""
@@ -136,7 +148,7 @@ class FrameStatistics:
         with self._lock:
             self._additions += 1
             for stage, sample in seconds.items():
-                self._samples.setdefault(stage, deque(maxlen=MAX_SAMPLES)).append(sample)
+                self._samples[stage].append(sample)
                 self._newest[stage] = self._additions
 
     def percentiles(self) -> dict[str, Percentiles]:
@@ -149,8 +161,7 @@ class FrameStatistics:
             oldest = self._additions - MAX_ADDITIONS_WITHOUT
             samples = {stage: list(window) for stage, window in self._samples.items()
                        if self._newest[stage] > oldest}
-        return {stage: Percentiles(*(float(p) for p in np.percentile(window, (50, 95, 99))))
-                for stage, window in samples.items()}
+        return {stage: Percentiles.of(window) for stage, window in samples.items()}
 
     def _count(self, fate: str) -> None:
         with self._lock:

@@ -4,12 +4,18 @@
 
 from threading import Thread
 
+from hypothesis import given, strategies as st
 import numpy as np
 import pytest
 
 from fcos_ros.core.errors import FrameError
 from fcos_ros.core.text import MAX_LENGTH
-from fcos_ros.runtime.statistics import MAX_ADDITIONS_WITHOUT, MAX_SAMPLES, FrameStatistics
+from fcos_ros.runtime.statistics import (
+    MAX_ADDITIONS_WITHOUT,
+    MAX_SAMPLES,
+    FrameStatistics,
+    Percentiles,
+)
 
 
 def test_several_threads_may_count_at_the_same_time():
@@ -58,6 +64,14 @@ def test_wrong_images_are_counted_by_their_kind_and_other_errors_by_their_type()
     assert statistics.counts().errors == {'damaged': 1, 'step': 2, 'OSError': 1}
 
 
+def test_frames_that_never_came_in_are_counted_beside_those_that_did():
+    statistics = FrameStatistics()
+    for missed in 0, 3, 1:
+        statistics.count_received(missed)
+    counts = statistics.counts()
+    assert (counts.received, counts.missed, counts.in_flight) == (3, 4, 3)
+
+
 def test_the_text_of_an_error_is_cut_off():
     statistics = FrameStatistics()
     statistics.count_failed(ValueError('wrong: ' + 'x' * 2_000_000))
@@ -73,6 +87,13 @@ def test_percentiles_are_those_of_the_newest_samples():
     infer = statistics.percentiles()['infer']
     assert infer.p50 == pytest.approx((MAX_SAMPLES - 1) / 2)
     assert infer.p50 < infer.p95 < infer.p99 < MAX_SAMPLES
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60))
+def test_percentiles_are_interpolated_as_numpy_does_it(samples):
+    found = Percentiles.of(samples)
+    assert (found.p50, found.p95, found.p99) == pytest.approx(
+        tuple(np.percentile(samples, (50, 95, 99))))
 
 
 def test_stages_are_reported_in_the_order_in_which_they_first_occurred():
