@@ -65,7 +65,7 @@ class Receiver:
                 wait_set.add_subscription(subscription)
                 wait_set.add_guard_condition(end)
                 wait_set.wait(FOREVER)
-                if self._closing or not context.ok():
+                if self._closing or not context.handle.ok():
                     return
                 self._take()
 
