@@ -12,7 +12,7 @@ from rclpy.serialization import deserialize_message
 
 from fcos_ros.messages.headers import ImageHeader, Stamp
 from fcos_ros.messages.images import Source
-from fcos_ros.messages.serialised_images import ImageReader
+from fcos_ros.messages.serialised_images import ImageReader, SerialisedImage
 
 
 class MessageTypeError(ValueError):
@@ -50,4 +50,6 @@ def find_reader(source: Source) -> Callable[[bytes], Any] | None:
 
 def image_header(source: Source, message: Any) -> ImageHeader:
     """Return the header of an image, bit for bit, or one made of its other fields."""
+    if isinstance(message, SerialisedImage):
+        return message.header
     return ImageHeader(Stamp.of(source.stamp(message)), source.frame_id(message))
