@@ -37,6 +37,9 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 Found = TypeVar('Found')
 
+QUEUE = 100
+"""Messages that may wait while the executor is busy, so that a test receives all of them."""
+
 
 class Graph(AbstractContextManager['Graph']):
     """
@@ -93,7 +96,8 @@ class Graph(AbstractContextManager['Graph']):
         self._thread.join(TIMEOUT)
         self._undo.close()
 
-    def listen(self, message_type: Any, topic: str, messages: list[Any], qos: Any = 10) -> Any:
+    def listen(self, message_type: Any, topic: str, messages: list[Any],
+               qos: Any = QUEUE) -> Any:
         """Append the messages of a topic to a list; return the subscription."""
         return self.peer.create_subscription(message_type, topic, messages.append, qos)
 
