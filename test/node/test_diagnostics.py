@@ -255,6 +255,7 @@ def test_each_report_of_the_node_has_the_counts_of_the_last_one(model, monkeypat
 
 
 def test_the_reports_of_a_running_node_are_read(graph, model):
+    wait_until(lambda: graph.reports)  # the first one has no rates
     graph.detect(image_message(SCENE))
     graph.wait_for_counts(published=1, in_flight=0)
     node, = read_diagnostics(graph.reports[-1])
