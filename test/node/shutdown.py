@@ -128,7 +128,7 @@ ON_STOP = 'from fcos_ros.runtime.pool import Pool\nreport(Pool, "stop")'
 ON_CLOSE = 'from fcos_ros.runtime.workers import LocalWorker\nreport(LocalWorker, "close")'
 ON_FRAME_OF_CHILD = (
     'use_children()\n'
-    'from fcos_ros.runtime.workers import ProcessWorker\nreport(ProcessWorker, "detect")')
+    'from fcos_ros.runtime.workers import ProcessWorker\nreport(ProcessWorker, "start")')
 
 DEACTIVATE = (Transition.TRANSITION_DEACTIVATE,)
 CLEAN_UP = (*DEACTIVATE, Transition.TRANSITION_CLEANUP)
