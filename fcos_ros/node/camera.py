@@ -134,12 +134,10 @@ class Camera:
             self._outputs = self._model = self._recorder = None
 
     def health(self) -> CameraHealth:
-        """Follow its publishers. Return its state, with the counts of the last call."""
+        """Return its state, with the counts of the last call."""
         with self._arrival:
             oddities = self._oddities()
             mixed = {kind: self._mixture.values(kind) for kind in self._mixture.mixtures}
-        if self._subscription is not None:
-            self._subscription.follow()
         counts_before, self._reported_counts = self._reported_counts, self._statistics.counts()
         oddities_before, self._reported_oddities = self._reported_oddities, oddities
         counts = self._reported_counts

@@ -44,7 +44,7 @@ from fcos_ros.node.qos import (
 from fcos_ros.node.timers import create_steady_timer
 
 DISCOVERY_PERIOD = 0.25
-"""Seconds between two searches for publishers while no images arrive."""
+"""Seconds between two searches for publishers."""
 
 MAX_SILENCE = 3.0
 """
@@ -103,8 +103,8 @@ class CameraSubscription:
         # `close` may run on another thread than the executor's. Messages must not need this lock:
         # its holder may wait until a message is handled.
         self._lock = Lock()
-        self._timer = create_steady_timer(node, DISCOVERY_PERIOD, self.follow)
-        self.follow()
+        self._timer = create_steady_timer(node, DISCOVERY_PERIOD, self._follow)
+        self._follow()
 
     def status(self) -> SubscriptionStatus:
         """Return the state of the last search."""
@@ -131,13 +131,7 @@ class CameraSubscription:
             self._end_trial()
             self._unsubscribe()
 
-    def follow(self) -> None:
-        """
-        Search for publishers, and subscribe again if they have changed.
-
-        Call it regularly, such as once a second. While no images arrive, a timer calls it as well:
-        each call of a timer costs the executor as much as several searches.
-        """
+    def _follow(self) -> None:
         with self._lock:
             if self._timer is None:
                 return
@@ -159,15 +153,6 @@ class CameraSubscription:
                 self._base, self._topic, self._discovery.other_topics())
             self._problem_log.update(self._problem)
             self._absence_log.update(self._absence)
-            self._set_timer()
-
-    def _set_timer(self) -> None:
-        """Let the timer search while no images arrive."""
-        is_needed = self._main is None or self._main.silence > DISCOVERY_PERIOD
-        if not is_needed:
-            self._timer.cancel()
-        elif self._timer.is_canceled():
-            self._timer.reset()
 
     def _to_spec(self, chosen: Sequence[PublisherInfo]) -> SubscriptionSpec:
         topic, type_name = chosen[0].topic, chosen[0].type_name
