@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from common.spin import spin
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
@@ -24,10 +24,4 @@ def run(arguments: Sequence[str]) -> None:
     publisher = node.create_publisher(Detection2DArray, '~/detections', 10)
     node.create_subscription(
         Image, 'image', lambda image: publisher.publish(Detection2DArray(header=image.header)), 10)
-    try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    spin(node)

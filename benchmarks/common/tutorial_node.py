@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from common.spin import spin
 import cv2
 from decode import Baseline
 import numpy as np
 from numpy.typing import NDArray
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
@@ -114,10 +114,4 @@ def run(path: str, backend: str, arguments: Sequence[str]) -> None:
     """Run the node until it is interrupted."""
     rclpy.init(args=list(arguments))
     node = TutorialNode(Path(path), backend)
-    try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    spin(node)
