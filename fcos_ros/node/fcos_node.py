@@ -283,8 +283,7 @@ def run(signals: EndSignals, arguments: Sequence[str] = sys.argv) -> int:
     """Run the node as a program until a signal ends it; return the exit code."""
     answer_help(arguments)
     reason = keep_memory(os.environ)  # before ROS 2 starts threads
-    # Workers run side by side already. Waking OpenCV's threads for each frame takes a sixth of the
-    # CPU time of the node.
+    # Workers run side by side already, and waking OpenCV's threads for each frame costs CPU time.
     cv2.setNumThreads(1)
 
     def make_node(stop_request: StopRequest) -> FcosNode:
