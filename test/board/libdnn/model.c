@@ -235,6 +235,7 @@ int32_t hbDNNRelease(hbPackedDNNHandle_t packed) {
     code = STILL_RUNNING;
   } else {
     *place = model->next;
+    forget_answers();
     free_model(model);
     code = OK;
   }

@@ -47,13 +47,15 @@ typedef struct Model {
   int running;  // Tasks that have not finished.
 } Model;
 
-// A block of memory, with the bytes of the BPU and those of the CPU's cache; see `memory.c`.
+// A block of memory, with the bytes of the BPU and those of the CPU's cache; see `memory.c`. If they
+// are those of an answer, its address is known.
 typedef struct Block {
   struct Block *next;
   uint64_t id;
   uint32_t size;
   uint8_t *cpu;
   uint8_t *bpu;
+  const uint8_t *cpu_answer, *bpu_answer;
   bool freed;
   int users;  // Tasks that have not finished.
 } Block;
@@ -83,6 +85,8 @@ void find_answer(const Model *model, const uint8_t *input, const uint8_t **outpu
 // Returns the block of a description of memory, or NULL. Call with the lock held.
 Block *find_block(const hbSysMem *memory);
 int count_blocks(void);
+void write_answer(Block *block, const uint8_t *answer, size_t size);
+void forget_answers(void);  // Call with the lock held when a model is released.
 void hold_block(Block *block);
 void drop_block(Block *block);
 

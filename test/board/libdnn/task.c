@@ -85,7 +85,9 @@ static struct timespec reserve_core(const Task *task) {
 }
 
 // Sets all values to NaN; integers to their minimum, as most conversions of NaN do.
-static void spoil(uint8_t *bytes, int32_t type, size_t size) {
+static void spoil(Block *block, int32_t type, size_t size) {
+  uint8_t *bytes = block->bpu;
+  block->bpu_answer = NULL;
   static const uint8_t not_a_number[4] = {0, 0, 0xc0, 0x7f}, lowest[4] = {0, 0, 0, 0x80};
   size_t item = item_size(type);
   for (size_t i = 0; i < size; i++)
@@ -98,8 +100,8 @@ static void compute(const Task *task) {
   find_answer(model, task->input->bpu, answers);
   for (int i = 0; i < model->output_count; i++) {
     size_t size = (size_t)model->outputs[i].properties.alignedByteSize;
-    memcpy(task->outputs[i]->bpu, answers[i], size);
-    if (task->nan) spoil(task->outputs[i]->bpu, model->outputs[i].properties.tensorType, size);
+    write_answer(task->outputs[i], answers[i], size);
+    if (task->nan) spoil(task->outputs[i], model->outputs[i].properties.tensorType, size);
   }
 }
 
