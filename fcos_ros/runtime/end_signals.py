@@ -12,17 +12,25 @@ A program does this before its slow imports, so this module imports the standard
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 import ctypes
 import fcntl
 import os
 import signal
 import socket
 import sys
-from threading import Event, Lock, Thread, enumerate as enumerate_threads, main_thread
+from threading import (
+    Event,
+    Lock,
+    Thread,
+    current_thread,
+    enumerate as enumerate_threads,
+    main_thread,
+)
 from time import sleep
-from typing import NoReturn
+from types import FrameType
+from typing import Any, NoReturn
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and the request of a process manager. `ros2 launch` may send both, and twice."""
@@ -98,6 +106,30 @@ class EndSignals:
         while self._received.recv(1):
             with self._lock:
                 self._action()
+
+
+@contextmanager
+def delayed_interrupts() -> Iterator[None]:
+    """
+    Let a signal raise KeyboardInterrupt at the end of the block, not inside it.
+
+    Native code that calls Python may turn the KeyboardInterrupt into an error of its own: rclpy
+    raises RuntimeError instead. The block must end soon after a signal.
+    """
+    received: list[int] = []
+    handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}
+    if current_thread() is main_thread():  # Python calls handlers in no other
+        handlers = {number: handler for number in END_SIGNALS
+                    if callable(handler := signal.getsignal(number))}
+    for number in handlers:
+        signal.signal(number, lambda number, _: received.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if received:
+            handlers[received[0]](received[0], None)
 
 
 def finish_result() -> None:

@@ -1,7 +1,8 @@
 # Copyright 2026 the fcos_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An interrupted command may finish its result; the next signal ends it."""
+"""A signal interrupts a command, which may finish its result; the next signal ends it."""
 
+from concurrent.futures import ThreadPoolExecutor
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import pytest
 from waiting import TIMEOUT
 
-from fcos_ros.runtime.end_signals import CLEAN_UP_TIME, INTERRUPTED
+from fcos_ros.runtime.end_signals import CLEAN_UP_TIME, INTERRUPTED, delayed_interrupts
 
 PROGRAM = f"""
 import sys, time
@@ -79,3 +80,46 @@ def test_any_other_command_ends_after_its_clean_up(start):
     interrupt(process)
     assert process.communicate(timeout=TIMEOUT)[0] == ''
     assert process.returncode == INTERRUPTED
+
+
+@pytest.fixture
+def sigterm_interrupts():
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures('sigterm_interrupts')
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_comes_at_the_end_of_a_block_that_delays_it(number):
+    done = []
+
+    def run():
+        with delayed_interrupts():
+            for _ in range(2):
+                signal.raise_signal(number)
+                done.append('work')
+        done.append('work after the block')
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert done == ['work', 'work']
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(number)
+
+
+def test_without_a_signal_a_block_that_delays_interrupts_keeps_the_handlers_and_raises_nothing():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with delayed_interrupts():
+        pass
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: delayed_interrupts().__enter__()).result() is None
+    assert before == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
+def test_a_signal_without_a_handler_of_python_is_not_delayed():
+    program = ('import signal, sys\n'
+               'from fcos_ros.runtime.end_signals import delayed_interrupts\n'
+               'with delayed_interrupts():\n'
+               '    signal.raise_signal(signal.SIGTERM)\n')
+    done = subprocess.run([sys.executable, '-c', program], check=False)
+    assert done.returncode == -signal.SIGTERM

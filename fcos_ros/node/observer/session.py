@@ -18,6 +18,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
 from fcos_ros.node.observer.start import RosError
+from fcos_ros.runtime.end_signals import delayed_interrupts
 from fcos_ros.runtime.node_status import NodeStatus, read_diagnostics
 
 STEP = 0.1
@@ -83,10 +84,15 @@ class Session(AbstractContextManager['Session']):
         self._undo.close()
 
     def wait(self, seconds: float, condition: Callable[[], bool] = lambda: False) -> bool:
-        """Receive messages until a condition holds or time is up; return whether it holds."""
+        """
+        Receive messages until a condition holds or time is up; return whether it holds.
+
+        :raises KeyboardInterrupt: never within rclpy, which may turn it into another error.
+        """
         end = monotonic() + seconds
         while not (found := condition()) and monotonic() < end:
-            self._executor.spin_once(timeout_sec=max(0.0, min(STEP, end - monotonic())))
+            with delayed_interrupts():
+                self._executor.spin_once(timeout_sec=max(0.0, min(STEP, end - monotonic())))
         return found
 
     def reports(self) -> list[Report]:
