@@ -75,20 +75,20 @@ def test_repeated_restarts_leave_no_threads_publishers_or_timers(model):
         def publish():
             for camera in cameras:
                 camera.publish(image_message(SCENE))
-            return annotated
+            return annotated and all(camera.get_subscription_count() for camera in cameras)
 
-        def wait_for_annotated_image():
-            """Wait until the thread that draws has been started."""
+        def wait_for_all_resources():
+            """Wait for the subscriptions, and for the thread that draws."""
             annotated.clear()
             wait_until(publish)
 
-        wait_for_annotated_image()
+        wait_for_all_resources()
         before, former = resources(graph), []
         for _ in range(5):
             former += lifecycle_publishers(graph)
             transit(graph, *RESTART)
             publish()
-        wait_for_annotated_image()
+        wait_for_all_resources()
         assert growth(before, resources(graph)) == {}
         gc.collect()
         assert len(former) >= 5 * len(CAMERAS)
