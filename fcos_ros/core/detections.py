@@ -93,7 +93,8 @@ class Detections:
 
     def with_boxes(self, boxes: Boxes) -> Detections:
         """Return the same detections with other boxes, float32 of shape (N, 4)."""
-        return replace(self, boxes=boxes)
+        return Detections(
+            boxes, self.scores, self.class_ids, self.alternatives, self.track_ids)
 
     def with_track_ids(self, track_ids: NDArray[np.int64]) -> Detections:
         """Return the same detections with track numbers, int64 of shape (N,)."""

@@ -218,7 +218,7 @@ class NativeDecoder:
         nms = self._nms
         step = nms.hits.size if counted is None else wanted
         seen, count = 0, self._library.fcos_decode(*self._places, iou_threshold, step)
-        while counted is not None and seen < count:
+        while counted is not None and count == seen + step:  # else no hit is waiting
             wanted -= np.count_nonzero(counted(nms.kept['box'][seen:count]))
             if wanted <= 0:
                 break

@@ -32,8 +32,8 @@ def select(found: Detections, criteria: Criteria, image: Size) -> Detections:
     :param found: best score first, boxes in image pixels and clipped to the image. Size and zone
         are those of the visible part.
     """
-    kept = admitted(found.boxes, criteria, image)
-    return found[kept.nonzero()[0][:criteria.max_detections]]
+    kept = admitted(found.boxes, criteria, image).nonzero()[0][:criteria.max_detections]
+    return found if kept.size == len(found) else found[kept]
 
 
 def admitted(boxes: Boxes, criteria: Criteria, image: Size) -> Mask:
