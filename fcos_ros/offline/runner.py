@@ -297,7 +297,5 @@ def _count(result: FrameResult, statistics: FrameStatistics) -> None:
     if result.error is not None:
         statistics.count_failed(result.error)
         return
-    statistics.count_published()
-    statistics.count_tiles(*result.tiles)
-    if result.times is not None:
-        statistics.add_times(**result.times.by_stage())
+    times = {} if result.times is None else result.times.by_stage()
+    statistics.count_published(result.tiles, **times)

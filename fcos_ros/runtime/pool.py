@@ -377,9 +377,6 @@ def _deliver(stream: Stream[Any], outcome: Outcome[Any]) -> None:
     if error is not None or outcome.result is None:
         statistics.count_failed(error or RuntimeError('a worker returned no result'))
         return
-    # A report that counts the frame has its times, too.
-    statistics.add_times(
-        wait=outcome.waited, **outcome.result.times.by_stage(), publish=end - start,
-        total=end - outcome.job.arrived)
-    statistics.count_tiles(*outcome.result.tiles)
-    statistics.count_published()
+    statistics.count_published(
+        outcome.result.tiles, wait=outcome.waited, **outcome.result.times.by_stage(),
+        publish=end - start, total=end - outcome.job.arrived)

@@ -107,9 +107,19 @@ class FrameStatistics:
             self._counts['received'] += 1
             self._counts['missed'] += missed
 
-    def count_published(self) -> None:
-        """Count a frame whose detections were published."""
-        self._count('published')
+    def count_published(self, tiles: tuple[int, int] = (0, 0), /, **seconds: float) -> None:
+        """
+        Count a frame whose detections were published, with its tiles and times at one moment.
+
+        :param tiles: number of tiles that were inferred, and of those that were left out.
+        :param seconds: one sample of each named stage.
+        """
+        with self._lock:
+            counts = self._counts
+            counts['published'] += 1
+            counts['tiles'] += tiles[0]
+            counts['tiles_left_out'] += tiles[1]
+            self._add(seconds)
 
     def count_superseded(self) -> None:
         """Count a waiting frame that was replaced by a newer one."""
@@ -118,12 +128,6 @@ class FrameStatistics:
     def count_expired(self) -> None:
         """Count a frame that was too old."""
         self._count('expired')
-
-    def count_tiles(self, inferred: int, left_out: int) -> None:
-        """Count the tiles of a frame."""
-        with self._lock:
-            self._counts['tiles'] += inferred
-            self._counts['tiles_left_out'] += left_out
 
     def count_failed(self, error: Exception) -> None:
         """Count a frame that failed, and keep the reason."""
@@ -146,10 +150,7 @@ class FrameStatistics:
     def add_times(self, **seconds: float) -> None:
         """Add one sample to each named stage."""
         with self._lock:
-            self._additions += 1
-            for stage, sample in seconds.items():
-                self._samples[stage].append(sample)
-                self._newest[stage] = self._additions
+            self._add(seconds)
 
     def percentiles(self) -> dict[str, Percentiles]:
         """
@@ -162,6 +163,15 @@ class FrameStatistics:
             samples = {stage: list(window) for stage, window in self._samples.items()
                        if self._newest[stage] > oldest}
         return {stage: Percentiles.of(window) for stage, window in samples.items()}
+
+    def _add(self, seconds: Mapping[str, float]) -> None:
+        """Add one sample to each stage; the lock is held."""
+        if not seconds:
+            return
+        self._additions += 1
+        for stage, sample in seconds.items():
+            self._samples[stage].append(sample)
+            self._newest[stage] = self._additions
 
     def _count(self, fate: str) -> None:
         with self._lock:
