@@ -317,7 +317,7 @@ def _to_limited(
     planes: tuple[Pixels, ...], channels: LumaChroma, before: str,
 ) -> tuple[Pixels, ...]:
     """Convert YUV planes to the limited range, as OpenCV takes them."""
-    luma, chroma = CHANGE_RANGE[before, LIMITED]
+    luma, chroma = (line.table for line in CHANGE_RANGE[before, LIMITED])
     tables = [luma, *[chroma] * (len(planes) - 1)]
     if len(planes) == 1:  # luma and chroma side by side
         pair = (luma, chroma) if channels.luma == (0,) else (chroma, luma)

@@ -176,8 +176,9 @@ class _Nv12Canvas:
 def _change_range(luma: Pixels, chroma: Pixels, before: str, after: str) -> None:
     """Convert planes from one range of YUV to another, in place."""
     if before != after:
-        for plane, table in zip((luma, chroma), CHANGE_RANGE[before, after]):
-            cv2.LUT(plane, table, dst=plane)
+        for plane, (scale, offset) in zip((luma, chroma), CHANGE_RANGE[before, after]):
+            # A lookup table takes twice as long.
+            cv2.addWeighted(plane, scale, plane, 0, offset, dst=plane)
 
 
 def _bgr_to_full(bgr: Pixels, luma: Pixels, chroma: Pixels) -> None:

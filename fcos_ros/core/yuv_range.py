@@ -30,23 +30,40 @@ BLACK = {FULL: 0, LIMITED: 16}
 """Luma of black by range. Chroma of black is 128."""
 
 
-class RangeTables(NamedTuple):
-    """Lookup tables of luma and of chroma, uint8 (256,), for `cv2.LUT`."""
+class Line(NamedTuple):
+    """A change of samples: `sample * scale + offset`, rounded, and limited to 0 to 255."""
 
-    luma: Bytes
-    chroma: Bytes
+    scale: float
+    offset: float
 
-
-def _tables(luma_scale: float, chroma_scale: float, before: int, after: int) -> RangeTables:
-    levels = np.arange(256)
-    luma = (levels - before) * luma_scale + after
-    chroma = (levels - 128) * chroma_scale + 128
-    return RangeTables(*(np.clip(np.round(values), 0, 255).astype(np.uint8)
-                         for values in (luma, chroma)))
+    @property
+    def table(self) -> Bytes:
+        """The changed value of each sample, uint8 (256,), for `cv2.LUT`."""
+        values = np.round(np.arange(256) * self.scale + self.offset)
+        return np.clip(values, 0, 255).astype(np.uint8)
 
 
-CHANGE_RANGE: Mapping[tuple[str, str], RangeTables] = {
-    (FULL, LIMITED): _tables(219 / 255, 224 / 255, 0, 16),
-    (LIMITED, FULL): _tables(255 / 219, 255 / 224, 16, 0),
+class RangeChange(NamedTuple):
+    """The change of luma and that of chroma."""
+
+    luma: Line
+    chroma: Line
+
+
+_TIE = 1e-4
+"""
+Is subtracted from offsets of chroma, so that 0.5, the one value between two integers, becomes 0
+with any precision. All other values are further from such a point.
+"""
+
+
+def _change(luma_scale: float, chroma_scale: float, before: int, after: int) -> RangeChange:
+    return RangeChange(Line(luma_scale, after - before * luma_scale),
+                       Line(chroma_scale, 128 - 128 * chroma_scale - _TIE))
+
+
+CHANGE_RANGE: Mapping[tuple[str, str], RangeChange] = {
+    (FULL, LIMITED): _change(219 / 255, 224 / 255, 0, 16),
+    (LIMITED, FULL): _change(255 / 219, 255 / 224, 16, 0),
 }
-"""The tables that convert the first range to the second."""
+"""The changes that convert the first range to the second."""

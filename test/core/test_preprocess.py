@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
+from typing import NamedTuple
 
 from core.camera_formats import (
     BAYER,
@@ -32,13 +34,24 @@ from fcos_ros.core.yuv_range import RANGES
 
 FILES = ('jpeg', 'png', 'tiff', 'webp')
 KINDS = (*FORMATS, *FILES)
+"""Every encoding of a frame, and every format of image files."""
 
 CHROMA_ROUNDING = 1.7
 """
 Levels by which chroma made of BGR may differ. Rounded are the mean colour (up to 1/2), the luma
 that is subtracted (1/2 * 0.56), the chroma (1/2), and once more in limited range (1/2).
 """
-"""Every encoding of a frame, and every format of image files."""
+
+
+class Range(NamedTuple):
+    """The luma of black, and the levels that luma and chroma have."""
+
+    black: int
+    luma: int
+    chroma: int
+
+
+LEVELS = {'full': Range(0, 255, 255), 'limited': Range(16, 219, 224)}
 
 CANVASES = st.builds(lambda w, h: Size(2 * w, 2 * h), st.integers(1, 60), st.integers(1, 60))
 SIZES = st.builds(lambda w, h: Size(2 * w, 2 * h), st.integers(2, 60), st.integers(2, 60))
@@ -196,6 +209,19 @@ def test_nv12_of_the_range_of_the_network_is_not_changed(nv12_range):
     frame = replace(Frame.wrap(data, Size(64, 64), 'nv12'), yuv_range=nv12_range)
     tensor, _ = Preprocessor(spec_of(Size(64, 64), 'nv12', nv12_range=nv12_range)).prepare(frame)
     assert tensor.tobytes() == data
+
+
+@pytest.mark.parametrize('before', RANGES)
+@pytest.mark.parametrize('after', RANGES)
+def test_each_level_of_yuv_changes_its_range_as_defined(before, after):
+    size, levels = Size(32, 16), np.arange(256, dtype=np.uint8)
+    data = np.concatenate([levels, levels, levels]).tobytes()  # luma twice, then chroma
+    frame = replace(Frame.wrap(data, size, 'nv12'), yuv_range=before)
+    tensor, _ = Preprocessor(spec_of(size, 'nv12', nv12_range=after)).prepare(frame)
+    old, new = LEVELS[before], LEVELS[after]
+    luma = [(level - old.black) * Fraction(new.luma, old.luma) + new.black for level in range(256)]
+    chroma = [(level - 128) * Fraction(new.chroma, old.chroma) + 128 for level in range(256)]
+    assert tensor.tolist() == [min(max(round(level), 0), 255) for level in luma + luma + chroma]
 
 
 @given(st.integers(0, 99), st.sampled_from(RANGES))
