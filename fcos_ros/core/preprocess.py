@@ -203,9 +203,9 @@ class _RgbCanvas:
         self._background = spec.background
         self._pixel_order = spec.pixels
         self._nv12_code = _FROM_NV12[spec.pixels]
-        self._lookup_table = _normalisation(spec)
+        self._table = _normalisation(spec)
         self._planar = spec.layout == 'NCHW'
-        self._pixels = (tensor[0] if self._lookup_table is None and not self._planar
+        self._pixels = (tensor[0] if self._table is None and not self._planar
                         else np.empty((height, width, 3), np.uint8))
 
     def clear(self) -> None:
@@ -237,19 +237,25 @@ class _RgbCanvas:
 
     def _copy_to_tensor(self, content: Size) -> None:
         """Copy the top-left corner to the tensor, unless the tensor is the pixels."""
-        if self._lookup_table is None and not self._planar:
-            return
         width, height = content
-        values: Array = self._pixels[:height, :width]
-        if self._lookup_table is not None:
-            values = cv2.LUT(values, self._lookup_table)
-        if not self._planar:
-            np.copyto(self.tensor[0, :height, :width], values, casting='same_kind')
-        elif values.dtype == self.tensor.dtype:
-            cv2.split(values, list(self.tensor[0, :, :height, :width]))
-        else:  # float16, which OpenCV cannot split into
-            np.copyto(self.tensor[0, :, :height, :width], values.transpose(2, 0, 1),
-                      casting='same_kind')
+        pixels = self._pixels[:height, :width]
+        if self._planar:
+            planes = list(self.tensor[0, :, :height, :width])
+            if self._table is None:
+                cv2.split(pixels, planes)
+                return
+            tables = np.ascontiguousarray(self._table.transpose(2, 0, 1))
+            for plane, source, table in zip(planes, cv2.split(pixels), tables):
+                _look_up(source, table, plane)
+        elif self._table is not None:
+            _look_up(pixels, self._table, self.tensor[0, :height, :width])
+
+
+def _look_up(pixels: Array, table: Array, target: Array) -> None:
+    if target.dtype == table.dtype:
+        cv2.LUT(pixels, table, dst=target)
+    else:  # float16, which OpenCV does not look up
+        np.copyto(target, cv2.LUT(pixels, table), casting='same_kind')
 
 
 _FROM_NV12 = {'bgr': cv2.COLOR_YUV2BGR_NV12, 'rgb': cv2.COLOR_YUV2RGB_NV12}
