@@ -10,7 +10,7 @@ one. A job that fails, or that kills several workers, fails alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 import logging
@@ -181,9 +181,14 @@ def _open_client(distributed: Any, address: str) -> Iterator[Any]:
             target = stack.enter_context(distributed.LocalCluster(
                 n_workers=_local_workers(count), threads_per_worker=1, processes=True,
                 host='127.0.0.1', dashboard_address='127.0.0.1:0', silence_logs=logging.CRITICAL))
+        client = distributed.Client.__new__(distributed.Client)
         try:
-            client = distributed.Client(target, timeout=CONNECT_TIMEOUT, set_as_default=False)
+            client.__init__(target, timeout=CONNECT_TIMEOUT, set_as_default=False)
         except (OSError, ValueError) as error:
+            # Python would close it when it collects garbage. If another client is being created
+            # at that moment, both wait for the same lock for ever.
+            with suppress(AttributeError):  # the error came before there was anything to close
+                client.close()
             raise OfflineError(f'the scheduler {address} cannot be reached: {error}; accepted: '
                                f'{LOCAL}, {LOCAL}:N, or the address that `dask scheduler` prints, '
                                'such as tcp://10.0.0.1:8786') from error

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import gc
 import json
 import os
 from pathlib import Path
@@ -248,8 +249,12 @@ def attempt(address: str, folder: Path) -> None:
     ('nonsense://a', 'cannot be reached'), ('tcp://127.0.0.1:1', 'cannot be reached')])
 def test_an_address_that_cannot_be_used_is_refused(tmp_path, monkeypatch, address, complaint):
     monkeypatch.setattr(cluster, 'CONNECT_TIMEOUT', 1)
-    with pytest.raises(OfflineError, match=complaint):
+    with pytest.raises(OfflineError, match=complaint) as raised:
         attempt(address, tmp_path)
+    # The traceback keeps what was created.
+    assert raised.tb
+    assert [client.status for client in gc.get_objects()
+            if isinstance(client, distributed.Client) and client.status != 'closed'] == []
 
 
 def test_a_scheduler_without_workers_is_refused_with_the_command_that_starts_one(tmp_path):
