@@ -85,6 +85,7 @@ class Engine(NamedTuple):
 
 ENGINES = {
     'board': Engine('simulated RDK X5', 'hobot_dnn', 'b0'),
+    'libdnn': Engine('simulated RDK X5, libdnn', 'libdnn', 'b0'),
     'onnx': Engine('ONNX, one thread', 'onnx', 'b0', str(CHECKOUT / 'models' / 'fcos_demo.onnx'))}
 
 
@@ -93,7 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('--seconds', type=float, default=20.0, help='duration of each measurement')
     parser.add_argument('--rounds', type=int, default=3, help='measurements of each node')
-    parser.add_argument('--engines', nargs='+', choices=ENGINES, default=list(ENGINES))
+    parser.add_argument('--engines', nargs='+', choices=ENGINES, default=['board', 'onnx'])
     parser.add_argument('--nodes', nargs='+', choices=NODES, default=list(NODES))
     parser.add_argument('--workers', type=int, default=0,
                         help='number of workers; 0 for the default of fcos_ros on the board')
