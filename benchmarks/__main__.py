@@ -51,7 +51,7 @@ class Plan(NamedTuple):
 PLANS: Mapping[str, Plan] = {
     'rates': Plan(65, ('--seconds', '2')),
     'whole_node': Plan(75, ('--seconds', '4', '--rounds', '1')),
-    'decode': Plan(42, ('--sizes', '512')),
+    'decode': Plan(52, ('--sizes', '512')),
     'throughput': Plan(38, ('--models', 'b0', '--seconds', '2', '--parts', 'pool', 'node')),
     'cameras': Plan(32, ('--seconds', '4')),
     'cluster': Plan(20, ('--videos', '2', '--frames', '50', '--rounds', '1', '--idle-jobs', '20')),

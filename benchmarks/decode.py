@@ -51,6 +51,7 @@ SIZES = (512, 768, 896)
 DTYPES = ('int32', 'float32')
 OBJECTS = (1, 8, 30, 100)
 USUAL_OBJECTS = 8
+MANY_OBJECTS = 30
 
 GATE = math.log(1 / 3)
 """The logit of 0.25. With less centerness, no score reaches the threshold of 0.5."""
@@ -90,6 +91,8 @@ TABLES: Mapping[str, Sequence[Case]] = {
         for name, noise in NOISE.items()],
     'objects, half of the cells past the gate': [
         Case(str(objects), objects) for objects in OBJECTS],
+    f'{MANY_OBJECTS} objects, cells past the gate': [
+        Case(name, MANY_OBJECTS, noise) for name, noise in NOISE.items()],
     f'score threshold, {USUAL_OBJECTS} objects': [
         Case(f'{threshold:g}', threshold=threshold) for threshold in THRESHOLDS]}
 
