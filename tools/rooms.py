@@ -31,30 +31,30 @@ def _room(task: str, may_use: str, row: int, column: float) -> Room:
 ROOMS: Mapping[str, Room] = {
     'cli': _room('the command `fcos` and its verbs',
                  'demo node/observer report inspection offline recording settings deploy '
-                 'evaluation runtime backends core', 0, 0.4),
+                 'evaluation runtime backends core', 0, 0.3),
     'demo': _room('rendered scenes, their camera, and the check of the detections',
-                  'node offline settings evaluation runtime core', 1, 0.6),
+                  'node offline settings evaluation runtime core', 1, 0.63),
     'node/observer': _room('a node beside running detectors: their reports, graph and images, and '
                            'the control of their recorders',
-                           'node inspection settings messages runtime core', 1, 0.36),
+                           'node inspection settings messages runtime core', 1, 0.4),
     'web': _room('the page in a browser and its server: pictures, detections, figures, parameters',
-                 'node settings messages runtime core', 1, 0.86),
+                 'node settings messages runtime core', 1, 0.88),
     'node': _room('the border to ROS 2: lifecycle, parameters, diagnostics; `node/input`: '
                   'messages to frames; `node/output`: detections to messages',
-                  'recording settings messages runtime backends core', 2, 0.53),
+                  'recording settings messages runtime backends core', 2, 0.61),
     'inspection': _room('facts about graph, model, board and machine of running detectors, and '
-                        'what is wrong with them', 'settings runtime backends core', 2, 0.31),
+                        'what is wrong with them', 'settings runtime backends core', 2, 0.41),
     'report': _room('web pages of one file, and charts: figures, comparisons, the work of a node',
-                    'offline recording evaluation settings runtime backends core', 1, 0.1),
+                    'offline recording evaluation settings runtime backends core', 1, 0.12),
     'offline': _room('the detector on files: pictures, videos, streams and recordings; their '
                      'results; many inputs on many machines',
                      'recording settings messages evaluation runtime backends core', 2,
                      0.86),
     'deploy': _room('from a trained network to the file of a board: checkpoints, also of other '
                     'programs; export; layers, costs and their picture; the compiler',
-                    'runtime backends core', 2, 0.11),
+                    'runtime backends core', 2, 0.2),
     'recording': _room('the flight recorder: candidates, times and fates of frames in MCAP files, '
-                       'and their replay', 'settings runtime backends core', 3, 0.45),
+                       'and their replay', 'settings runtime backends core', 3, 0.5),
     'settings': _room('all that a user can set, once: schema, conversion, launch arguments',
                       'backends core', 4, 0.12),
     'runtime': _room('frames in flight: detector, workers, pool, streams, statistics, boards',
