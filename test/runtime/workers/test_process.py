@@ -4,6 +4,7 @@
 
 import os
 from pathlib import Path
+import re
 import signal
 import subprocess
 import sys
@@ -64,9 +65,11 @@ def fail_in_thread(call):
     return thread, errors
 
 
-def shared_memory():
-    """Return the names in shared memory, without those of ROS graphs of other processes."""
-    return {name for name in os.listdir('/dev/shm') if 'fast' not in name}
+def named_memory(*processes):
+    """Return the files in shared memory that processes map, without those of ROS graphs."""
+    maps = ''.join(Path(f'/proc/{process}/maps').read_text() for process in processes)
+    return {name for name in re.findall('/dev/shm/(.*)$', maps, re.MULTILINE)
+            if 'fast' not in name}
 
 
 @pytest.mark.parametrize('encoding', ['bgr8', 'nv12'])
@@ -213,12 +216,13 @@ def test_a_child_that_cannot_load_its_model_again_is_replaced_after_a_pause(
 
 
 def test_close_leaves_no_process_no_memory_and_no_open_file(config, new_children):
-    memory, opened = shared_memory(), open_files()
+    memory, opened = named_memory(os.getpid()), open_files()
     worker = ProcessWorker(config, inference_timeout=TIMEOUT)
     worker.detect(square_frame())
+    # Memory without a name ends with the processes that map it.
+    assert named_memory(os.getpid(), *new_children()) == memory
     worker.close()
     assert not new_children()
-    assert shared_memory() - memory == set()
     assert open_files() - opened == set()
 
 
@@ -234,10 +238,10 @@ def test_no_child_outlives_its_parent(config, fatal, stopped):
         'worker.wait_until_loaded()\n'
         'print("ready", flush=True)\n'
         'signal.pause()\n')
-    memory = shared_memory()
     parent = subprocess.Popen([sys.executable, '-c', script], stdout=subprocess.PIPE)
     assert parent.stdout.readline() == b'ready\n'
     child, = children(parent.pid)
+    assert named_memory(parent.pid, child) == set()
     if stopped:
         os.kill(child, signal.SIGSTOP)
     parent.send_signal(fatal)
@@ -246,7 +250,6 @@ def test_no_child_outlives_its_parent(config, fatal, stopped):
     if stopped:
         os.kill(child, signal.SIGCONT)
     wait_until(lambda: not is_alive(child))
-    assert shared_memory() - memory == set()
 
 
 def test_a_model_that_the_child_cannot_load_is_refused_with_the_reason(tmp_path):
