@@ -153,11 +153,13 @@ class FlightRecorder:
             self._changed.notify()
 
     def _take(self, frame: RecordedFrame, image: Frame | None) -> None:
-        if image is not None:
-            frame = replace(frame, image=small_jpeg(image, self._options.image_width))
-        with self._changed:
-            self._frames -= 1
-            self._images -= image is not None
+        try:
+            if image is not None:
+                frame = replace(frame, image=small_jpeg(image, self._options.image_width))
+        finally:
+            with self._changed:
+                self._frames -= 1
+                self._images -= image is not None
         self._sink.frame(frame, monotonic())
 
     def _run(self) -> None:

@@ -120,6 +120,23 @@ def test_a_frame_that_cannot_be_written_does_not_end_the_recorder(tmp_path):
     assert 'TypeError' in recorder.status.fault
 
 
+def test_images_that_fail_do_not_keep_later_images_out(tmp_path, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+    recorder = FlightRecorder(options(
+        tmp_path, recorder_image_width=64, recorder_image_rate=0.0))
+    image = Frame.from_bgr(np.full((128, 128, 3), 200, np.uint8))
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder_module, 'small_jpeg', fail)
+        for number in range(MAX_IMAGES):
+            recorder.record(frame(number), image)
+        wait_until(lambda: recorder.status.lost == MAX_IMAGES)
+    recorder.record(frame(MAX_IMAGES), image)
+    assert recorder.close(TIMEOUT)
+    found, = frames_in(tmp_path)
+    assert found.image
+
+
 def test_the_mode_may_change_at_any_time(tmp_path):
     recorder = FlightRecorder(options(tmp_path, recorder='never'))
     recorder.record(frame(0))
