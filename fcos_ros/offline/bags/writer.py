@@ -60,6 +60,7 @@ class BagWriter:
         try:
             self._call(self._open)
         except BaseException:
+            self._call(self._discard)
             self._thread.shutdown()
             raise
         return self
