@@ -11,6 +11,7 @@ that waits for one subscription lists nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from threading import Thread
 from typing import Any
 
@@ -41,11 +42,15 @@ class Receiver:
         self._node = node
         self._callback = callback
         self._closing = False
-        self._subscription = node.create_subscription(
-            message_type, topic, _never_called, qos, callback_group=_NotExecuted(), **options)
-        self._end = GuardCondition(None, None, context=node.context)
         self._thread = Thread(target=self._run, name=THREAD_NAME, daemon=True)
-        self._thread.start()
+        with ExitStack() as undo:
+            self._subscription = node.create_subscription(
+                message_type, topic, _never_called, qos, callback_group=_NotExecuted(), **options)
+            undo.callback(node.destroy_subscription, self._subscription)
+            self._end = GuardCondition(None, None, context=node.context)
+            undo.callback(self._end.destroy)
+            self._thread.start()
+            undo.pop_all()
 
     def close(self) -> None:
         """Unsubscribe, after a message that is being handled."""

@@ -138,6 +138,15 @@ def test_an_error_of_the_callback_is_logged_and_the_next_message_arrives(graph, 
     assert f"a message on /{TOPIC} is lost: KeyError: 'no such word'" in logged
 
 
+def test_a_receiver_that_gets_no_thread_leaves_no_subscription(graph, monkeypatch):
+    def fail(thread):
+        raise RuntimeError("can't start new thread")
+    monkeypatch.setattr(Thread, 'start', fail)
+    with pytest.raises(RuntimeError, match='new thread'):
+        call_on(graph.executor, Receiver, graph.node, String, TOPIC, 10, print)
+    assert not list(graph.node.subscriptions)
+
+
 def test_a_receiver_can_be_closed_after_ros_was_shut_down():
     with Spinning() as graph:
         receiver = graph.open(lambda message, info: None)
