@@ -33,7 +33,7 @@ from fcos_ros.web.messages import (
     encode,
     read_request,
 )
-from fcos_ros.web.parameters import ParameterClient, Refused, to_yaml
+from fcos_ros.web.parameters import ParameterClient, to_yaml
 from fcos_ros.web.watchers import TooManyReplies, Watcher, Watchers
 
 STATIC = Path(__file__).with_name('static')
@@ -412,9 +412,10 @@ class _Page:
         while True:
             request = await self._waiting.get()
             try:
-                self._reply(request.id, **await self._perform(request))
-            except (Refused, ConnectionError, TimeoutError) as error:
-                self._reply(request.id, error=str(error))
+                facts = await self._perform(request)
+            except Exception as error:  # noqa: BLE001 - the next request must be answered, too
+                facts = {'error': str(error) or repr(error)}
+            self._reply(request.id, **facts)
 
     async def _perform(self, request: SetValues | Record) -> Mapping[str, Any]:
         if isinstance(request, SetValues):

@@ -107,6 +107,14 @@ def test_a_refusal_has_the_reason_of_the_node_and_changes_nothing(graph, page, v
     assert graph.node.get_parameter('score_threshold').value == 0.0
 
 
+@pytest.mark.parametrize('values', [{'classes': ['\ud800']}, {'\ud800.track': True}])
+def test_a_page_is_answered_after_a_text_that_ros_cannot_send(page, values):
+    refusal = page.request('set', values=values)
+    assert not refusal['ok']
+    assert refusal['error']
+    assert page.set(max_age=0.0)['ok']
+
+
 def test_a_change_by_others_reaches_the_page(graph, page):
     assert graph.set(max_age=2.5) == ''
     page.wait_for('parameters', lambda text: any(
