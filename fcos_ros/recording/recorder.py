@@ -173,13 +173,13 @@ class FlightRecorder:
                 self._attempt(task)
             # Drop our reference before waiting again: a frame may hold megabytes of message.
             del task
-            self._sink.tick(monotonic())
-        self._sink.close()
+            self._attempt(lambda: self._sink.tick(monotonic()))
+        self._attempt(self._sink.close)
 
     def _attempt(self, task: Callable[[], None]) -> None:
         try:
             task()
-        except Exception as error:  # noqa: BLE001 - one bad frame must not end the thread
+        except Exception as error:  # noqa: BLE001 - one failure must not end the thread
             self._lost += 1
             self._error = shorten(f'{type(error).__name__}: {error}')
 

@@ -19,11 +19,12 @@ from recorded_frames import assert_same_frame, frame, options
 from waiting import TIMEOUT, wait_until
 
 from fcos_ros.core.frame import Frame
-from fcos_ros.recording import recorder as recorder_module
+from fcos_ros.recording import recorder as recorder_module, sink as sink_module
 from fcos_ros.recording.reader import Recording, find_recordings
 from fcos_ros.recording.recorder import MAX_IMAGES, MAX_QUEUE, FlightRecorder
 from fcos_ros.recording.sink import RecorderSink
 from fcos_ros.recording.values import RecordingError
+from fcos_ros.recording.writer import RecordingWriter
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -118,6 +119,20 @@ def test_a_frame_that_cannot_be_written_does_not_end_the_recorder(tmp_path):
     assert len(frames_in(tmp_path)) == 1
     assert recorder.status.lost == 1
     assert 'TypeError' in recorder.status.fault
+
+
+def test_a_lack_of_memory_while_data_is_flushed_does_not_end_the_recorder(tmp_path, monkeypatch):
+    def fail(_):
+        raise MemoryError
+    monkeypatch.setattr(sink_module, 'FLUSH_PERIOD', 0.0)
+    recorder = FlightRecorder(options(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr(RecordingWriter, 'flush', fail)
+        recorder.record(frame(0))
+        wait_until(lambda: 'MemoryError' in recorder.status.fault)
+    recorder.record(frame(1))
+    assert recorder.close(TIMEOUT)
+    assert len(frames_in(tmp_path)) == 2
 
 
 def test_images_that_fail_do_not_keep_later_images_out(tmp_path, monkeypatch):
