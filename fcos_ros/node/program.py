@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 import re
 import sys
+import threading
 
 import rclpy
 from rclpy.exceptions import ParameterException
@@ -39,7 +40,8 @@ def run_node(
     :param name: name of the node, for messages.
     :param make_node: creates the node. It may raise ValueError, and StopRequested after a signal.
     :param arguments: the command line, with the name of the program first.
-    :returns: the exit code: 0 after a signal, 1 if ROS 2 or the node cannot start.
+    :returns: the exit code: 0 after a signal, 1 if ROS 2 or the node cannot start, or if a thread
+        ends with an error.
     """
     stop_request = StopRequest()
     signals.call(stop_request.make)
@@ -55,10 +57,12 @@ def run_node(
             return 0
         executor = SingleThreadedExecutor()
         clean_up.callback(executor.shutdown)
+        failures = clean_up.enter_context(
+            _failures_of_threads(lambda: _stop(stop_request, executor)))
         try:
             node = make_node(stop_request)
         except StopRequested:
-            return 0
+            return int(bool(failures))
         except (ValueError, ParameterException) as error:
             rclpy.logging.get_logger(name).fatal(str(error))
             return 1
@@ -69,7 +73,27 @@ def run_node(
         clean_up.callback(signals.call, stop_request.make)
         while not stop_request.made:
             executor.spin_once()
-    return 0
+        return int(bool(failures))
+
+
+@contextmanager
+def _failures_of_threads(stop: Callable[[], None]) -> Iterator[Sequence[str]]:
+    """
+    Call `stop` when a thread ends with an error inside the block; collect the names of the errors.
+
+    Without its thread, a node seems to run, but does nothing any more.
+    """
+    failures: list[str] = []  # the errors themselves would keep alive what their frames hold
+
+    def fail(ending: threading.ExceptHookArgs) -> None:
+        before(ending)  # prints the error
+        failures.append(ending.exc_type.__name__)
+        stop()
+    before, threading.excepthook = threading.excepthook, fail
+    try:
+        yield failures
+    finally:
+        threading.excepthook = before
 
 
 def _shut_down() -> None:
