@@ -97,7 +97,12 @@ class TileWork:
         :param stops: called before each tile; True leaves out the tiles that wait.
         :raises Exception: as `detect` does; the frame fails, too.
         """
-        self._add(self._run(lambda: self._frame.detect_whole(detect)))
+        whole = self._run(lambda: self._frame.detect_whole(detect))
+        try:
+            self._add(whole)
+        except RuntimeError as error:  # the system has no thread for the timer
+            self._settle(error)
+            raise
         while not stops() and self.detect_next(detect):
             pass
         with self._lock:

@@ -4,7 +4,7 @@
 
 from contextlib import closing
 import gc
-from threading import Barrier, Event, Lock, Semaphore
+from threading import Barrier, Event, Lock, Semaphore, Timer
 from time import perf_counter
 from types import SimpleNamespace
 import weakref
@@ -293,6 +293,19 @@ def test_a_tile_that_fails_fails_its_frame():
     assert str(source.outcomes[0].error) == 'the engine is on fire'
     assert len(parts) == 3
     assert source.counts.failed == 1
+
+
+def test_a_frame_whose_timer_gets_no_thread_fails(monkeypatch):
+    def fail(timer):
+        raise RuntimeError("can't start new thread")
+    source = tiled_source(TileWorker([]))
+    with monkeypatch.context() as patch:
+        patch.setattr(Timer, 'start', fail)
+        source.submit('frame', frame=FRAME)
+        wait_until(lambda: source.counts.failed == 1)
+    source.submit('next', frame=FRAME)
+    finish(source)
+    assert [outcome.error is None for outcome in source.outcomes] == [False, True]
 
 
 def test_an_image_file_is_decoded_once_and_a_damaged_one_fails():
