@@ -57,12 +57,12 @@ def run_node(
             return 0
         executor = SingleThreadedExecutor()
         clean_up.callback(executor.shutdown)
-        failures = clean_up.enter_context(
-            _failures_of_threads(lambda: _stop(stop_request, executor)))
+        failed = clean_up.enter_context(
+            _failing_threads(lambda: _stop(stop_request, executor)))
         try:
             node = make_node(stop_request)
         except StopRequested:
-            return int(bool(failures))
+            return int(failed.is_set())
         except (ValueError, ParameterException) as error:
             rclpy.logging.get_logger(name).fatal(str(error))
             return 1
@@ -73,25 +73,25 @@ def run_node(
         clean_up.callback(signals.call, stop_request.make)
         while not stop_request.made:
             executor.spin_once()
-        return int(bool(failures))
+        return int(failed.is_set())
 
 
 @contextmanager
-def _failures_of_threads(stop: Callable[[], None]) -> Iterator[Sequence[str]]:
+def _failing_threads(stop: Callable[[], None]) -> Iterator[threading.Event]:
     """
-    Call `stop` when a thread ends with an error inside the block; collect the names of the errors.
+    Set the event, and call `stop`, when a thread ends with an error inside the block.
 
     Without its thread, a node seems to run, but does nothing any more.
     """
-    failures: list[str] = []  # the errors themselves would keep alive what their frames hold
+    failed = threading.Event()
 
     def fail(ending: threading.ExceptHookArgs) -> None:
         before(ending)  # prints the error
-        failures.append(ending.exc_type.__name__)
+        failed.set()
         stop()
     before, threading.excepthook = threading.excepthook, fail
     try:
-        yield failures
+        yield failed
     finally:
         threading.excepthook = before
 
