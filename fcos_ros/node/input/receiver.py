@@ -50,15 +50,14 @@ class Receiver:
             self._end = GuardCondition(None, None, context=node.context)
             undo.callback(self._end.destroy)
             self._thread.start()
-            undo.pop_all()
+            self._undo = undo.pop_all()
 
     def close(self) -> None:
         """Unsubscribe, after a message that is being handled."""
         self._closing = True
         self._end.trigger()
         self._thread.join()
-        self._end.destroy()
-        self._node.destroy_subscription(self._subscription)
+        self._undo.close()
 
     def _run(self) -> None:
         subscription, end = self._subscription.handle, self._end.handle
