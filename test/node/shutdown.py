@@ -101,12 +101,6 @@ PROFILE = """<?xml version="1.0" encoding="UTF-8" ?>
 """With this profile of Fast DDS, a node stays in the graph until it leaves it itself."""
 
 
-LEFT_IN_GRAPH = 'the node is left in the graph'
-
-ATTEMPTS = 3
-"""Attempts to end a node that is left in the graph."""
-
-
 @dataclass(frozen=True)
 class Phase:
     """
@@ -190,7 +184,7 @@ class Ending:
         if self.children:
             faults.append('child processes are left')
         if not self.left_graph:
-            faults.append(LEFT_IN_GRAPH)
+            faults.append('the node is left in the graph')
         return faults
 
 
@@ -236,19 +230,9 @@ class Shutdown(AbstractContextManager['Shutdown']):
         """
         Run a node until it has reached a phase, send it the signals, and wait for its end.
 
-        A node that is left in the graph is run again: it says once that it leaves, by UDP, and a
-        busy machine may lose that or receive it too early.
-
         :param delay: seconds between the phase and the first signal.
         :raises AssertionError: the node does not reach the phase.
         """
-        for _ in range(ATTEMPTS):
-            ending = self._run_once(phase, signals, delay)
-            if ending.faults != [LEFT_IN_GRAPH]:
-                break
-        return ending
-
-    def _run_once(self, phase: Phase, signals: Sequence[signal.Signals], delay: float) -> Ending:
         nodes = self._count_nodes()
         with ExitStack() as undo:
             process = undo.enter_context(self._start(phase))

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workers in child processes find the same objects, and replace a child that dies or hangs."""
 
+from contextlib import suppress
 import os
 from pathlib import Path
 import re
@@ -66,9 +67,14 @@ def fail_in_thread(call):
 
 
 def named_memory(*processes):
-    """Return the files in shared memory that processes map, without those of ROS graphs."""
-    maps = ''.join(Path(f'/proc/{process}/maps').read_text() for process in processes)
-    return {name for name in re.findall('/dev/shm/(.*)$', maps, re.MULTILINE)
+    """Return the files in shared memory that processes use, without those of ROS graphs."""
+    used = ''
+    for number in processes:
+        used += Path(f'/proc/{number}/maps').read_text()
+        for link in Path(f'/proc/{number}/fd').iterdir():
+            with suppress(OSError):  # it was closed, like the file of the listing
+                used += f'{os.readlink(link)}\n'
+    return {name for name in re.findall('/dev/shm/(.*)$', used, re.MULTILINE)
             if 'fast' not in name}
 
 
